@@ -1,1 +1,15 @@
-//! In preparation.
+//! What things mean in a clinic's access control: ids, card numbers, policy and decision, presence, doors.
+//!
+//! This crate is pure: no clock, no randomness, no file, socket, database or async runtime. Time and random bytes
+//! come in as parameters, so every rule can be tested exhaustively and every decision can be explained later from
+//! the code that made it. It knows nothing of wire formats or storage.
+
+pub mod event;
+pub mod ids;
+pub mod time;
+
+pub use event::{Draft, Entry, Kind, Reason};
+pub use ids::{
+    CardId, CategoryId, Direction, Epoch, GatewayId, LineId, PersonId, PointId, ReaderId, ScheduleId, SiteId, ZoneId,
+};
+pub use time::{Clock, UtcMillis};
