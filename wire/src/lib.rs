@@ -1,1 +1,5 @@
-//! In preparation.
+//! How things look on a line, both ends: OSDP, desktop readers, bus envelopes.
+//!
+//! This crate is pure: bytes and `now` in, bytes, events and deadlines out.
+
+pub mod ascii;
