@@ -3,3 +3,4 @@
 //! This crate is pure: bytes and `now` in, bytes, events and deadlines out.
 
 pub mod ascii;
+pub mod bus;

@@ -1,0 +1,342 @@
+//! How a gateway, its lines, readers and doors are doing. Sent every few seconds and on each change; the bridge keeps
+//! the last one. A large gateway sends several parts, each complete for the items that it names.
+
+use domain::{Direction, Epoch, GatewayId, LineId, PointId, ReaderId, UtcMillis};
+use serde_json::{Value, json};
+
+use super::json::{Fields, opt};
+use super::{BusError, STATUS_MAX_ITEMS};
+
+/// One part of a gateway's state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// Whose.
+    pub gateway: GatewayId,
+    /// When it was taken, wall time of the gateway.
+    pub at: UtcMillis,
+    /// When the gateway's program started.
+    pub started: UtcMillis,
+    /// Program version, for example `0.1.0`.
+    pub software: String,
+    /// The life of its journal.
+    pub epoch: Epoch,
+    /// The journal's last entry, 0 if it has none.
+    pub last_seq: u64,
+    /// What the gateway believes that the bridge has.
+    pub acked_seq: u64,
+    /// Version of the policy in force.
+    pub policy_version: Option<u64>,
+    /// Age of that policy since it was last confirmed as current, in milliseconds.
+    pub policy_age_ms: Option<u64>,
+    /// Serial lines.
+    pub lines: Vec<LineStatus>,
+    /// Readers.
+    pub readers: Vec<ReaderStatus>,
+    /// Access points.
+    pub doors: Vec<DoorStatus>,
+}
+
+/// A serial line or its network equivalent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LineStatus {
+    /// Which.
+    pub id: LineId,
+    /// Its port as configured.
+    pub port: String,
+    /// Whether the port is open.
+    pub open: bool,
+    /// Polls a second over the last period, in thousandths.
+    pub polls_per_1000_s: u64,
+    /// What is wrong, for operators.
+    pub problem: Option<String>,
+}
+
+/// Whether a reader answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReaderState {
+    /// Not heard since start.
+    Unknown,
+    /// Answers.
+    Online,
+    /// Silent for too long.
+    Offline,
+    /// Answers, but is not trusted (no Secure Channel where one is required, conflict of addresses …).
+    Untrusted,
+}
+
+impl ReaderState {
+    /// All states.
+    pub const ALL: [Self; 4] = [Self::Unknown, Self::Online, Self::Offline, Self::Untrusted];
+
+    /// The stable code.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Untrusted => "untrusted",
+        }
+    }
+
+    /// Reads a code.
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == code)
+    }
+}
+
+/// One reader. Counters run since the gateway's start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReaderStatus {
+    /// Which.
+    pub id: ReaderId,
+    /// The line it is on.
+    pub line: LineId,
+    /// Its point, if it belongs to one.
+    pub point: Option<PointId>,
+    /// Its direction at that point.
+    pub direction: Option<Direction>,
+    /// Its address on the line, 0 to 126.
+    pub address: u8,
+    /// Whether it answers.
+    pub state: ReaderState,
+    /// Whether its Secure Channel is up.
+    pub secure: bool,
+    /// Who accepted it without Secure Channel and until when, as configured.
+    pub insecure_accepted: Option<String>,
+    /// Mean time between two polls of this reader, microseconds.
+    pub poll_period_us: u64,
+    /// Mean time from a poll's last byte to the reply's last, microseconds.
+    pub reply_us: u64,
+    /// Polls sent.
+    pub polls: u64,
+    /// Commands repeated.
+    pub retries: u64,
+    /// Replies that did not come.
+    pub timeouts: u64,
+    /// Replies with a wrong checksum or CRC.
+    pub crc_errors: u64,
+    /// Alarms raised.
+    pub alarms: u64,
+    /// How long it has been silent, milliseconds.
+    pub silent_ms: u64,
+    /// Vendor and model as it reports them.
+    pub model: Option<String>,
+    /// Serial number as it reports it.
+    pub serial: Option<String>,
+    /// Firmware version as it reports it.
+    pub firmware: Option<String>,
+    /// Whether its case is reported open.
+    pub tamper: bool,
+}
+
+/// What a door or turnstile is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DoorState {
+    /// Closed and locked.
+    Locked,
+    /// Released for somebody.
+    Released,
+    /// Open after a release.
+    Open,
+    /// Open for longer than allowed.
+    Held,
+    /// Opened without a release.
+    Forced,
+    /// Locked by command: nobody is let in.
+    Blocked,
+    /// Free passage by command.
+    Free,
+    /// Opened by the fire input or emergency release.
+    Emergency,
+    /// None of its readers answers.
+    Unreachable,
+}
+
+impl DoorState {
+    /// All states.
+    pub const ALL: [Self; 9] = [
+        Self::Locked,
+        Self::Released,
+        Self::Open,
+        Self::Held,
+        Self::Forced,
+        Self::Blocked,
+        Self::Free,
+        Self::Emergency,
+        Self::Unreachable,
+    ];
+
+    /// The stable code.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Locked => "locked",
+            Self::Released => "released",
+            Self::Open => "open",
+            Self::Held => "held",
+            Self::Forced => "forced",
+            Self::Blocked => "blocked",
+            Self::Free => "free",
+            Self::Emergency => "emergency",
+            Self::Unreachable => "unreachable",
+        }
+    }
+
+    /// Reads a code.
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == code)
+    }
+}
+
+/// One access point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoorStatus {
+    /// Which.
+    pub point: PointId,
+    /// What it is doing.
+    pub state: DoorState,
+    /// Since when.
+    pub since: UtcMillis,
+}
+
+impl Status {
+    /// Parts that fit the limits of a message. A status without items gives one part.
+    pub fn split(&self) -> Vec<Self> {
+        let longest = self.lines.len().max(self.readers.len()).max(self.doors.len());
+        let part = |index: usize| Self {
+            lines: slice(&self.lines, index),
+            readers: slice(&self.readers, index),
+            doors: slice(&self.doors, index),
+            ..self.clone_head()
+        };
+        (0..longest.div_ceil(STATUS_MAX_ITEMS).max(1)).map(part).collect()
+    }
+
+    fn clone_head(&self) -> Self {
+        Self {
+            gateway: self.gateway.clone(),
+            software: self.software.clone(),
+            lines: Vec::new(),
+            readers: Vec::new(),
+            doors: Vec::new(),
+            ..*self
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Result<Value, BusError> {
+        for (field, count) in
+            [("lines", self.lines.len()), ("readers", self.readers.len()), ("doors", self.doors.len())]
+        {
+            if count > STATUS_MAX_ITEMS {
+                return Err(BusError::TooMany { field: field.into(), count, limit: STATUS_MAX_ITEMS });
+            }
+        }
+        Ok(json!({
+            "v": 1, "type": "status", "gateway": self.gateway.as_str(), "at": self.at.0, "started": self.started.0,
+            "software": self.software, "epoch": self.epoch.to_string(), "last_seq": self.last_seq,
+            "acked_seq": self.acked_seq, "policy_version": self.policy_version, "policy_age_ms": self.policy_age_ms,
+            "lines": self.lines.iter().map(LineStatus::to_json).collect::<Vec<_>>(),
+            "readers": self.readers.iter().map(ReaderStatus::to_json).collect::<Vec<_>>(),
+            "doors": self.doors.iter().map(DoorStatus::to_json).collect::<Vec<_>>(),
+        }))
+    }
+
+    pub(super) fn from_json(fields: &Fields<'_>) -> Result<Self, BusError> {
+        Ok(Self {
+            gateway: fields.parse("gateway")?,
+            at: fields.instant("at")?,
+            started: fields.instant("started")?,
+            software: fields.opt_text("software")?.unwrap_or_default(),
+            epoch: fields.parse("epoch")?,
+            last_seq: fields.u64("last_seq")?,
+            acked_seq: fields.u64("acked_seq")?,
+            policy_version: fields.opt_u64("policy_version")?,
+            policy_age_ms: fields.opt_u64("policy_age_ms")?,
+            lines: items(fields, "lines", LineStatus::from_json)?,
+            readers: items(fields, "readers", ReaderStatus::from_json)?,
+            doors: items(fields, "doors", DoorStatus::from_json)?,
+        })
+    }
+}
+
+fn slice<T: Clone>(items: &[T], index: usize) -> Vec<T> {
+    items.chunks(STATUS_MAX_ITEMS).nth(index).unwrap_or_default().to_vec()
+}
+
+fn items<T>(
+    fields: &Fields<'_>,
+    key: &str,
+    read: impl Fn(&Fields<'_>) -> Result<T, BusError>,
+) -> Result<Vec<T>, BusError> {
+    fields.list(key, STATUS_MAX_ITEMS)?.iter().map(read).collect()
+}
+
+impl LineStatus {
+    fn to_json(&self) -> Value {
+        json!({
+            "id": self.id.as_str(), "port": self.port, "open": self.open, "polls_per_1000_s": self.polls_per_1000_s,
+            "problem": self.problem,
+        })
+    }
+
+    fn from_json(fields: &Fields<'_>) -> Result<Self, BusError> {
+        Ok(Self {
+            id: fields.parse("id")?,
+            port: fields.text("port")?.to_owned(),
+            open: fields.flag("open")?,
+            polls_per_1000_s: fields.u64("polls_per_1000_s")?,
+            problem: fields.opt_text("problem")?,
+        })
+    }
+}
+
+impl ReaderStatus {
+    fn to_json(&self) -> Value {
+        json!({
+            "id": self.id.as_str(), "line": self.line.as_str(), "point": opt(self.point.as_ref()),
+            "direction": opt(self.direction), "address": self.address, "state": self.state.as_str(),
+            "secure": self.secure, "insecure_accepted": self.insecure_accepted, "poll_period_us": self.poll_period_us,
+            "reply_us": self.reply_us, "polls": self.polls, "retries": self.retries, "timeouts": self.timeouts,
+            "crc_errors": self.crc_errors, "alarms": self.alarms, "silent_ms": self.silent_ms, "model": self.model,
+            "serial": self.serial, "firmware": self.firmware, "tamper": self.tamper,
+        })
+    }
+
+    fn from_json(fields: &Fields<'_>) -> Result<Self, BusError> {
+        Ok(Self {
+            id: fields.parse("id")?,
+            line: fields.parse("line")?,
+            point: fields.opt_parse("point")?,
+            direction: fields.opt_code("direction", Direction::parse)?,
+            address: fields.number("address")?,
+            state: fields.code("state", ReaderState::parse)?,
+            secure: fields.flag("secure")?,
+            insecure_accepted: fields.opt_text("insecure_accepted")?,
+            poll_period_us: fields.u64("poll_period_us")?,
+            reply_us: fields.u64("reply_us")?,
+            polls: fields.u64("polls")?,
+            retries: fields.u64("retries")?,
+            timeouts: fields.u64("timeouts")?,
+            crc_errors: fields.u64("crc_errors")?,
+            alarms: fields.u64("alarms")?,
+            silent_ms: fields.u64("silent_ms")?,
+            model: fields.opt_text("model")?,
+            serial: fields.opt_text("serial")?,
+            firmware: fields.opt_text("firmware")?,
+            tamper: fields.flag("tamper")?,
+        })
+    }
+}
+
+impl DoorStatus {
+    fn to_json(&self) -> Value {
+        json!({"point": self.point.as_str(), "state": self.state.as_str(), "since": self.since.0})
+    }
+
+    fn from_json(fields: &Fields<'_>) -> Result<Self, BusError> {
+        Ok(Self {
+            point: fields.parse("point")?,
+            state: fields.code("state", DoorState::parse)?,
+            since: fields.instant("since")?,
+        })
+    }
+}
