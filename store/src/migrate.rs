@@ -1,0 +1,56 @@
+//! Bringing a database to this program's version. Owns the list of migrations; their text stands in `/migrations`,
+//! is written once for both engines and is never changed after it has been published: add a file instead.
+//!
+//! One liberty is taken with the text: on SQLite `BIGINT PRIMARY KEY` becomes `INTEGER PRIMARY KEY`, which makes the
+//! column the row's own number there instead of a second index.
+
+use std::borrow::Cow;
+
+use sqlx::AssertSqlSafe;
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+use crate::{Database, Engine, Error, Pools};
+
+/// Number, name and text of each file in `/migrations`, in order. A test compares this list with the folder.
+pub const FILES: &[(i64, &str, &str)] = &[(1, "clinic", include_str!("../../migrations/0001_clinic.sql"))];
+
+/// Applies what is missing. Several programs may start at once: on PostgreSQL they take turns by an advisory lock, on
+/// SQLite by the write lock.
+///
+/// # Errors
+/// [`crate::Fault::NewerSchema`] when the database has migrations that this program does not know.
+pub async fn run(database: &Database) -> Result<(), Error> {
+    let migrator = migrator(database.engine());
+    match database.pools() {
+        Pools::Sqlite(pools) => {
+            // Two processes that both see an empty file collide on the first table; the second then finds it done.
+            let mut attempt = 0;
+            loop {
+                attempt += 1;
+                match migrator.run(&pools.writer).await.map_err(Error::from) {
+                    Err(error) if crate::backoff(&error, attempt).await => {}
+                    done => break done,
+                }
+            }
+        }
+        #[cfg(feature = "postgres")]
+        Pools::Postgres(pool) => Ok(migrator.run(pool).await?),
+    }
+}
+
+fn migrator(engine: Engine) -> Migrator {
+    let migrations = FILES
+        .iter()
+        .map(|(version, name, text)| {
+            let text = match engine {
+                Engine::Sqlite => text.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY"),
+                Engine::Postgres => (*text).to_owned(),
+            };
+            // Our own embedded text, no input in it.
+            let sql = AssertSqlSafe(text).into_sql_str();
+            Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, sql, false)
+        })
+        .collect();
+    Migrator::with_migrations(migrations)
+}
