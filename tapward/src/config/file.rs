@@ -1,0 +1,176 @@
+//! The shape of the configuration file, exactly as it is written. Meaning is given to it in [`super::check`].
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    pub site: Site,
+    pub data: Data,
+    #[serde(default)]
+    pub database: Database,
+    #[serde(default)]
+    pub gateway: Gateway,
+    #[serde(default)]
+    pub bus: Bus,
+    #[serde(default)]
+    pub dashboard: Dashboard,
+    #[serde(default)]
+    pub zone: Vec<Zone>,
+    #[serde(default)]
+    pub schedule: Vec<Schedule>,
+    #[serde(default)]
+    pub holiday: Vec<Holiday>,
+    #[serde(default)]
+    pub rule: Vec<Rule>,
+    #[serde(default)]
+    pub point: Vec<Point>,
+    #[serde(default)]
+    pub line: Vec<Line>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    pub id: Spanned<String>,
+    pub time_zone: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    pub folder: Spanned<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub url: Option<Spanned<String>>,
+    pub url_file: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    pub id: Option<Spanned<String>>,
+    pub journal_stall_ms: Option<Spanned<u64>>,
+    pub stale_after_ms: Option<Spanned<u64>>,
+    pub policy_max_age_h: Option<Spanned<u64>>,
+    pub wrong_pins: Option<Spanned<u64>>,
+    pub pin_lock_s: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bus {
+    pub url: Option<Spanned<String>>,
+    pub ca: Option<Spanned<String>>,
+    pub cert: Option<Spanned<String>>,
+    pub key: Option<Spanned<String>>,
+    pub command_key: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dashboard {
+    pub listen: Option<Spanned<String>>,
+    pub public_url: Option<Spanned<String>>,
+    pub cert: Option<Spanned<String>>,
+    pub key: Option<Spanned<String>>,
+    pub language: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Zone {
+    pub id: Spanned<String>,
+    pub inside: Option<Spanned<String>>,
+    pub capacity: Option<Spanned<u64>>,
+    pub anti_passback: Option<Spanned<String>>,
+    pub reuse_s: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    pub id: Spanned<String>,
+    #[serde(default)]
+    pub mon: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub tue: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub wed: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub thu: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub fri: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub sat: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub sun: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub holidays: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holiday {
+    pub date: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    pub zone: Spanned<String>,
+    pub category: Option<Spanned<String>>,
+    pub schedule: Option<Spanned<String>>,
+    pub direction: Option<Spanned<String>>,
+    pub effect: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Point {
+    pub id: Spanned<String>,
+    pub kind: Spanned<String>,
+    pub from: Option<Spanned<String>>,
+    pub to: Option<Spanned<String>>,
+    pub mode: Option<Spanned<String>>,
+    pub on_fault: Option<Spanned<String>>,
+    pub release_ms: Option<Spanned<u64>>,
+    pub held_ms: Option<Spanned<u64>>,
+    pub verify: Option<Spanned<String>>,
+    pub output: Option<Spanned<u64>>,
+    pub contact_input: Option<Spanned<u64>>,
+    pub exit_input: Option<Spanned<u64>>,
+    pub fire_input: Option<Spanned<u64>>,
+    pub interlock: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    pub id: Spanned<String>,
+    pub port: Spanned<String>,
+    pub protocol: Spanned<String>,
+    pub baud: Option<Spanned<u64>>,
+    pub profile: Option<Spanned<String>>,
+    #[serde(default)]
+    pub reader: Vec<Reader>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reader {
+    pub id: Spanned<String>,
+    pub address: Option<Spanned<u64>>,
+    pub key: Option<Spanned<String>>,
+    pub insecure: Option<Spanned<String>>,
+    pub point: Option<Spanned<String>>,
+    pub direction: Option<Spanned<String>>,
+    pub uid_order: Option<Spanned<String>>,
+    pub offline_after_ms: Option<Spanned<u64>>,
+    pub serial: Option<Spanned<String>>,
+}
