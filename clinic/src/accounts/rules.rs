@@ -1,0 +1,160 @@
+//! The rules of signing in, as data: roles, limits, and what can be wrong.
+
+use thiserror::Error;
+
+const SECOND_MS: i64 = 1000;
+const MINUTE_MS: i64 = 60 * SECOND_MS;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+
+/// How long an unused one-time link lives: a working day and the night after it (ASVS 6.4.1).
+pub const LINK_LIFE_MS: i64 = 24 * HOUR_MS;
+/// Fewest characters of a password (ASVS 6.2.1 asks for 8; staff accounts open more than a shop's).
+pub const PASSWORD_MIN_CHARS: usize = 12;
+/// Most characters of a password: enough for any sentence, bounded so that hashing is.
+pub const PASSWORD_MAX_CHARS: usize = 256;
+/// Longest sign-in name, in characters.
+pub const LOGIN_MAX_CHARS: usize = 64;
+/// Longest shown name, in characters.
+pub const SHOWN_NAME_MAX_CHARS: usize = 80;
+/// Wrong passwords before an account answers later and later.
+pub const FREE_TRIES_PER_ACCOUNT: i64 = 5;
+/// Wrong passwords before an address answers later and later: a clinic's people share few addresses.
+pub const FREE_TRIES_PER_ADDRESS: i64 = 20;
+/// The first wait after the free tries; it doubles with each further failure.
+pub const FIRST_WAIT_MS: i64 = 15 * SECOND_MS;
+/// The longest wait: long enough against guessing (100 tries a day), short enough for who mistyped.
+pub const LONGEST_WAIT_MS: i64 = 15 * MINUTE_MS;
+/// Failures are forgotten after this long without another.
+pub const FAILURES_FORGOTTEN_MS: i64 = 24 * HOUR_MS;
+/// Most open sessions of one account; opening one more ends the oldest.
+pub const SESSIONS_PER_ACCOUNT: i64 = 10;
+
+/// What somebody may open. The table of pages says which role opens which page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    /// Watches a post: the live page, doors and the journal of the shift.
+    Guard,
+    /// Reads everything that is not an account.
+    Manager,
+    /// Reads everything and manages accounts.
+    Administrator,
+}
+
+impl Role {
+    /// All roles, from the narrowest.
+    pub const ALL: &'static [Self] = &[Self::Guard, Self::Manager, Self::Administrator];
+
+    /// The stable code in the database and in forms.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Guard => "guard",
+            Self::Manager => "manager",
+            Self::Administrator => "administrator",
+        }
+    }
+
+    /// Reads a code.
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|role| role.as_str() == code)
+    }
+}
+
+/// How pages look for one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Theme {
+    /// As the computer says.
+    System,
+    /// Dark ink on light.
+    Light,
+    /// Light ink on dark.
+    Dark,
+}
+
+impl Theme {
+    /// All themes.
+    pub const ALL: &'static [Self] = &[Self::System, Self::Light, Self::Dark];
+
+    /// The stable code in the database and in forms.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+
+    /// Reads a code.
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|theme| theme.as_str() == code)
+    }
+}
+
+/// How long a session lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionRules {
+    /// A session unused for this long ends, in milliseconds.
+    pub idle_ms: i64,
+    /// A session ends this long after sign-in whatever is done with it, in milliseconds.
+    pub absolute_ms: i64,
+    /// For this long after giving the password, changes to accounts do not ask for it again, in milliseconds.
+    pub fresh_ms: i64,
+}
+
+impl Default for SessionRules {
+    /// 15 minutes idle, 12 hours in all (a shift), 10 minutes fresh.
+    fn default() -> Self {
+        Self { idle_ms: 15 * MINUTE_MS, absolute_ms: 12 * HOUR_MS, fresh_ms: 10 * MINUTE_MS }
+    }
+}
+
+/// Why something about accounts was not done.
+#[derive(Debug, Error)]
+pub enum AccountError {
+    /// The sign-in name is empty, too long or has characters that cannot be typed on every keyboard.
+    #[error("a sign-in name has 1 to {LOGIN_MAX_CHARS} of the characters a-z, 0-9 and . _ @ -")]
+    BadLogin,
+    /// Somebody has this sign-in name already.
+    #[error("this sign-in name is taken")]
+    LoginTaken,
+    /// The shown name is too long or has control characters.
+    #[error("a shown name has at most {SHOWN_NAME_MAX_CHARS} characters and no control characters")]
+    BadShownName,
+    /// The password does not meet the rule.
+    #[error("the password is refused: {0}")]
+    BadPassword(#[from] super::PasswordRefused),
+    /// The given current password is wrong.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// Too many wrong passwords; try again after this many milliseconds.
+    #[error("too many wrong passwords; try again in {wait_ms} ms")]
+    Wait {
+        /// How long to wait, in milliseconds.
+        wait_ms: i64,
+    },
+    /// The link is unknown, used or older than [`LINK_LIFE_MS`].
+    #[error("the sign-in link is used up, expired or unknown; ask for a new one")]
+    LinkSpent,
+    /// There is no such account.
+    #[error("there is no such account")]
+    NoAccount,
+    /// The last administrator cannot be disabled or lose the role.
+    #[error("this is the last administrator; name another one first")]
+    LastAdministrator,
+    /// The acting account may not do this.
+    #[error("only an administrator may do this")]
+    NotAllowed,
+    /// The database did not do it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A stored row does not read back.
+    #[error("table {table}, column {column}: unreadable value; restore a backup or repair the row")]
+    BadRow {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// The operating system gave no random bytes, or a hash could not be computed.
+    #[error("the operating system refused: {0}")]
+    System(String),
+}
