@@ -1,1 +1,3 @@
 //! In preparation.
+
+pub mod accounts;

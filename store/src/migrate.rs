@@ -13,7 +13,10 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use crate::{Database, Engine, Error, Pools};
 
 /// Number, name and text of each file in `/migrations`, in order. A test compares this list with the folder.
-pub const FILES: &[(i64, &str, &str)] = &[(1, "clinic", include_str!("../../migrations/0001_clinic.sql"))];
+pub const FILES: &[(i64, &str, &str)] = &[
+    (1, "clinic", include_str!("../../migrations/0001_clinic.sql")),
+    (2, "accounts", include_str!("../../migrations/0002_accounts.sql")),
+];
 
 /// Applies what is missing. Several programs may start at once: on PostgreSQL they take turns by an advisory lock, on
 /// SQLite by the write lock.

@@ -119,7 +119,9 @@ mod tests {
     #[test]
     fn forged_shapes_are_not_tokens() {
         let good = SessionToken::draw().unwrap().reveal();
-        for bad in ["", "0", &good[1..], &format!("{good}0"), &good.replace(|_: char| true, "g"), "é".repeat(32).as_str()] {
+        for bad in
+            ["", "0", &good[1..], &format!("{good}0"), &good.replace(|_: char| true, "g"), "é".repeat(32).as_str()]
+        {
             assert!(SessionToken::parse(bad).is_none(), "{bad}");
         }
         assert!(SessionToken::parse(&"AB".repeat(32)).is_none(), "upper case is another spelling");

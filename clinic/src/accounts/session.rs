@@ -148,20 +148,20 @@ impl Accounts {
         let address = visitor.address.to_string();
         let row: Option<(String, Option<String>, Option<i64>)> =
             store::read!(self.database, "accounts.sign_in", |conn| {
-                store::sqlx::query_as("SELECT id, password_hash, disabled_at FROM account WHERE login = $1")
+                Ok(store::sqlx::query_as("SELECT id, password_hash, disabled_at FROM account WHERE login = $1")
                     .bind(&name)
                     .fetch_optional(&mut *conn)
-                    .await
+                    .await?)
             })?;
         let known: i64 = store::read!(self.database, "accounts.sign_in", |conn| {
-            store::sqlx::query_scalar(
+            Ok(store::sqlx::query_scalar(
                 "SELECT COUNT(*) FROM account_session JOIN account ON account.id = account_session.account \
                  WHERE account.login = $1 AND account_session.address = $2",
             )
             .bind(&name)
             .bind(&address)
             .fetch_one(&mut *conn)
-            .await
+            .await?)
         })?;
         let subjects = Subjects::new(&name, visitor.address, known > 0);
         self.count_try(subjects.clone(), now).await?;
@@ -203,13 +203,13 @@ impl Accounts {
         let now = self.clock.now();
         let stored = token.stored();
         let row: Option<(String, i64, i64, i64)> = store::read!(self.database, "accounts.resume", |conn| {
-            store::sqlx::query_as(
+            Ok(store::sqlx::query_as(
                 "SELECT id, seen_at, confirmed_at, expires_at FROM account_session \
                  WHERE token_hash = $1 AND ended_at IS NULL",
             )
             .bind(&stored)
             .fetch_optional(&mut *conn)
-            .await
+            .await?)
         })?;
         let Some((id, seen_at, confirmed_at, expires_at)) = row else { return Ok(None) };
         let idle_ms = now.since_ms(UtcMillis(seen_at));
@@ -217,14 +217,14 @@ impl Accounts {
             return Ok(None);
         }
         let row: Option<AccountColumns> = store::read!(self.database, "accounts.resume", |conn| {
-            store::sqlx::query_as(
+            Ok(store::sqlx::query_as(
                 "SELECT account.id, login, shown_name, role, locale, theme FROM account \
                  JOIN account_session ON account_session.account = account.id \
                  WHERE token_hash = $1 AND disabled_at IS NULL",
             )
             .bind(&stored)
             .fetch_optional(&mut *conn)
-            .await
+            .await?)
         })?;
         let Some(row) = row else { return Ok(None) };
         let account = account_from(row)?;
@@ -277,10 +277,10 @@ impl Accounts {
         self.count_try(subjects.clone(), now).await?;
         let id = session.account.id.as_str();
         let stored: Option<Option<String>> = store::read!(self.database, "accounts.confirm", |conn| {
-            store::sqlx::query_scalar("SELECT password_hash FROM account WHERE id = $1")
+            Ok(store::sqlx::query_scalar("SELECT password_hash FROM account WHERE id = $1")
                 .bind(id)
                 .fetch_optional(&mut *conn)
-                .await
+                .await?)
         })?;
         if !self.workers.verify(password, stored.flatten()).await? {
             return Err(AccountError::WrongPassword);
@@ -324,7 +324,7 @@ impl Accounts {
         let account = account.as_str();
         let rows: Vec<(String, i64, i64, String, String)> =
             store::read!(self.database, "accounts.list_sessions", |conn| {
-                store::sqlx::query_as(
+                Ok(store::sqlx::query_as(
                     "SELECT id, opened_at, seen_at, address, agent FROM account_session \
                      WHERE account = $1 AND ended_at IS NULL AND expires_at > $2 AND seen_at > $3 \
                      ORDER BY opened_at DESC, id LIMIT $4",
@@ -334,11 +334,12 @@ impl Accounts {
                 .bind(idle_since.0)
                 .bind(SESSIONS_PER_ACCOUNT)
                 .fetch_all(&mut *conn)
-                .await
+                .await?)
             })?;
         rows.into_iter()
             .map(|(id, opened_at, seen_at, address, agent)| {
-                let id = SessionId::parse(&id).ok_or(AccountError::BadRow { table: "account_session", column: "id" })?;
+                let id =
+                    SessionId::parse(&id).ok_or(AccountError::BadRow { table: "account_session", column: "id" })?;
                 Ok(OpenSession { id, opened_at: UtcMillis(opened_at), seen_at: UtcMillis(seen_at), address, agent })
             })
             .collect()

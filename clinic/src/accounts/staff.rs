@@ -67,7 +67,7 @@ impl Accounts {
         let now = self.clock.now();
         let idle_since = now.plus_ms(-self.rules.idle_ms);
         let rows: Vec<Row> = store::read!(self.database, "accounts.list", |conn| {
-            store::sqlx::query_as(
+            Ok(store::sqlx::query_as(
                 "SELECT id, login, shown_name, role, locale, theme, created_at, signed_in_at, disabled_at, \
                  CAST(CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS BIGINT), \
                  (SELECT COUNT(*) FROM account_session s WHERE s.account = account.id AND s.ended_at IS NULL \
@@ -78,7 +78,7 @@ impl Accounts {
             .bind(idle_since.0)
             .bind(LISTED_MAX)
             .fetch_all(&mut *conn)
-            .await
+            .await?)
         })?;
         rows.into_iter()
             .map(|(id, login, shown, role, locale, theme, created, signed_in, disabled, has_password, sessions)| {
@@ -99,17 +99,18 @@ impl Accounts {
         type Row = (i64, Option<String>, String, Option<String>, Option<String>);
         actor.must_be_administrator()?;
         let rows: Vec<Row> = store::read!(self.database, "accounts.log", |conn| {
-            store::sqlx::query_as(
+            Ok(store::sqlx::query_as(
                 "SELECT l.at, a.login, l.action, t.login, l.address FROM account_log l \
                  LEFT JOIN account a ON a.id = l.actor LEFT JOIN account t ON t.id = l.target \
                  ORDER BY l.at DESC, l.id LIMIT $1",
             )
             .bind(limit)
             .fetch_all(&mut *conn)
-            .await
+            .await?)
         })?;
         let lines = rows.into_iter();
-        Ok(lines.map(|(at, actor, action, target, address)| LogLine { at: UtcMillis(at), actor, action, target, address })
+        Ok(lines
+            .map(|(at, actor, action, target, address)| LogLine { at: UtcMillis(at), actor, action, target, address })
             .collect())
     }
 

@@ -41,9 +41,8 @@ impl Accounts {
                 .bind(now.plus_ms(-FAILURES_FORGOTTEN_MS).0)
                 .execute(&mut *conn)
                 .await?;
-            let rows: i64 = store::sqlx::query_scalar("SELECT COUNT(*) FROM account_throttle")
-                .fetch_one(&mut *conn)
-                .await?;
+            let rows: i64 =
+                store::sqlx::query_scalar("SELECT COUNT(*) FROM account_throttle").fetch_one(&mut *conn).await?;
             let mut counted = vec![(&subjects.address, FREE_TRIES_PER_ADDRESS)];
             if rows < ROWS_MAX {
                 counted.push((&subjects.account, FREE_TRIES_PER_ACCOUNT));

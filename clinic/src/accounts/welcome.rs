@@ -107,7 +107,7 @@ impl Accounts {
     pub async fn inspect_link(&self, link: &LinkToken) -> Result<LinkState, AccountError> {
         let (now, stored) = (self.clock.now(), link.stored());
         let row: Option<(String, i64, Option<String>)> = store::read!(self.database, "accounts.link", |conn| {
-            store::sqlx::query_as(
+            Ok(store::sqlx::query_as(
                 "SELECT account_link.purpose, account_link.expires_at, account.login FROM account_link \
                  LEFT JOIN account ON account.id = account_link.account \
                  WHERE token_hash = $1 AND used_at IS NULL AND expires_at > $2 AND account.disabled_at IS NULL",
@@ -115,7 +115,7 @@ impl Accounts {
             .bind(&stored)
             .bind(now.0)
             .fetch_optional(&mut *conn)
-            .await
+            .await?)
         })?;
         let (purpose, expires_at, login) = row.ok_or(AccountError::LinkSpent)?;
         let purpose = match (purpose.as_str(), login) {
@@ -247,4 +247,3 @@ impl Session {
         if self.account.role == Role::Administrator { Ok(()) } else { Err(AccountError::NotAllowed) }
     }
 }
-
