@@ -4,3 +4,4 @@
 
 pub mod ascii;
 pub mod bus;
+pub mod osdp;

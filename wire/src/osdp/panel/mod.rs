@@ -1,0 +1,1 @@
+//! The control panel of one line. In preparation.
