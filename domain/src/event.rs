@@ -133,6 +133,8 @@ codes! {
         Duress = "duress",
         /// Another door of the interlock is open.
         Interlock = "interlock",
+        /// Another holder's grant is being taken there; tap again when it is done.
+        PointBusy = "point_busy",
         /// The point is locked by command.
         PointLocked = "point_locked",
         /// The point is on free passage by command.

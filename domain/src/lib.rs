@@ -4,12 +4,25 @@
 //! come in as parameters, so every rule can be tested exhaustively and every decision can be explained later from
 //! the code that made it. It knows nothing of wire formats or storage.
 
+pub mod card;
+pub mod decide;
+pub mod door;
 pub mod event;
 pub mod ids;
+mod keyed;
+pub mod pin;
+pub mod policy;
+pub mod presence;
+pub mod schedule;
 pub mod time;
+pub mod zone;
 
+pub use card::{CardFormat, CardKey, CardNumber};
+pub use decide::{Decision, Request, Verdict, decide, explain};
 pub use event::{Draft, Entry, Kind, Reason};
 pub use ids::{
     CardId, CategoryId, Direction, Epoch, GatewayId, LineId, PersonId, PointId, ReaderId, ScheduleId, SiteId, ZoneId,
 };
+pub use policy::{Policy, PolicySource};
+pub use presence::Presence;
 pub use time::{Clock, UtcMillis};

@@ -1,0 +1,336 @@
+//! The policy: what the clinic has decided about who may go where and when, as plain data ([`PolicySource`]) and as
+//! the compact, immutable snapshot that decisions are made from ([`Policy`]).
+//!
+//! Owns the rules' meaning and the credential table. Never decides (see [`crate::decide`]), never changes after it
+//! is compiled. May import `ids`, `time`, `zone`, `schedule`, `pin`.
+//!
+//! # Which rule counts
+//! At a point the rules looked at are those that name its `to` zone or a zone around it, and the holder's category
+//! (or no category), the pass kind (or no kind) and the direction (or no direction). In the direction `out` it is
+//! still the zone `to` that counts: a rule speaks of going into a zone and coming out of it.
+//! 1. A deny rule that is in force now refuses: `denied_by_rule`.
+//! 2. Otherwise an allow rule that is in force now allows.
+//! 3. Otherwise, if an allow rule exists that is not in force now (its schedule or period): `outside_hours`.
+//! 4. Otherwise `no_rule`.
+//!
+//! Deny beats allow wherever it stands; order and nesting do not matter. If a layout has no rule at all, and
+//! [`Layout::allow_all_if_no_rules`] is set, every valid pass may go everywhere: a clinic starts with the doors that
+//! it had, and restricts from there.
+
+mod compile;
+mod rules;
+mod table;
+
+pub(crate) use compile::PointEntry;
+pub use compile::{Policy, PolicyBuilder, PolicyError};
+pub use rules::RuleOutcome;
+pub use table::Pass;
+
+use crate::ids::{CardId, CategoryId, Direction, PersonId, PointId, ScheduleId, ZoneId};
+use crate::pin::PinHash;
+use crate::schedule::{LocalDate, Schedule};
+use crate::time::UtcMillis;
+use crate::zone::Zone;
+
+/// Most categories of one layout.
+pub const CATEGORIES_MAX: usize = 1024;
+/// Most rules of one layout.
+pub const RULES_MAX: usize = 8192;
+/// Most points of one layout.
+pub const POINTS_MAX: usize = 8192;
+/// Most categories times zones: bounds the rule table.
+pub const RULE_CELLS_MAX: usize = 1 << 19;
+/// Most credentials of one policy.
+pub const CREDENTIALS_MAX: usize = 10_000_000;
+/// Longest name of a rule, in bytes.
+pub const RULE_NAME_MAX_BYTES: usize = 128;
+
+/// Everything a policy is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicySource {
+    /// Zones, points, schedules, rules.
+    pub layout: Layout,
+    /// One for each card.
+    pub credentials: Vec<Credential>,
+}
+
+/// A policy without its credentials: small, and readable by people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Rises with every change of layout or credentials.
+    pub version: u64,
+    /// When it was put together. Its schedules are fastest from two days before to a year after.
+    pub built_at: UtcMillis,
+    /// IANA name, for example `Europe/Kyiv`.
+    pub time_zone: String,
+    /// The tree.
+    pub zones: Vec<Zone>,
+    /// Categories; credentials name them by their position here.
+    pub categories: Vec<CategoryId>,
+    /// Weekly schedules.
+    pub schedules: Vec<Schedule>,
+    /// Days on which [`Schedule::on_holiday`] counts.
+    pub holidays: Vec<LocalDate>,
+    /// Who may go where.
+    pub rules: Vec<Rule>,
+    /// Access points.
+    pub points: Vec<Point>,
+    /// With no rule at all, allow every valid pass everywhere instead of refusing all with `no_rule`.
+    pub allow_all_if_no_rules: bool,
+}
+
+impl Layout {
+    /// A layout with nothing in it, in UTC.
+    pub fn empty() -> Self {
+        Self {
+            version: 0,
+            built_at: UtcMillis(0),
+            time_zone: "UTC".to_owned(),
+            zones: Vec::new(),
+            categories: Vec::new(),
+            schedules: Vec::new(),
+            holidays: Vec::new(),
+            rules: Vec::new(),
+            points: Vec::new(),
+            allow_all_if_no_rules: true,
+        }
+    }
+
+    /// Adds the zones that are mentioned (`inside`, `from`, `to`) but not declared, so that a short configuration
+    /// needs to list only zones with demands. If no zone is outside the territory then, those become outside that
+    /// some point leads from and none leads to, and that neither hold nor lie in another zone: the street.
+    pub fn complete_zones(&mut self) {
+        let inside = self.zones.iter().filter_map(|zone| zone.inside.clone());
+        let ends = self.points.iter().flat_map(|point| [point.from.clone(), point.to.clone()]);
+        for id in inside.chain(ends).collect::<Vec<ZoneId>>() {
+            if !self.zones.iter().any(|zone| zone.id == id) {
+                self.zones.push(Zone::new(id));
+            }
+        }
+        if self.zones.iter().any(|zone| zone.outside) {
+            return;
+        }
+        let is_street = |zone: &Zone| {
+            zone.inside.is_none()
+                && !self.zones.iter().any(|other| other.inside.as_ref() == Some(&zone.id))
+                && self.points.iter().any(|point| point.from == zone.id)
+                && !self.points.iter().any(|point| point.to == zone.id)
+        };
+        let streets: Vec<bool> = self.zones.iter().map(is_street).collect();
+        for (zone, outside) in self.zones.iter_mut().zip(streets) {
+            zone.outside = outside;
+        }
+    }
+}
+
+macro_rules! codes {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl $name {
+            /// All values.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable code used in files, in the database and on the bus.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// Reads a code, `-` in place of `_` too; `None` for an unknown one.
+            pub fn parse(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| {
+                    code.len() == value.as_str().len()
+                        && code.bytes().map(|b| if b == b'-' { b'_' } else { b }).eq(value.as_str().bytes())
+                })
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+codes! {
+    /// What kind of pass a card is.
+    PassKind {
+        /// A patient's pass for one visit, until the personal card is made.
+        PatientTemporary = "patient_temporary",
+        /// A patient's personal card.
+        Patient = "patient",
+        /// An employee's card.
+        Staff = "staff",
+        /// A one-time visitor's card.
+        Visitor = "visitor",
+        /// A permanent pass of a servicing organisation's employee.
+        Contractor = "contractor",
+        /// A vehicle's card or plate.
+        Vehicle = "vehicle",
+    }
+}
+
+impl PassKind {
+    /// Whether a pass of this kind opens one entry only, unless the credential says otherwise.
+    pub const fn is_one_time_by_default(self) -> bool {
+        matches!(self, Self::PatientTemporary | Self::Visitor)
+    }
+}
+
+codes! {
+    /// Whether a pass works.
+    PassState {
+        /// It does.
+        Active = "active",
+        /// Blocked by somebody.
+        Blocked = "blocked",
+        /// Reported lost.
+        Lost = "lost",
+        /// Withdrawn, for example because the personal card replaced it.
+        Withdrawn = "withdrawn",
+    }
+}
+
+codes! {
+    /// What a point is.
+    PointKind {
+        /// A turnstile: one person a grant.
+        Turnstile = "turnstile",
+        /// A door.
+        Door = "door",
+        /// A barrier for vehicles.
+        Barrier = "barrier",
+        /// A workstation: nothing opens, nobody moves.
+        Workstation = "workstation",
+        /// An enrolment desk: nothing opens, nobody moves.
+        Enrolment = "enrolment",
+    }
+}
+
+codes! {
+    /// Whether a point refuses what the policy does not allow.
+    Mode {
+        /// It does.
+        Hard = "hard",
+        /// It grants, records the reason, and never refuses (SR-024, SR-026).
+        Soft = "soft",
+    }
+}
+
+codes! {
+    /// What a point asks for on the way in. On the way out the card is enough: nobody is kept in by a keypad.
+    Verify {
+        /// The card.
+        Card = "card",
+        /// The card and its PIN.
+        CardPin = "card_pin",
+    }
+}
+
+codes! {
+    /// What a rule does.
+    Effect {
+        /// Lets pass.
+        Allow = "allow",
+        /// Refuses, whatever else allows.
+        Deny = "deny",
+    }
+}
+
+/// One card. Small and plain, so that a million of them can be streamed into a [`PolicyBuilder`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credential {
+    /// The card.
+    pub card: CardId,
+    /// Its holder.
+    pub person: PersonId,
+    /// Position in [`Layout::categories`].
+    pub category: u16,
+    /// What kind of pass it is.
+    pub kind: PassKind,
+    /// Whether it works.
+    pub state: PassState,
+    /// Whether it opens one entry and the exit that belongs to it, and nothing more.
+    pub one_time: bool,
+    /// First instant at which it is valid.
+    pub valid_from: Option<UtcMillis>,
+    /// First instant at which it is no longer valid.
+    pub valid_until: Option<UtcMillis>,
+    /// The PIN, where the card has one.
+    pub pin: Option<PinHash>,
+    /// The PIN that says "I am being forced". Other than `pin`.
+    pub duress_pin: Option<PinHash>,
+}
+
+/// One rule as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// What people call it; shown by `explain`.
+    pub name: String,
+    /// Allow or deny.
+    pub effect: Effect,
+    /// Whom it concerns; empty: everybody.
+    pub categories: Vec<CategoryId>,
+    /// Which passes it concerns; empty: all.
+    pub kinds: Vec<PassKind>,
+    /// Which zone, with all zones inside it; `None`: all zones.
+    pub zone: Option<ZoneId>,
+    /// Which way; `None`: both.
+    pub direction: Option<Direction>,
+    /// When in the week; `None`: always.
+    pub schedule: Option<ScheduleId>,
+    /// First instant at which it is in force.
+    pub valid_from: Option<UtcMillis>,
+    /// First instant at which it is no longer in force.
+    pub valid_until: Option<UtcMillis>,
+}
+
+impl Rule {
+    /// A rule for everybody, everywhere, always; narrow it by struct update.
+    pub fn new(name: &str, effect: Effect) -> Self {
+        Self {
+            name: name.to_owned(),
+            effect,
+            categories: Vec::new(),
+            kinds: Vec::new(),
+            zone: None,
+            direction: None,
+            schedule: None,
+            valid_from: None,
+            valid_until: None,
+        }
+    }
+}
+
+/// One access point, as far as decisions go; its wiring is the gateway's (see [`crate::door`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    /// Its name.
+    pub id: PointId,
+    /// What it is.
+    pub kind: PointKind,
+    /// The zone before it.
+    pub from: ZoneId,
+    /// The zone behind it.
+    pub to: ZoneId,
+    /// Hard or soft.
+    pub mode: Mode,
+    /// What it asks for on the way in.
+    pub verify: Verify,
+    /// The same pass is refused (hard) or noted (soft) within this time after it was granted here in the same
+    /// direction; `None`: at once.
+    pub reuse_ms: Option<u32>,
+}
+
+impl Point {
+    /// A hard point that asks for the card; fill in the rest by struct update.
+    pub const fn new(id: PointId, kind: PointKind, from: ZoneId, to: ZoneId) -> Self {
+        Self { id, kind, from, to, mode: Mode::Hard, verify: Verify::Card, reuse_ms: None }
+    }
+}
+
+/// Longest [`Point::reuse_ms`]: a day. Bounds how long a use must be remembered.
+pub const REUSE_MAX_MS: u32 = 24 * 3600 * 1000;
