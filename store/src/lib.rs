@@ -22,6 +22,7 @@
 
 mod database;
 mod error;
+pub mod journal;
 mod macros;
 pub mod migrate;
 #[cfg(feature = "testing")]
