@@ -1,5 +1,7 @@
 //! Desktop readers: whatever comes from the line, in whatever pieces, gives the same bounded result.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
 use std::time::Duration;
 
 use proptest::prelude::*;
