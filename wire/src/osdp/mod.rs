@@ -6,6 +6,7 @@
 //! | [`command`] | what a control panel says |
 //! | [`reply`] | what a reader says |
 //! | [`secure`] | Secure Channel: keys, cryptograms, the chain of MACs |
+//! | [`device`] | the other end: one reader, for simulators and tests |
 //! | [`panel`] | the control panel of one line: polling, retry, sessions, supervision |
 //! | [`scan`] | looking for readers whose address or speed is unknown |
 //!
@@ -13,6 +14,7 @@
 //! input from a line, and every buffer is bounded by [`frame::MAX_FRAME`].
 
 pub mod command;
+pub mod device;
 pub mod frame;
 pub mod panel;
 pub mod reply;

@@ -31,8 +31,8 @@ use super::reply::{Identity, NakReason, Reply};
 use super::secure::{self, Scbk, Session, SessionKeys};
 use super::{BROADCAST, MAX_ADDRESS};
 use outputs::Outputs;
-pub use report::{CARDS_MAX, CardTag, INPUT_CHANGES_MAX, KEYS_MAX, QueueFull};
 use report::Reports;
+pub use report::{CARDS_MAX, CardTag, INPUT_CHANGES_MAX, KEYS_MAX, QueueFull};
 
 /// A device that heard no command for so long considers its panel lost (SIA: 8 s).
 pub const LOST_AFTER: Duration = Duration::from_secs(8);
@@ -480,8 +480,7 @@ impl Device {
         let Ok(Command::ServerCryptogram(claimed)) = Command::decode(frame.code, frame.data) else {
             return Err(NakReason::Length);
         };
-        let Handshake { keys, rnd_a, rnd_b, install_key } =
-            self.handshake.take().ok_or(NakReason::SecurityRequired)?;
+        let Handshake { keys, rnd_a, rnd_b, install_key } = self.handshake.take().ok_or(NakReason::SecurityRequired)?;
         if !secure::same(&keys.server_cryptogram(&rnd_a, &rnd_b), &claimed) {
             return Ok((Reply::InitialRmac([0; 16]), 0xFF));
         }
