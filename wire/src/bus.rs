@@ -24,7 +24,6 @@
 mod auth;
 mod chunk;
 mod down;
-mod json;
 mod status;
 mod topic;
 mod up;

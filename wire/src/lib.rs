@@ -4,4 +4,6 @@
 
 pub mod ascii;
 pub mod bus;
+mod json;
 pub mod osdp;
+pub mod snapshot;

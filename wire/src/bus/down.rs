@@ -7,8 +7,8 @@ use domain::{Epoch, GatewayId, PersonId, PointId, UtcMillis};
 use serde_json::{Value, json};
 
 use super::auth::{Canonical, KeyRing, LinkKey};
-use super::json::{Fields, envelope, hex, opt, write};
 use super::{BusError, CHUNK_BYTES, POLICY_MAX_BYTES};
+use crate::json::{Fields, envelope, hex, opt, write};
 
 /// Everything that the bridge says in an envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]

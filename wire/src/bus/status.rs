@@ -4,8 +4,8 @@
 use domain::{Direction, Epoch, GatewayId, LineId, PointId, ReaderId, UtcMillis};
 use serde_json::{Value, json};
 
-use super::json::{Fields, opt};
 use super::{BusError, STATUS_MAX_ITEMS};
+use crate::json::{Fields, opt};
 
 /// One part of a gateway's state.
 #[derive(Debug, Clone, PartialEq)]

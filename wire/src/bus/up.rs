@@ -3,8 +3,8 @@
 use domain::{CardId, Direction, Draft, Entry, Epoch, GatewayId, Kind, PersonId, PointId, ReaderId, Reason};
 use serde_json::{Value, json};
 
-use super::json::{Fields, envelope, hex, opt, write};
 use super::{BATCH_MAX_ENTRIES, BusError, CHUNK_REQUEST_MAX, CommandId, MESSAGE_MAX_BYTES, Status, TEXT_MAX_BYTES};
+use crate::json::{Fields, envelope, hex, opt, write};
 
 /// Everything that a gateway says.
 #[derive(Debug, Clone, PartialEq)]
