@@ -17,22 +17,23 @@
 //! 3. `unknown_card`;
 //! 4. `blocked`, `lost`;
 //! 5. **whoever is known to be inside and taps to go out may go**: none of the following is asked (life safety; the
-//!    pass is answered for when it next comes in);
+//!    pass is answered for when it next comes in). A point's `from` is therefore its less protected side;
 //! 6. `withdrawn`, `policy_too_old`, `not_yet_valid`, `expired`;
 //! 7. the one-time pass: `pass_used`;
 //! 8. rules: `denied_by_rule`, `outside_hours`, `no_rule`;
 //! 9. area anti-passback (a zone with soft anti-passback only notes it) and timed reuse: `anti_passback`,
 //!    `reused_too_soon`;
 //! 10. capacity of the zones entered: `zone_full`;
-//! 11. PIN, last, so that nobody is asked for one in vain: `pin_locked`, `pin_missing`, `pin_wrong`. A soft point
-//!     asks too, and grants without.
+//! 11. PIN, on the way in only, and last, so that nobody is asked for one in vain: `pin_locked`, `pin_missing`,
+//!     `pin_wrong`. A soft point asks too, and grants without.
 
 use crate::event::Reason;
 use crate::ids::{CardId, CategoryId, Direction, PersonId, PointId};
 use crate::pin::PinHash;
-use crate::policy::{PassKind, Policy};
+use crate::policy::{Mode, Pass, PassKind, PassState, PointEntry, Policy, RuleOutcome, Verify};
 use crate::presence::Presence;
 use crate::time::UtcMillis;
+use crate::zone::{AntiPassback, ZoneNo, ZoneTree};
 
 /// What the door says of itself before the decision; see [`crate::door::Door::condition`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -204,12 +205,308 @@ pub struct Explanation {
 
 /// Answers a request.
 pub fn decide(policy: &Policy, presence: &Presence, request: &Request<'_>) -> Decision {
-    let _ = (policy, presence, request);
-    todo!()
+    weigh(policy, presence, request, &mut Silent)
 }
 
-/// Answers a request and says why.
+/// Answers a request and says why. Allocates; for people, not for doors.
 pub fn explain(policy: &Policy, presence: &Presence, request: &Request<'_>) -> Explanation {
-    let _ = (policy, presence, request);
-    todo!()
+    let mut writer = Writer { policy, steps: Vec::new() };
+    let decision = weigh(policy, presence, request, &mut writer);
+    let category = decision.category.and_then(|no| policy.layout().categories.get(usize::from(no)).cloned());
+    Explanation { decision, category, steps: writer.steps }
 }
+
+/// What a step is about, before anybody wants to read it.
+#[derive(Clone, Copy)]
+enum About {
+    Nothing,
+    Rule(u16),
+    Zone(ZoneNo),
+}
+
+trait Trace {
+    fn step(&mut self, check: Check, outcome: Outcome, about: About);
+}
+
+/// The tracer of [`decide`]: costs nothing.
+struct Silent;
+
+impl Trace for Silent {
+    #[inline(always)]
+    fn step(&mut self, _: Check, _: Outcome, _: About) {}
+}
+
+/// The tracer of [`explain`].
+struct Writer<'a> {
+    policy: &'a Policy,
+    steps: Vec<Step>,
+}
+
+impl Trace for Writer<'_> {
+    fn step(&mut self, check: Check, outcome: Outcome, about: About) {
+        let about = match about {
+            About::Nothing => None,
+            About::Rule(no) => self.policy.layout().rules.get(usize::from(no)).map(|rule| rule.name.clone()),
+            About::Zone(no) => Some(self.policy.zones().id(no).to_string()),
+        };
+        self.steps.push(Step { check, outcome, about });
+    }
+}
+
+/// A decision in the making: what is known of the holder, and the first thing that a soft point lets pass.
+struct Weighing<'t, T> {
+    trace: &'t mut T,
+    soft: bool,
+    noted: Option<Reason>,
+    pass: Option<Pass>,
+    duress: bool,
+}
+
+/// The decision is made.
+type Settled = Result<(), Decision>;
+
+impl<T: Trace> Weighing<'_, T> {
+    #[inline]
+    fn met(&mut self, check: Check) {
+        self.trace.step(check, Outcome::Met, About::Nothing);
+    }
+
+    /// A check that is not good: noted at a soft point, the end at a hard one.
+    #[inline]
+    fn fail(&mut self, check: Check, reason: Reason, about: About) -> Settled {
+        if self.soft {
+            self.note(check, reason, about);
+            return Ok(());
+        }
+        self.refuse(check, reason, about)
+    }
+
+    #[inline]
+    fn note(&mut self, check: Check, reason: Reason, about: About) {
+        self.trace.step(check, Outcome::Noted(reason), about);
+        self.noted = self.noted.or(Some(reason));
+    }
+
+    /// A check that counts at soft points too.
+    #[inline]
+    fn refuse(&mut self, check: Check, reason: Reason, about: About) -> Settled {
+        self.trace.step(check, Outcome::Failed(reason), about);
+        Err(self.decision(Verdict::Refused, reason))
+    }
+
+    #[inline]
+    fn check(&mut self, check: Check, failure: Option<Reason>) -> Settled {
+        match failure {
+            Some(reason) => self.fail(check, reason, About::Nothing),
+            None => {
+                self.met(check);
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn granted(&self, reason: Reason) -> Decision {
+        self.decision(Verdict::Granted, self.noted.unwrap_or(reason))
+    }
+
+    #[inline]
+    fn decision(&self, verdict: Verdict, reason: Reason) -> Decision {
+        Decision {
+            verdict,
+            reason,
+            person: self.pass.map(|pass| pass.person()),
+            category: self.pass.map(|pass| pass.category()),
+            kind: self.pass.map(|pass| pass.kind()),
+            soft: verdict == Verdict::Granted && self.noted.is_some(),
+            duress: verdict == Verdict::Granted && self.duress,
+        }
+    }
+}
+
+#[inline]
+fn weigh<T: Trace>(policy: &Policy, presence: &Presence, request: &Request<'_>, trace: &mut T) -> Decision {
+    let mut weighing = Weighing { trace, soft: false, noted: None, pass: None, duress: false };
+    match settle(policy, presence, request, &mut weighing) {
+        Ok(()) => weighing.granted(Reason::Allowed),
+        Err(decision) => decision,
+    }
+}
+
+#[inline]
+fn settle<T: Trace>(
+    policy: &Policy,
+    presence: &Presence,
+    request: &Request<'_>,
+    weighing: &mut Weighing<'_, T>,
+) -> Settled {
+    let Some(point) = policy.point(request.point) else {
+        return weighing.refuse(Check::Point, Reason::NoPoint, About::Nothing);
+    };
+    if presence.shape() != policy.shape() {
+        return weighing.refuse(Check::Point, Reason::NoPolicy, About::Nothing);
+    }
+    weighing.met(Check::Point);
+    weighing.soft = point.mode == Mode::Soft;
+    let pass = policy.pass(request.card);
+    weighing.pass = pass.copied();
+    condition(request, weighing)?;
+
+    let Some(pass) = pass else {
+        return weighing.fail(Check::Card, Reason::UnknownCard, About::Nothing);
+    };
+    weighing.met(Check::Card);
+    let (from, to) = point.way(request.direction);
+    let whereabouts = presence.whereabouts(pass.person());
+    let inside = whereabouts.is_some_and(|(zone, _)| !policy.zones().is_outside(zone));
+    let leaving = request.direction == Direction::Out && from != to && inside;
+    match pass.state() {
+        PassState::Active => weighing.met(Check::State),
+        PassState::Blocked => weighing.fail(Check::State, Reason::Blocked, About::Nothing)?,
+        PassState::Lost => weighing.fail(Check::State, Reason::Lost, About::Nothing)?,
+        PassState::Withdrawn if leaving => {}
+        PassState::Withdrawn => weighing.fail(Check::State, Reason::Withdrawn, About::Nothing)?,
+    }
+    weighing.duress = under_duress(policy, pass, request);
+    if leaving {
+        weighing.met(Check::Leaving);
+        return Ok(());
+    }
+    weighing.check(Check::PolicyAge, request.policy_too_old.then_some(Reason::PolicyTooOld))?;
+    let validity = match (pass.not_yet_valid(request.now), pass.expired(request.now)) {
+        (true, _) => Some(Reason::NotYetValid),
+        (false, true) => Some(Reason::Expired),
+        (false, false) => None,
+    };
+    weighing.check(Check::Validity, validity)?;
+    if pass.one_time() {
+        let used = presence.one_time_is_used(policy, pass, point, request.direction);
+        weighing.check(Check::OneTime, used.then_some(Reason::PassUsed))?;
+    }
+    rules(policy, pass, point, request, weighing)?;
+    if from != to {
+        anti_passback(policy, presence, pass, point, request, whereabouts, weighing)?;
+        match presence.full_zone(policy, pass.person(), to) {
+            Some(zone) => weighing.fail(Check::Capacity, Reason::ZoneFull, About::Zone(zone))?,
+            None => weighing.met(Check::Capacity),
+        }
+    }
+    if point.verify == Verify::CardPin && request.direction == Direction::In {
+        pin(policy, pass, request, weighing)?;
+    }
+    Ok(())
+}
+
+#[inline]
+fn condition<T: Trace>(request: &Request<'_>, weighing: &mut Weighing<'_, T>) -> Settled {
+    let reason = match (request.condition, request.direction) {
+        (PointCondition::Ready, _) | (PointCondition::Emergency, Direction::In) => {
+            weighing.met(Check::Condition);
+            return Ok(());
+        }
+        (PointCondition::Emergency, Direction::Out) => Reason::Emergency,
+        (PointCondition::FreePassage, _) => Reason::FreePassage,
+        (PointCondition::Locked, _) => return weighing.refuse(Check::Condition, Reason::PointLocked, About::Nothing),
+        (PointCondition::Interlocked, _) => {
+            return weighing.refuse(Check::Condition, Reason::Interlock, About::Nothing);
+        }
+        (PointCondition::Busy, _) => return weighing.refuse(Check::Condition, Reason::PointBusy, About::Nothing),
+    };
+    weighing.met(Check::Condition);
+    Err(weighing.granted(reason))
+}
+
+#[inline]
+fn rules<T: Trace>(
+    policy: &Policy,
+    pass: &Pass,
+    point: &PointEntry,
+    request: &Request<'_>,
+    weighing: &mut Weighing<'_, T>,
+) -> Settled {
+    match policy.ask_rules(point.to, pass.category(), pass.kind(), request.direction, request.now) {
+        RuleOutcome::Allowed(rule) => {
+            weighing.trace.step(Check::Rule, Outcome::Met, rule.map_or(About::Nothing, About::Rule));
+            Ok(())
+        }
+        RuleOutcome::Denied(rule) => weighing.fail(Check::Rule, Reason::DeniedByRule, About::Rule(rule)),
+        RuleOutcome::NotNow(rule) => weighing.fail(Check::Rule, Reason::OutsideHours, About::Rule(rule)),
+        RuleOutcome::Nothing => weighing.fail(Check::Rule, Reason::NoRule, About::Nothing),
+    }
+}
+
+#[inline]
+fn anti_passback<T: Trace>(
+    policy: &Policy,
+    presence: &Presence,
+    pass: &Pass,
+    point: &PointEntry,
+    request: &Request<'_>,
+    whereabouts: Option<(ZoneNo, bool)>,
+    weighing: &mut Weighing<'_, T>,
+) -> Settled {
+    let zones = policy.zones();
+    let demand = zones.anti_passback(point.to);
+    let forgiven = whereabouts.is_some_and(|(_, forgiven)| forgiven);
+    if demand != AntiPassback::None && !forgiven {
+        let (from, to) = point.way(request.direction);
+        let zone = presence.pending_elsewhere(pass.person(), point).or(whereabouts.map(|(zone, _)| zone));
+        match zone {
+            Some(zone) if is_already_there(zones, zone, from, to) => {
+                if demand == AntiPassback::Soft {
+                    weighing.note(Check::AntiPassback, Reason::AntiPassback, About::Zone(zone));
+                } else {
+                    weighing.fail(Check::AntiPassback, Reason::AntiPassback, About::Zone(zone))?;
+                }
+            }
+            Some(_) | None => weighing.met(Check::AntiPassback),
+        }
+    }
+    if let Some(reuse_ms) = point.reuse_ms
+        && !forgiven
+    {
+        // A clock that went back makes the last use lie ahead: that is no use "shortly before".
+        let since = presence.used_at(pass.card(), point, request.direction).map(|at| request.now.since_ms(at));
+        let too_soon = since.is_some_and(|ms| (0..i64::from(reuse_ms)).contains(&ms));
+        weighing.check(Check::Reuse, too_soon.then_some(Reason::ReusedTooSoon))?;
+    }
+    Ok(())
+}
+
+/// Whether somebody known to be in `zone` is already on the side that the way `from` → `to` leads to. Between
+/// outside and inside only that counts, whatever the room; within the territory a stray location (somebody went
+/// through a door on another's tap) is no offence, only being in the very zone (or in one inside it) is.
+fn is_already_there(zones: &ZoneTree, zone: ZoneNo, from: ZoneNo, to: ZoneNo) -> bool {
+    if zones.is_outside(from) != zones.is_outside(to) {
+        return zones.is_outside(zone) == zones.is_outside(to);
+    }
+    let comes_out_of_a_part = zones.is_within(from, to);
+    zones.is_within(zone, to) && !(comes_out_of_a_part && zones.is_within(zone, from))
+}
+
+#[inline]
+fn under_duress(policy: &Policy, pass: &Pass, request: &Request<'_>) -> bool {
+    match request.pin {
+        PinEntry::Entered(pin) => policy.pins(pass).is_some_and(|pins| pins.duress == Some(pin)),
+        PinEntry::NotYet | PinEntry::Missing | PinEntry::Locked => false,
+    }
+}
+
+fn pin<T: Trace>(policy: &Policy, pass: &Pass, request: &Request<'_>, weighing: &mut Weighing<'_, T>) -> Settled {
+    let failure = match request.pin {
+        PinEntry::NotYet => {
+            weighing.trace.step(Check::Pin, Outcome::Failed(Reason::PinMissing), About::Nothing);
+            return Err(weighing.decision(Verdict::AskPin, Reason::PinMissing));
+        }
+        PinEntry::Missing => Some(Reason::PinMissing),
+        PinEntry::Locked => Some(Reason::PinLocked),
+        PinEntry::Entered(pin) => {
+            let right = weighing.duress || policy.pins(pass).is_some_and(|pins| pins.pin == Some(pin));
+            (!right).then_some(Reason::PinWrong)
+        }
+    };
+    weighing.check(Check::Pin, failure)
+}
+
+#[cfg(test)]
+mod tests;

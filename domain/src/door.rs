@@ -22,11 +22,21 @@
 //! # Every grant ends once
 //! Each [`Input::Grant`] leads to exactly one fact `passed` or `not_taken`. A grant that the door cannot take (the
 //! decision raced with a command) ends in `not_taken` at once and releases nothing. Where passage cannot be seen it
-//! is assumed, and the fact says so: at a point without a contact, and at a door that stands open already.
+//! is assumed, and the fact says so: at a point without a contact, at a door that stands open already, and when on
+//! free passage or in an emergency the next holder taps before the contact told of the one before.
+//!
+//! # Life safety
+//! Emergency opens and stays open, whatever was ordered, locked and interlocked doors included. An exit request
+//! always releases, at a locked door too. Nothing that happened at a door while a gateway was away is made up: the
+//! first report of a contact is taken as it is, and an open door then is open, not forced.
+
+mod debounce;
+mod machine;
 
 use std::time::Duration;
 
-use crate::decide::PointCondition;
+pub use machine::{Door, interlocked};
+
 use crate::event::{Kind, Reason};
 use crate::ids::{CardId, Direction, PersonId};
 
@@ -34,6 +44,8 @@ use crate::ids::{CardId, Direction, PersonId};
 pub const RELEASE_DEFAULT_MS: u32 = 3000;
 /// Shortest and longest release that may be configured, in milliseconds.
 pub const RELEASE_RANGE_MS: std::ops::RangeInclusive<u32> = 500..=60_000;
+/// Shortest and longest time that a door may be allowed to stand open, in milliseconds.
+pub const HELD_RANGE_MS: std::ops::RangeInclusive<u32> = 1000..=3_600_000;
 /// How long a door may stand open unless configured, in milliseconds.
 pub const HELD_DEFAULT_MS: u32 = 30_000;
 /// Inputs shorter than this are ignored unless configured, in milliseconds.
@@ -61,7 +73,7 @@ pub struct DoorSettings {
     pub release_ms: u32,
     /// How long it may stand open before it is held.
     pub held_ms: u32,
-    /// Shorter changes of inputs are ignored.
+    /// Shorter changes of inputs are ignored. Brought to at most [`DEBOUNCE_MAX_MS`].
     pub debounce_ms: u32,
     /// Whether passage can be seen by a rotor or door contact.
     pub watched: bool,
@@ -137,7 +149,7 @@ pub struct Fact {
 /// What the gateway must do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
-    /// Energise the release for so long from now; replaces an earlier release. Never latched: free passage repeats
+    /// Energise the release for so long from now; replaces an earlier release and a hold. Never latched: free passage repeats
     /// it in time, so that a gateway that dies leaves the point closed.
     Release(Duration),
     /// End the release now.
@@ -169,58 +181,5 @@ pub enum DoorState {
     Emergency,
 }
 
-/// One access point's hardware.
-#[derive(Debug, Clone)]
-pub struct Door {
-    settings: DoorSettings,
-}
-
-impl Door {
-    /// A closed door. Settings outside their limits are brought to the nearest limit.
-    pub fn new(settings: DoorSettings) -> Self {
-        Self { settings }
-    }
-
-    /// Takes an input.
-    pub fn handle(&mut self, now: Duration, input: Input, out: &mut Vec<Output>) {
-        let _ = (now, input, out);
-        todo!()
-    }
-
-    /// Lets time go by.
-    pub fn tick(&mut self, now: Duration, out: &mut Vec<Output>) {
-        let _ = (now, out);
-        todo!()
-    }
-
-    /// When [`Door::tick`] must be called next, and what for.
-    pub fn deadline(&self) -> Option<(Duration, &'static str)> {
-        todo!()
-    }
-
-    /// What to put into a request for this holder and direction.
-    pub fn condition(&self) -> PointCondition {
-        todo!()
-    }
-
-    /// Whether a tap is the same holder's, in the same direction, while the grant is being taken.
-    pub fn repeats(&self, direction: Direction, card: CardId) -> bool {
-        let _ = (direction, card);
-        todo!()
-    }
-
-    /// Open or released: the other doors of an interlock must stay closed.
-    pub fn holds_interlock(&self) -> bool {
-        todo!()
-    }
-
-    /// What a page shows.
-    pub fn state(&self) -> DoorState {
-        todo!()
-    }
-
-    /// How it is built.
-    pub const fn settings(&self) -> &DoorSettings {
-        &self.settings
-    }
-}
+#[cfg(test)]
+mod tests;

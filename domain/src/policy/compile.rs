@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -131,7 +132,7 @@ impl PointEntry {
 #[derive(Debug, Clone)]
 pub struct Policy {
     layout: Layout,
-    zones: ZoneTree,
+    zones: Arc<ZoneTree>,
     calendar: Calendar,
     rules: Rules,
     points: HashMap<PointId, PointEntry, Keyed>,
@@ -163,7 +164,11 @@ impl Policy {
     }
 
     /// The zones.
-    pub const fn zones(&self) -> &ZoneTree {
+    pub fn zones(&self) -> &ZoneTree {
+        &self.zones
+    }
+
+    pub(crate) const fn shared_zones(&self) -> &Arc<ZoneTree> {
         &self.zones
     }
 
@@ -234,7 +239,7 @@ impl PolicyBuilder {
         if expected > CREDENTIALS_MAX {
             return Err(PolicyError::TooManyCredentials);
         }
-        let zones = ZoneTree::new(&layout.zones)?;
+        let zones = Arc::new(ZoneTree::new(&layout.zones)?);
         let calendar = Calendar::new(&layout.time_zone, &layout.schedules, &layout.holidays, layout.built_at)?;
         let rules = Rules::new(&layout, &zones, &calendar)?;
         let points = points(&layout, &zones, seed)?;

@@ -55,6 +55,11 @@ impl Pass {
         self.one_time
     }
 
+    /// First instant at which it is valid; the beginning of time if it has none.
+    pub const fn valid_from(&self) -> UtcMillis {
+        UtcMillis(self.from)
+    }
+
     /// Whether its first valid instant is still to come.
     pub const fn not_yet_valid(&self, now: UtcMillis) -> bool {
         now.0 < self.from
