@@ -1,3 +1,14 @@
-//! In preparation.
+//! What the clinic knows and does: one module per capability, each with its own rules of storage and its own
+//! transactions, deciding by the pure rules of `domain`.
+//!
+//! Persons and cards are known here by pseudonym only. SQL stands in these modules and in `store`, nowhere else. May
+//! import `domain` and `store`; never the programs, never the bus.
 
 pub mod accounts;
+pub mod devices;
+pub mod events;
+pub mod ingest;
+pub mod presence;
+mod rows;
+
+pub use store::{Database, Error};
