@@ -1,4 +1,5 @@
 //! Bus envelopes: round trips, hostile input, and who is believed.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use domain::{CardId, Direction, Draft, Entry, Epoch, GatewayId, Kind, PersonId, PointId, ReaderId, Reason, UtcMillis};
 use proptest::prelude::*;

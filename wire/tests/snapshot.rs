@@ -1,4 +1,5 @@
 //! Policy snapshots as bytes: round trips, damage, limits.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use domain::pin::PinHash;
 use domain::policy::{Credential, Effect, Layout, Mode, PassKind, PassState, Point, PointKind, Rule, Verify};
