@@ -2,5 +2,169 @@
 //!
 //! Nothing here waits for a database, a network or the MIS to decide. A tap becomes a decision in memory, then a
 //! durable journal entry, then an answer to the reader; the uplink copies the journal to the bridge whenever it can.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`settings`] | what a gateway is told |
+//! | [`port`] | bytes in and out of a device or serial server |
+//! | [`line`], `osdp_line`, [`desktop`] | one task a line: protocol to facts, orders to protocol |
+//! | [`core`] | one task: deciding, doors, waiting for the journal, answering |
+//! | [`snapshot`] | the policy kept for a restart |
+//! | [`uplink`] | one task: journal to bridge, acknowledgements, policies, commands |
 
+pub mod core;
+pub mod desktop;
+pub mod line;
+mod osdp_line;
 pub mod port;
+pub mod settings;
+pub mod snapshot;
+pub mod uplink;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bus::Link;
+use domain::{Clock, Draft, Kind, UtcMillis};
+use store::journal::{Journal, READ_MAX};
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use wire::bus::KeyRing;
+
+use crate::core::{Board, Core, REQUESTS_MAX, Request, SiteKeys};
+use crate::settings::GatewaySettings;
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// What it is told.
+    pub settings: GatewaySettings,
+    /// Keys for card numbers and PINs.
+    pub keys: SiteKeys,
+    /// Its journal, open.
+    pub journal: Journal,
+    /// Its link to the bus.
+    pub link: Link,
+    /// Keys by which it believes the bridge.
+    pub down_keys: KeyRing,
+    /// Wall time.
+    pub clock: Clock,
+    /// Where the policy is kept for a restart.
+    pub policy_file: PathBuf,
+    /// Program version, for the status.
+    pub software: String,
+}
+
+/// Why a gateway does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] store::Error),
+    /// The policy kept from before cannot be used. Delete the file to start without: doors refuse until the bridge
+    /// hands out a policy.
+    #[error("the policy kept for a restart cannot be used ({0}); move the file away to start without one")]
+    Policy(#[from] snapshot::UseError),
+    /// A task could not be run.
+    #[error("starting failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    requests: mpsc::Sender<Request>,
+    board: watch::Receiver<Board>,
+    core: JoinHandle<()>,
+    uplink: JoinHandle<()>,
+    stop_uplink: CancellationToken,
+    journal: Journal,
+}
+
+impl Gateway {
+    /// Starts: reads the kept policy, rebuilds who is inside from the journal, opens the lines.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running then.
+    pub async fn start(parts: Parts, shutdown: CancellationToken) -> Result<Self, StartError> {
+        let file = parts.policy_file.clone();
+        let policy = tokio::task::spawn_blocking(move || snapshot::load(&file)).await??;
+        let history = history(&parts.journal).await?;
+        let (events, event_queue) = mpsc::channel(line::EVENTS_MAX);
+        let (requests, request_queue) = mpsc::channel(REQUESTS_MAX);
+        let gateway = parts.settings.gateway.clone();
+        let version = policy.as_ref().map(|policy| policy.version());
+        let (core, board) = Core::new(
+            Arc::new(parts.settings),
+            parts.keys,
+            parts.journal.clone(),
+            policy,
+            &history,
+            parts.clock.clone(),
+            events,
+        );
+        let core = tokio::spawn(core.run(event_queue, request_queue, shutdown));
+        let stop_uplink = CancellationToken::new();
+        let uplink = uplink::Parts {
+            gateway,
+            journal: parts.journal.clone(),
+            link: parts.link,
+            keys: parts.down_keys,
+            clock: parts.clock,
+            board: board.clone(),
+            requests: requests.clone(),
+            policy_file: parts.policy_file,
+            software: parts.software,
+            version,
+        };
+        let uplink = tokio::spawn(uplink::run(uplink, stop_uplink.clone()));
+        Ok(Self { requests, board, core, uplink, stop_uplink, journal: parts.journal })
+    }
+
+    /// Puts new settings in force: lines that did not change go on undisturbed.
+    pub async fn apply(&self, settings: GatewaySettings) {
+        // The core only goes away at shutdown, when settings no longer matter.
+        let _ = self.requests.send(Request::Settings(Arc::new(settings))).await;
+    }
+
+    /// How it is.
+    pub fn board(&self) -> watch::Receiver<Board> {
+        self.board.clone()
+    }
+
+    /// Records something that concerns the gateway as a whole.
+    pub async fn record(&self, fact: Draft) {
+        let _ = self.requests.send(Request::Record(fact)).await;
+    }
+
+    /// Waits until the core has stopped (after its shutdown token was cancelled), everything is written down, and the
+    /// bridge was sent what it could be sent.
+    pub async fn finish(self) {
+        if let Err(error) = self.core.await {
+            tracing::error!(%error, "the decision core ended by a fault");
+        }
+        self.stop_uplink.cancel();
+        if let Err(error) = self.uplink.await {
+            tracing::error!(%error, "the uplink ended by a fault");
+        }
+        self.journal.close().await;
+    }
+
+    /// Whether the core is still at work; `false` before shutdown means a fault of ours.
+    pub fn is_alive(&self) -> bool {
+        !self.core.is_finished()
+    }
+}
+
+/// Facts that say who is inside and which one-time passes are used.
+async fn history(journal: &Journal) -> Result<Vec<Draft>, store::Error> {
+    const KINDS: [Kind; 3] = [Kind::Granted, Kind::Passed, Kind::NotTaken];
+    let (mut facts, mut after) = (Vec::new(), 0);
+    loop {
+        let entries = journal.read_kinds_after(&KINDS, UtcMillis(0), after, READ_MAX).await?;
+        let Some(last) = entries.last() else { return Ok(facts) };
+        after = last.seq;
+        facts.extend(entries.into_iter().map(|entry| entry.fact));
+    }
+}

@@ -87,31 +87,17 @@ pub struct Dashboard {
 pub struct Zone {
     pub id: Spanned<String>,
     pub inside: Option<Spanned<String>>,
+    pub outside: Option<Spanned<bool>>,
     pub capacity: Option<Spanned<u64>>,
     pub anti_passback: Option<Spanned<String>>,
-    pub reuse_s: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
     pub id: Spanned<String>,
-    #[serde(default)]
-    pub mon: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub tue: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub wed: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub thu: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub fri: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub sat: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub sun: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub holidays: Vec<Spanned<String>>,
+    pub hours: Vec<Spanned<String>>,
+    pub holidays: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,11 +109,15 @@ pub struct Holiday {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    pub zone: Spanned<String>,
-    pub category: Option<Spanned<String>>,
-    pub schedule: Option<Spanned<String>>,
-    pub direction: Option<Spanned<String>>,
+    pub name: Option<Spanned<String>>,
     pub effect: Option<Spanned<String>>,
+    #[serde(default)]
+    pub categories: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub kinds: Vec<Spanned<String>>,
+    pub zone: Option<Spanned<String>>,
+    pub direction: Option<Spanned<String>>,
+    pub schedule: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -142,6 +132,7 @@ pub struct Point {
     pub release_ms: Option<Spanned<u64>>,
     pub held_ms: Option<Spanned<u64>>,
     pub verify: Option<Spanned<String>>,
+    pub reuse_s: Option<Spanned<u64>>,
     pub output: Option<Spanned<u64>>,
     pub contact_input: Option<Spanned<u64>>,
     pub exit_input: Option<Spanned<u64>>,

@@ -1,0 +1,262 @@
+//! The doors: what the core does with [`domain::door::Door`]'s outputs, and what readers' inputs mean to a door.
+
+use std::time::Duration;
+
+use domain::decide::PointCondition;
+use domain::door::{self, Door, DoorKind, DoorSettings, Fact, Input, Order, Output};
+use domain::ids::{Direction, PointId, ReaderId};
+use domain::policy::PointKind;
+use domain::{Draft, Kind, UtcMillis};
+use wire::bus::{Action, CommandOutcome, DoorState, DoorStatus, ReaderState};
+
+use super::{Core, clipped};
+use crate::line::ReaderOrder;
+use crate::settings::PointSettings;
+
+/// One access point's door and its wiring.
+pub(super) struct DoorUnit {
+    pub(super) door: Door,
+    settings: PointSettings,
+    since: UtcMillis,
+    shown: DoorState,
+    /// Grants decided whose record is not durable yet: the door must not take another meanwhile.
+    reserved: u32,
+    /// The reader through which it was last released.
+    released_by: Option<ReaderId>,
+    fire: bool,
+}
+
+impl Core {
+    /// Makes doors of the settings; those whose settings did not change keep their state.
+    pub(super) fn put_doors(&mut self) {
+        let settings = std::sync::Arc::clone(&self.settings);
+        self.doors.retain(|point, unit| settings.points.get(point) == Some(&unit.settings));
+        for (point, wiring) in &settings.points {
+            let kind = match wiring.kind {
+                PointKind::Turnstile => DoorKind::Turnstile,
+                PointKind::Door => DoorKind::Door,
+                PointKind::Barrier => DoorKind::Barrier,
+                // Nothing opens at a desk.
+                PointKind::Workstation | PointKind::Enrolment => continue,
+            };
+            let now = self.clock.now();
+            self.doors.entry(point.clone()).or_insert_with(|| DoorUnit {
+                door: Door::new(DoorSettings {
+                    release_ms: millis(wiring.release),
+                    held_ms: millis(wiring.held),
+                    watched: wiring.contact_input.is_some(),
+                    ..DoorSettings::new(kind)
+                }),
+                settings: wiring.clone(),
+                since: now,
+                shown: DoorState::Locked,
+                reserved: 0,
+                released_by: None,
+                fire: false,
+            });
+        }
+    }
+
+    /// What the door says of itself before a decision.
+    pub(super) fn condition(&self, point: &PointId) -> PointCondition {
+        let Some(unit) = self.doors.get(point) else { return PointCondition::Ready };
+        match unit.door.condition() {
+            PointCondition::Ready if unit.reserved > 0 => PointCondition::Busy,
+            PointCondition::Ready if self.interlocked(point, unit) => PointCondition::Interlocked,
+            condition => condition,
+        }
+    }
+
+    fn interlocked(&self, point: &PointId, unit: &DoorUnit) -> bool {
+        unit.settings.interlock.is_some()
+            && self.doors.iter().any(|(other, theirs)| {
+                other != point
+                    && theirs.settings.interlock == unit.settings.interlock
+                    && (theirs.reserved > 0 || theirs.door.holds_interlock())
+            })
+    }
+
+    pub(super) fn reserve(&mut self, point: &PointId) {
+        if let Some(unit) = self.doors.get_mut(point) {
+            unit.reserved += 1;
+        }
+    }
+
+    pub(super) fn release_reservation(&mut self, point: &PointId) {
+        if let Some(unit) = self.doors.get_mut(point) {
+            unit.reserved = unit.reserved.saturating_sub(1);
+        }
+    }
+
+    /// Something happens to a door; `reader` is where from.
+    pub(super) fn door_input(&mut self, point: &PointId, reader: Option<&ReaderId>, input: Input) {
+        let now = self.now();
+        let Some(unit) = self.doors.get_mut(point) else { return };
+        if matches!(input, Input::Grant(..)) {
+            unit.released_by = reader.cloned();
+        }
+        let mut outputs = Vec::new();
+        unit.door.handle(now, input, &mut outputs);
+        self.carry_out(point, reader, outputs);
+    }
+
+    pub(super) fn tick_doors(&mut self) {
+        let now = self.now();
+        let due: Vec<PointId> = self
+            .doors
+            .iter()
+            .filter(|(_, unit)| unit.door.deadline().is_some_and(|(at, _)| at <= now))
+            .map(|(point, _)| point.clone())
+            .collect();
+        for point in due {
+            let mut outputs = Vec::new();
+            if let Some(unit) = self.doors.get_mut(&point) {
+                unit.door.tick(now, &mut outputs);
+            }
+            self.carry_out(&point, None, outputs);
+        }
+    }
+
+    fn carry_out(&mut self, point: &PointId, reader: Option<&ReaderId>, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Release(time) => self.drive(point, |number| ReaderOrder::Release(number, time), false),
+                Output::Secure => self.drive(point, ReaderOrder::Secure, true),
+                Output::HoldOpen => self.drive(point, ReaderOrder::HoldOpen, true),
+                Output::Fact(fact) => self.door_fact(point, reader, &fact),
+            }
+        }
+        let at = self.clock.now();
+        let Some(unit) = self.doors.get_mut(point) else { return };
+        let shown = shown(unit.door.state());
+        if shown != unit.shown {
+            unit.shown = shown;
+            unit.since = at;
+            self.changed();
+        }
+    }
+
+    /// Sends an order to the reader that released the door last, or to one of its readers, or to all of them.
+    fn drive(&mut self, point: &PointId, order: impl Fn(u8) -> ReaderOrder, all: bool) {
+        let Some(unit) = self.doors.get(point) else { return };
+        let (output, chosen) = (unit.settings.output, unit.released_by.clone());
+        let mut readers: Vec<ReaderId> = self
+            .readers
+            .iter()
+            .filter(|(_, reader)| reader.place.point.as_ref() == Some(point))
+            .map(|(id, _)| id.clone())
+            .collect();
+        readers.sort();
+        if !all {
+            let online =
+                |id: &ReaderId| self.readers.get(id).is_some_and(|unit| unit.status.state == ReaderState::Online);
+            let one = chosen.filter(|id| online(id)).or_else(|| readers.iter().find(|id| online(id)).cloned());
+            readers = one.into_iter().collect();
+        }
+        for reader in readers {
+            self.order(&reader, order(output));
+        }
+    }
+
+    fn door_fact(&mut self, point: &PointId, reader: Option<&ReaderId>, fact: &Fact) {
+        let released_by = self.doors.get(point).and_then(|unit| unit.released_by.clone());
+        let of_grant = matches!(fact.kind, Kind::Passed | Kind::NotTaken);
+        let draft = Draft {
+            reason: fact.reason,
+            point: Some(point.clone()),
+            reader: if of_grant { released_by.or_else(|| reader.cloned()) } else { reader.cloned() },
+            direction: fact.direction,
+            card: fact.holder.card,
+            person: fact.holder.person,
+            detail: fact.assumed.then(|| "assumed: passage cannot be seen here".to_owned()),
+            ..Draft::new(self.clock.now(), fact.kind)
+        };
+        self.record(draft);
+    }
+
+    /// Input contacts of a reader changed.
+    pub(super) fn inputs(&mut self, id: &ReaderId, inputs: u32) {
+        let Some(reader) = self.readers.get_mut(id) else { return };
+        let changed = reader.inputs ^ inputs;
+        reader.inputs = inputs;
+        let Some(point) = reader.place.point.clone() else { return };
+        let Some(wiring) = self.doors.get(&point).map(|unit| unit.settings.clone()) else { return };
+        let level = |input: Option<u8>| {
+            let bit = 1_u32.checked_shl(u32::from(input?))?;
+            (changed & bit != 0).then_some(inputs & bit != 0)
+        };
+        if let Some(active) = level(wiring.contact_input) {
+            self.door_input(&point, Some(id), Input::Contact(active));
+        }
+        if let Some(active) = level(wiring.exit_input) {
+            self.door_input(&point, Some(id), Input::ExitRequest(active));
+        }
+        if let Some(active) = level(wiring.fire_input) {
+            if let Some(unit) = self.doors.get_mut(&point) {
+                unit.fire = active;
+            }
+            let order = if active { Order::Emergency } else { Order::EmergencyEnd };
+            let detail = if active { "fire input" } else { "fire input ended" };
+            self.record(Draft {
+                point: Some(point.clone()),
+                reader: Some(id.clone()),
+                reason: Some(domain::Reason::Emergency),
+                detail: Some(detail.to_owned()),
+                ..Draft::new(self.clock.now(), Kind::Alarm)
+            });
+            self.door_input(&point, Some(id), Input::Order(order));
+        }
+    }
+
+    /// Carries out a person's order at one door or all of them, each with its own record.
+    pub(super) fn order_doors(&mut self, action: &Action, fact: Draft) -> CommandOutcome {
+        let points: Vec<PointId> = match action.point() {
+            Some(point) if self.doors.contains_key(point) => vec![point.clone()],
+            Some(point) => return CommandOutcome::Refused(clipped(&format!("there is no door at point {point}"))),
+            None => self.doors.keys().cloned().collect(),
+        };
+        for point in points {
+            let fire = self.doors.get(&point).is_some_and(|unit| unit.fire);
+            let orders: &[Order] = match action {
+                Action::Open(_) => &[Order::OpenOnce(Direction::In)],
+                Action::Lock(_) => &[Order::Lock],
+                // A person does not end an alarm that the fire panel still gives.
+                Action::Normal(_) if fire => return CommandOutcome::Refused("the fire input is still active".into()),
+                Action::Normal(_) => &[Order::EmergencyEnd, Order::Normal],
+                Action::FreePassage(_) => &[Order::FreePassage],
+                Action::Emergency(_) => &[Order::Emergency],
+                Action::Forgive(_) | Action::Report => &[],
+            };
+            self.record(Draft { point: Some(point.clone()), ..fact.clone() });
+            for order in orders {
+                self.door_input(&point, None, Input::Order(*order));
+            }
+        }
+        CommandOutcome::Done
+    }
+
+    pub(super) fn door_status(&self, point: &PointId, unit: &DoorUnit) -> DoorStatus {
+        let mut readers = self.readers.values().filter(|reader| reader.place.point.as_ref() == Some(point)).peekable();
+        let reachable =
+            readers.peek().is_some() && readers.any(|reader| matches!(reader.status.state, ReaderState::Online));
+        let state = if reachable { unit.shown } else { DoorState::Unreachable };
+        DoorStatus { point: point.clone(), state, since: unit.since }
+    }
+}
+
+fn shown(state: door::DoorState) -> DoorState {
+    match state {
+        door::DoorState::Secured => DoorState::Locked,
+        door::DoorState::Released => DoorState::Released,
+        door::DoorState::Open => DoorState::Open,
+        door::DoorState::Forced => DoorState::Forced,
+        door::DoorState::Held => DoorState::Held,
+        door::DoorState::Locked => DoorState::Blocked,
+        door::DoorState::FreePassage => DoorState::Free,
+        door::DoorState::Emergency => DoorState::Emergency,
+    }
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,291 @@
+//! From a card at a reader to the answer: deciding, waiting for the record, acting.
+
+use std::time::Duration;
+
+use domain::card::{CardError, CardNumber};
+use domain::decide::{self, Decision, PinEntry, PointCondition, Verdict};
+use domain::door::{Holder, Input};
+use domain::ids::{Direction, PointId, ReaderId};
+use domain::{CardId, Draft, Kind, Reason};
+use tokio::time::Instant;
+
+use super::keypad::{Keypad, Typed};
+use super::recorder::{Done, stall_alarm};
+use super::{Core, clipped};
+use crate::line::{ReaderOrder, Signal};
+use crate::settings::OnFault;
+
+/// A decided tap whose record is on its way to the disk.
+pub(super) struct WaitingTap {
+    reader: ReaderId,
+    point: Option<PointId>,
+    direction: Direction,
+    holder: Holder,
+    granted: bool,
+    /// The facts as recorded, to know what to apply.
+    fact: Draft,
+    /// When the point follows its declared mode.
+    pub(super) until: Instant,
+}
+
+impl Core {
+    /// A card was read.
+    pub(super) fn card(&mut self, id: &ReaderId, number: Result<CardNumber, CardError>, age: Duration) {
+        let Some(reader) = self.readers.get_mut(id) else { return };
+        reader.keypad = None;
+        let (point, direction) = (reader.place.point.clone(), reader.place.direction);
+        let trusted = !reader.keyed || reader.status.secure;
+        let card = number.as_ref().ok().map(|number| self.keys.card.id(number));
+        let tap = Draft {
+            point: point.clone(),
+            reader: Some(id.clone()),
+            direction: Some(direction),
+            card,
+            person: card.and_then(|card| Some(self.policy.as_ref()?.pass(card)?.person())),
+            age_ms: Some(u32::try_from(age.as_millis()).unwrap_or(u32::MAX)).filter(|age| *age > 0),
+            ..Draft::new(self.clock.now(), Kind::Tap)
+        };
+        if age > self.settings.stale_after {
+            // Late is not live: it is recorded, and moves nothing.
+            return self.record(Draft { kind: Kind::LateTap, reason: Some(Reason::StaleRead), ..tap });
+        }
+        let refuse = |reason| Decision {
+            verdict: Verdict::Refused,
+            reason,
+            person: None,
+            category: None,
+            kind: None,
+            soft: false,
+            duress: false,
+        };
+        let (Some(point), Some(card)) = (point, card) else {
+            let reason = if card.is_none() { Reason::UnreadableCard } else { Reason::NoPoint };
+            let detail = number.err().map(|error| clipped(&error.to_string()));
+            return self.decided(Draft { detail, ..tap }, true, refuse(reason));
+        };
+        if !trusted {
+            return self.decided(tap, true, refuse(Reason::ReaderUntrusted));
+        }
+        if self.doors.get(&point).is_some_and(|unit| unit.door.repeats(direction, card)) {
+            // The same holder again while the way is open: the green light again, and a tap on record.
+            self.order(id, ReaderOrder::Show(Signal::Granted));
+            return self.record(tap);
+        }
+        self.ask(tap, point, card, direction, PinEntry::NotYet, true);
+    }
+
+    fn ask(&mut self, tap: Draft, point: PointId, card: CardId, direction: Direction, pin: PinEntry, first: bool) {
+        let now = self.now();
+        let pin = if self.lockout.is_locked(card, now) { PinEntry::Locked } else { pin };
+        let condition = self.condition(&point);
+        let decision = match (&self.policy, &self.presence) {
+            (Some(policy), Some(presence)) => {
+                let request = decide::Request {
+                    pin,
+                    condition,
+                    policy_too_old: self.policy_too_old(),
+                    ..decide::Request::new(&point, direction, card, tap.at)
+                };
+                decide::decide(policy, presence, &request)
+            }
+            _ => self.without_policy(condition, direction),
+        };
+        if decision.verdict == Verdict::AskPin {
+            let reader = tap.reader.clone();
+            self.record(tap);
+            if let Some(id) = reader {
+                if let Some(unit) = self.readers.get_mut(&id) {
+                    unit.keypad = Some(Keypad::new(card, now));
+                }
+                self.order(&id, ReaderOrder::Show(Signal::AskPin));
+            }
+            return;
+        }
+        self.decided(tap, first, decision);
+    }
+
+    fn without_policy(&self, condition: PointCondition, direction: Direction) -> Decision {
+        let open = match condition {
+            PointCondition::Emergency => direction == Direction::Out,
+            PointCondition::FreePassage => true,
+            PointCondition::Ready | PointCondition::Busy | PointCondition::Interlocked | PointCondition::Locked => {
+                false
+            }
+        };
+        let reason = match (open, condition) {
+            (true, PointCondition::Emergency) => Reason::Emergency,
+            (true, _) => Reason::FreePassage,
+            (false, _) => Reason::NoPolicy,
+        };
+        let verdict = if open { Verdict::Granted } else { Verdict::Refused };
+        Decision { verdict, reason, person: None, category: None, kind: None, soft: false, duress: false }
+    }
+
+    fn policy_too_old(&self) -> bool {
+        let (Some(bound), Some(confirmed)) = (self.settings.policy_max_age, self.policy_confirmed) else {
+            return false;
+        };
+        let bound = i64::try_from(bound.as_millis()).unwrap_or(i64::MAX);
+        self.clock.now().since_ms(confirmed) > bound
+    }
+
+    /// Records a decision and lets it wait for the disk. `with_tap`: the tap itself is not on record yet.
+    fn decided(&mut self, tap: Draft, with_tap: bool, decision: Decision) {
+        let granted = decision.granted();
+        let fact = Draft {
+            kind: if granted { Kind::Granted } else { Kind::Refused },
+            reason: Some(decision.reason),
+            person: decision.person.or(tap.person),
+            age_ms: None,
+            ..tap.clone()
+        };
+        self.apply(&fact);
+        let waiting = WaitingTap {
+            reader: match &tap.reader {
+                Some(reader) => reader.clone(),
+                None => return,
+            },
+            point: tap.point.clone(),
+            direction: tap.direction.unwrap_or(Direction::In),
+            holder: Holder { card: tap.card, person: fact.person },
+            granted,
+            fact: fact.clone(),
+            until: Instant::now() + self.settings.journal_stall,
+        };
+        let mut facts = Vec::with_capacity(3);
+        if with_tap {
+            facts.push(Draft { detail: None, ..tap });
+        }
+        if decision.duress {
+            facts.push(Draft { kind: Kind::Alarm, reason: Some(Reason::Duress), ..fact.clone() });
+        }
+        facts.push(fact);
+        if granted && let Some(point) = &waiting.point {
+            self.reserve(point);
+        }
+        let number = self.next_tap;
+        self.next_tap += 1;
+        self.waiting.insert(number, waiting);
+        self.recorder.tap(number, facts);
+    }
+
+    /// The journal answered.
+    pub(super) fn recorded(&mut self, done: &Done) {
+        match done {
+            Done::TapDurable(number) => {
+                if let Some(tap) = self.waiting.remove(number) {
+                    self.act(tap);
+                }
+            }
+            Done::TapFailed(number) => {
+                if let Some(tap) = self.waiting.remove(number) {
+                    self.not_durable(tap, "the journal refused the record");
+                }
+            }
+            Done::Facts => {}
+        }
+    }
+
+    pub(super) fn expire_taps(&mut self) {
+        let now = Instant::now();
+        let late: Vec<u64> =
+            self.waiting.iter().filter(|(_, tap)| tap.until <= now).map(|(number, _)| *number).collect();
+        for number in late {
+            if let Some(tap) = self.waiting.remove(&number) {
+                self.not_durable(tap, "the journal did not answer in time");
+            }
+        }
+    }
+
+    /// Durable: answer the reader, move the door.
+    fn act(&mut self, tap: WaitingTap) {
+        self.order(&tap.reader, ReaderOrder::Show(if tap.granted { Signal::Granted } else { Signal::Refused }));
+        if let (true, Some(point)) = (tap.granted, &tap.point) {
+            self.release_reservation(point);
+            self.door_input(point, Some(&tap.reader), Input::Grant(tap.direction, tap.holder));
+        }
+    }
+
+    /// Not durable: the point follows its declared mode.
+    fn not_durable(&mut self, tap: WaitingTap, why: &str) {
+        let at = self.clock.now();
+        if !self.stalled {
+            self.stalled = true;
+            tracing::error!(%why, "points follow their declared fault mode");
+            self.record(Draft { point: tap.point.clone(), ..stall_alarm(at, why.to_owned()) });
+        }
+        let safe = tap.point.as_ref().and_then(|point| self.settings.points.get(point)).map(|point| point.on_fault);
+        if tap.granted && safe == Some(OnFault::Safe) {
+            return self.act(tap);
+        }
+        self.order(&tap.reader, ReaderOrder::Show(Signal::Refused));
+        if let (true, Some(point)) = (tap.granted, &tap.point) {
+            self.release_reservation(point);
+            // Every grant ends once, also one that was never carried out.
+            self.record(Draft {
+                at,
+                kind: Kind::NotTaken,
+                reason: Some(Reason::JournalStalled),
+                detail: None,
+                ..tap.fact
+            });
+        }
+    }
+
+    // ---- PIN ----
+
+    pub(super) fn keys(&mut self, id: &ReaderId, keys: &str) {
+        let now = self.now();
+        let Some(pad) = self.readers.get_mut(id).and_then(|reader| reader.keypad.as_mut()) else { return };
+        let card = pad.card;
+        let entry = match pad.keys(keys, now) {
+            Typed::More => return,
+            Typed::Pin(pin) => PinEntry::Entered(self.keys.pin.hash(card, &pin)),
+            Typed::NoPin => PinEntry::Missing,
+        };
+        self.pin_entered(id, card, entry);
+    }
+
+    pub(super) fn expire_pins(&mut self) {
+        let now = self.now();
+        let late: Vec<(ReaderId, CardId)> = self
+            .readers
+            .iter()
+            .filter_map(|(id, reader)| Some((id.clone(), reader.keypad.as_ref().filter(|pad| pad.until <= now)?.card)))
+            .collect();
+        for (id, card) in late {
+            self.pin_entered(&id, card, PinEntry::Missing);
+        }
+    }
+
+    fn pin_entered(&mut self, id: &ReaderId, card: CardId, entry: PinEntry) {
+        let Some(reader) = self.readers.get_mut(id) else { return };
+        reader.keypad = None;
+        let (Some(point), direction) = (reader.place.point.clone(), reader.place.direction) else { return };
+        let tap = Draft {
+            point: Some(point.clone()),
+            reader: Some(id.clone()),
+            direction: Some(direction),
+            card: Some(card),
+            ..Draft::new(self.clock.now(), Kind::Tap)
+        };
+        let before = self.lockout.is_locked(card, self.now());
+        if let (PinEntry::Entered(_), false) = (entry, before) {
+            self.count_tries(&tap, &point, card, direction, entry);
+        }
+        self.ask(tap, point, card, direction, entry, false);
+    }
+
+    /// A wrong PIN counts; a right one clears the count.
+    fn count_tries(&mut self, tap: &Draft, point: &PointId, card: CardId, direction: Direction, pin: PinEntry) {
+        let (Some(policy), Some(presence)) = (&self.policy, &self.presence) else { return };
+        let request = decide::Request { pin, ..decide::Request::new(point, direction, card, tap.at) };
+        let now = self.started.elapsed();
+        if decide::decide(policy, presence, &request).reason != Reason::PinWrong {
+            return self.lockout.right(card);
+        }
+        if self.lockout.wrong(card, now) {
+            self.record(Draft { kind: Kind::Alarm, reason: Some(Reason::PinLocked), ..tap.clone() });
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The command line: what can be asked of `tapward`, as documentation that also parses.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Exit codes, for scripts.
+pub mod exit {
+    /// The configuration is wrong; nothing was started or changed.
+    pub const CONFIGURATION: u8 = 3;
+    /// A check found something wrong (journal verify, config check with warnings asked for, import with bad rows).
+    pub const FOUND: u8 = 4;
+    /// Anything else that went wrong while working.
+    pub const FAILED: u8 = 1;
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done · 1 failed while working · 2 wrong use of the command line · 3 wrong configuration · \
+4 a check found something (bad rows, a damaged journal)
+
+Where the configuration comes from: --config FILE, else TAPWARD_CONFIG, else ./tapward.toml, else \
+/etc/tapward/tapward.toml. `tapward config default` prints one to start from.";
+
+/// Access control for clinics: readers, turnstiles and doors; who may pass, who passed, and why.
+#[derive(Debug, Parser)]
+#[command(name = "tapward", version, after_help = AFTER_HELP, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// Configuration file; relative paths inside are relative to its folder
+    #[arg(long, short, global = true, value_name = "FILE", env = "TAPWARD_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// How log lines look on standard error
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "TAPWARD_LOG_FORMAT")]
+    pub log_format: LogFormat,
+
+    /// Which log lines appear: error, warn, info, debug, or per part, as in "info,gateway=debug"
+    #[arg(long, global = true, value_name = "FILTER", default_value = "info", env = "TAPWARD_LOG")]
+    pub log: String,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What `tapward` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything in one process: gateway, bridge and dashboard, with SQLite files in the data folder
+    Run,
+    /// Run the doors only: serial lines, decisions, journal
+    Gateway,
+    /// Run the bridge only: takes in what gateways recorded, hands out policy
+    Bridge,
+    /// Run the web pages only
+    Dashboard,
+    /// Play a clinic's readers and people against a gateway, from a scenario file
+    Sim(SimArgs),
+    /// Run everything with a simulated clinic beside it, to look at
+    Demo(DemoArgs),
+    /// Print or check a configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Read the gateway's journal
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Ask the access rules
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// People and their cards
+    #[command(subcommand)]
+    People(PeopleCommand),
+    /// Accounts of those who use the pages
+    #[command(subcommand)]
+    Accounts(AccountsCommand),
+    /// Work on an OSDP line: find readers, give them keys, watch the bytes
+    #[command(subcommand)]
+    Osdp(OsdpCommand),
+    /// Print the version and what it was built with
+    Version,
+}
+
+/// `tapward sim`
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// Scenario file; without it, `--print` shows one to start from
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: Option<PathBuf>,
+    /// Print the sample scenario and stop
+    #[arg(long)]
+    pub print: bool,
+    /// Write the people and cards of the scenario as CSV for `tapward people import`, and stop
+    #[arg(long, value_name = "FILE")]
+    pub people: Option<PathBuf>,
+    /// How many times faster than real time
+    #[arg(long, default_value_t = 1.0)]
+    pub speed: f64,
+    /// Seed of everything random; the scenario's own if not given
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub for_s: Option<u64>,
+}
+
+/// `tapward demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where the demo keeps its files
+    #[arg(long, value_name = "DIR", default_value = "data/demo")]
+    pub folder: PathBuf,
+    /// Where the pages listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+    pub listen: String,
+    /// How many times faster than real time the clinic's day goes
+    #[arg(long, default_value_t = 1.0)]
+    pub speed: f64,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 20)]
+    pub seed: u64,
+    /// Language of the pages before sign-in: en or ru
+    #[arg(long, default_value = "en")]
+    pub language: String,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub for_s: Option<u64>,
+}
+
+/// `tapward config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print a configuration to start from, every key explained
+    Default,
+    /// Check the configuration and the files it names; start nothing
+    Check,
+}
+
+/// `tapward journal …`
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Print entries, oldest first
+    Tail {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+        /// Go on with new entries as they are written
+        #[arg(long, short)]
+        follow: bool,
+        /// Start after this sequence number (default: the last 20 entries, or all with --json)
+        #[arg(long, value_name = "SEQ")]
+        after: Option<u64>,
+    },
+    /// Check that no entry was changed, removed or swapped
+    Verify,
+}
+
+/// `tapward policy …`
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Say why a card would be allowed or refused at a point, by the code that decides
+    Explain {
+        /// The access point
+        #[arg(long)]
+        point: String,
+        /// in or out
+        #[arg(long, default_value = "in")]
+        direction: String,
+        /// Pseudonymous card id (32 hexadecimal digits)
+        #[arg(long, conflicts_with_all = ["card_number", "person"])]
+        card: Option<String>,
+        /// Card number, with --card-format
+        #[arg(long, requires = "card_format")]
+        card_number: Option<String>,
+        /// wiegand26, wiegand34, wiegand37, uid-hex, uid-hex-reversed, facility,number
+        #[arg(long)]
+        card_format: Option<String>,
+        /// The `person` column of the import: explains for that person's first active card
+        #[arg(long)]
+        person: Option<String>,
+        /// When, as RFC 3339; now if not given
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `tapward people …`
+#[derive(Debug, Subcommand)]
+pub enum PeopleCommand {
+    /// Import people and cards from CSV: person,kind,category,card_format,card_number,valid_from,valid_until
+    Import {
+        /// The CSV file, UTF-8, with a header line
+        file: PathBuf,
+        /// Report what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List people and their passes (pseudonyms and references, never names)
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change the state of a person's passes: block, report lost, withdraw, or make active again
+    Set {
+        /// The `person` column of the import, or the pseudonym
+        person: String,
+        /// active, blocked, lost or withdrawn
+        state: String,
+    },
+}
+
+/// `tapward accounts …`
+#[derive(Debug, Subcommand)]
+pub enum AccountsCommand {
+    /// Print a one-time sign-in link for the administrator's account (valid 24 hours)
+    Link,
+    /// List accounts
+    List,
+}
+
+/// `tapward osdp …`
+#[derive(Debug, Subcommand)]
+pub enum OsdpCommand {
+    /// Find readers on a line
+    Scan {
+        /// Device or tcp://host:port
+        port: String,
+        /// Only this speed; all six if not given
+        #[arg(long)]
+        baud: Option<u32>,
+        /// Highest address to ask
+        #[arg(long, default_value_t = 126)]
+        up_to: u8,
+    },
+    /// Give one reader in installation mode a fresh key. Do this on a bench, with this one reader on the line
+    Provision {
+        /// Device or tcp://host:port
+        port: String,
+        /// The reader's address
+        #[arg(long)]
+        address: u8,
+        /// Speed
+        #[arg(long, default_value_t = 9600)]
+        baud: u32,
+        /// Where to write the new key (must not exist yet)
+        #[arg(long, value_name = "FILE")]
+        key_file: PathBuf,
+    },
+    /// Watch the frames of a line without speaking (keys are never shown)
+    Trace {
+        /// Device or tcp://host:port
+        port: String,
+        /// Speed
+        #[arg(long, default_value_t = 9600)]
+        baud: u32,
+        /// Stop after this many seconds
+        #[arg(long, value_name = "SECONDS")]
+        for_s: Option<u64>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_configuration_is_accepted_before_and_after_the_subcommand() {
+        for words in [["tapward", "--config", "a.toml", "run"], ["tapward", "run", "--config", "a.toml"]] {
+            assert_eq!(Cli::try_parse_from(words).unwrap().config, Some("a.toml".into()));
+        }
+    }
+}
