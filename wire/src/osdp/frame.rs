@@ -323,6 +323,12 @@ impl Decoder {
         self.stale = false;
     }
 
+    /// When [`Decoder::next`] gives up the frame that is not complete yet, if there is one and
+    /// no byte comes.
+    pub fn gives_up_at(&self) -> Option<Duration> {
+        (self.pending() > 0).then(|| self.last_byte + INTER_CHARACTER_TIMEOUT + Duration::from_micros(1))
+    }
+
     /// Bytes of a frame that is not complete yet.
     pub fn pending(&self) -> usize {
         self.buffer.len() - self.start - self.handed_out

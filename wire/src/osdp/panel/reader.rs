@@ -1,0 +1,740 @@
+//! One reader as the panel sees it: its link, its open question, its waiting commands.
+//!
+//! Owns what to say next ([`Reader::prepare`]) and what silence means ([`Reader::unanswered`]).
+//! What a reply means stands in `receive`, handshakes in `connect`, reports in `report`.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::super::command::Command;
+use super::super::frame::{self, Direction, Header, PLAIN_OVERHEAD, SECURE_OVERHEAD};
+use super::super::secure::{BLOCK, Session};
+use super::connect::{Handshake, Provisioning};
+use super::event::{
+    Alarm, BusEvent, CommandFailure, CommandId, EventKind, ReaderCommand, ReaderIndex, ReaderState, ReaderStats,
+    SessionEnd,
+};
+use super::report::{AlarmLimiter, Levelled};
+use super::settings::{BusSettings, ReaderSettings, Security};
+use super::{OUTPUT_MAX_AGE, Random};
+
+/// Between tries of a reader that does not answer, before and shortly after it is offline.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+/// Between tries of a reader that has been away for [`AWAY_LONG`], or never answered.
+const RETRY_LATE: Duration = Duration::from_secs(5);
+/// From here on a reader is tried at [`RETRY_LATE`] only.
+const AWAY_LONG: Duration = Duration::from_secs(60);
+/// The shortest time a repeated question waits for its answer.
+const SHORTEST_PROBE: Duration = Duration::from_millis(20);
+/// Between repetitions after BUSY.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+/// BUSY replies to one question, and their total time, before it is given up.
+const BUSY_LIMIT: (u32, Duration) = (100, Duration::from_secs(3));
+/// Unauthenticated refusals that may end a session in [`INTERFERENCE_WINDOW`] (attack 9).
+const INTERFERENCE_LIMIT: usize = 3;
+const INTERFERENCE_WINDOW: Duration = Duration::from_secs(60);
+/// A reader that reports no receive buffer must take this (SIA 050-06).
+const LEAST_RECEIVE_BUFFER: usize = 128;
+/// COMSET: after the reply, and after each change of speed, before the next question.
+const SETTLE: Duration = Duration::from_millis(200);
+/// COMSET without an answer is taken as possibly done after this.
+const COMSET_PATIENCE: Duration = Duration::from_secs(1);
+/// One garbled or doubled reply; each clean one takes one off; the alarm's threshold.
+const CONFLICT_POINTS: (u32, u32) = (3, 24);
+
+/// What every step of a reader needs from its line.
+pub(super) struct Context<'a> {
+    pub now: Duration,
+    pub settings: &'a BusSettings,
+    pub events: &'a mut VecDeque<BusEvent>,
+    pub random: &'a mut Random,
+}
+
+/// How far the connection is.
+pub(super) enum Stage {
+    /// POLL with sequence 0, to see who is there.
+    Start,
+    /// After a refused handshake: ask in clear who it is.
+    Diagnose(Inspection),
+    /// CHLNG.
+    Challenge,
+    /// SCRYPT.
+    Prove(Box<Handshake>),
+    /// Inside the install session: KEYSET.
+    InstallKey,
+    /// Connected: learn what it is and how it stands.
+    Inspect(Inspection),
+    /// Connected: polls and commands.
+    Ready,
+}
+
+/// Steps of the inspection, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inspection {
+    Identity,
+    Capabilities,
+    LocalStatus,
+    Inputs,
+    Outputs,
+}
+
+/// Why a question was asked.
+pub(super) enum Purpose {
+    Start,
+    Diagnose(Inspection),
+    Challenge { rnd_a: [u8; 8], install: bool },
+    Prove(Box<Handshake>),
+    InstallKey,
+    Inspect(Inspection),
+    Poll,
+    Command { id: CommandId, command: ReaderCommand },
+}
+
+/// The open question of a reader, as the bytes that are repeated until it is answered.
+pub(super) struct Inflight {
+    pub frame: Vec<u8>,
+    pub purpose: Purpose,
+    pub sequence: u8,
+    /// It went through the session: only an authenticated reply counts.
+    pub sealed: bool,
+    pub attempts: u32,
+    pub first_sent: Duration,
+    pub busy: u32,
+    /// After this it is not repeated any more.
+    pub withdraw_at: Option<Duration>,
+    /// An unauthenticated message says the session is gone; acted on if nothing better comes.
+    pub suspicion: Option<SessionEnd>,
+}
+
+pub(super) struct ActiveSession {
+    pub session: Session,
+    pub since: Duration,
+    pub frames: u64,
+    /// Under SCBK-D: nothing in it is trusted but the answer to KEYSET.
+    pub install: bool,
+}
+
+struct Queued {
+    id: CommandId,
+    command: ReaderCommand,
+    given_at: Duration,
+}
+
+/// A COMSET whose outcome is being found out.
+struct Trial {
+    id: CommandId,
+    old: (u8, u32),
+    new: (u8, u32),
+    tries: u32,
+}
+
+pub(super) struct Reader {
+    pub index: ReaderIndex,
+    pub settings: ReaderSettings,
+    pub stage: Stage,
+    pub session: Option<ActiveSession>,
+    pub inflight: Option<Inflight>,
+    /// Not asked before this.
+    pub due: Duration,
+    /// Last reply that counts for supervision. `None` before the first step.
+    pub heard: Option<Duration>,
+    pub online: bool,
+    /// `Secure` was reported and `SessionLost` was not.
+    pub secure_announced: bool,
+    pub offline_announced: bool,
+    pub handshake_failures: u32,
+    pub provisioning: Option<Provisioning>,
+    /// Authenticated capabilities lack Secure Channel (attack 2).
+    pub downgraded: bool,
+    /// The reader confirmed the next key and has not proven it yet.
+    pub rotation_confirmed: bool,
+    pub receive_buffer: usize,
+    pub has_inputs: bool,
+    pub has_outputs: bool,
+    /// Sending time of the last poll answered by "nothing".
+    pub last_idle: Option<Duration>,
+    pub levelled: Levelled,
+    pub stats: ReaderStats,
+    /// The speed this reader needs, if a COMSET changed or may have changed it.
+    pub baud_wanted: Option<u32>,
+    pub(super) alarms: AlarmLimiter,
+    next_sequence: u8,
+    /// Consecutive questions without any usable reply.
+    misses: u32,
+    queue: VecDeque<Queued>,
+    trial: Option<Trial>,
+    interference: VecDeque<Duration>,
+    session_ends: VecDeque<Duration>,
+    conflict: u32,
+}
+
+impl Reader {
+    pub fn new(index: ReaderIndex, settings: ReaderSettings, now: Option<Duration>) -> Self {
+        Self {
+            index,
+            settings,
+            stage: Stage::Start,
+            session: None,
+            inflight: None,
+            due: now.unwrap_or_default(),
+            heard: now,
+            online: false,
+            secure_announced: false,
+            offline_announced: false,
+            handshake_failures: 0,
+            provisioning: None,
+            downgraded: false,
+            rotation_confirmed: false,
+            receive_buffer: LEAST_RECEIVE_BUFFER,
+            has_inputs: true,
+            has_outputs: true,
+            last_idle: None,
+            levelled: Levelled::default(),
+            stats: ReaderStats::default(),
+            baud_wanted: None,
+            alarms: AlarmLimiter::default(),
+            next_sequence: 0,
+            misses: 0,
+            queue: VecDeque::new(),
+            trial: None,
+            interference: VecDeque::new(),
+            session_ends: VecDeque::new(),
+            conflict: 0,
+        }
+    }
+
+    // ---- what others ask ----
+
+    pub fn state(&self) -> ReaderState {
+        let connected = matches!(self.stage, Stage::Ready | Stage::Inspect(_));
+        match self.settings.security {
+            _ if !self.online => ReaderState::Offline,
+            Security::Insecure { .. } if connected => ReaderState::Insecure,
+            Security::Keyed { .. } if connected && self.own_session() => ReaderState::Secure,
+            // A renewal is two exchanges long and loses nothing.
+            Security::Keyed { .. } if self.secure_announced => ReaderState::Secure,
+            _ => ReaderState::Connecting,
+        }
+    }
+
+    /// In a session with the reader's own key.
+    pub fn own_session(&self) -> bool {
+        self.session.as_ref().is_some_and(|s| !s.install)
+    }
+
+    /// What it says about people may be believed.
+    pub fn trusted(&self) -> bool {
+        match self.settings.security {
+            Security::Keyed { .. } => self.own_session() && !self.downgraded,
+            Security::Insecure { .. } => true,
+            Security::Unprovisioned => false,
+        }
+    }
+
+    /// It answers: it has a claim to the line before those that do not.
+    pub fn healthy(&self) -> bool {
+        self.online && self.misses == 0
+    }
+
+    /// Asking it will probably cost a time-out.
+    pub fn suspect(&self) -> bool {
+        self.misses >= 2 || (!self.online && self.misses > 0)
+    }
+
+    pub fn ready_for_command(&self) -> bool {
+        matches!(self.stage, Stage::Ready) && self.inflight.is_none() && !self.queue.is_empty()
+    }
+
+    pub fn ready_for_output(&self) -> bool {
+        self.ready_for_command() && self.queue.iter().any(|q| matches!(q.command, ReaderCommand::Output(_)))
+    }
+
+    /// In the middle of connecting, with the reader answering: go on at once.
+    pub fn connecting(&self) -> bool {
+        self.misses == 0 && !matches!(self.stage, Stage::Start | Stage::Ready)
+    }
+
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    // ---- what to say ----
+
+    /// Makes sure there is an open question and counts this sending. False: nothing to say now.
+    pub fn prepare(&mut self, ctx: &mut Context<'_>, commands: bool) -> bool {
+        if self.withdraw_late(ctx) {
+            return false;
+        }
+        if self.inflight.is_none() && !self.ask(ctx, commands) {
+            return false;
+        }
+        let Some(inflight) = &mut self.inflight else { return false };
+        if inflight.attempts > 0 {
+            self.stats.retries += 1;
+        } else {
+            match inflight.purpose {
+                Purpose::Poll | Purpose::Start => self.stats.polls += 1,
+                _ => self.stats.commands += 1,
+            }
+        }
+        inflight.attempts += 1;
+        true
+    }
+
+    /// Opens a new question according to the stage.
+    fn ask(&mut self, ctx: &mut Context<'_>, commands: bool) -> bool {
+        if self.renewal_due(ctx) {
+            self.stage = Stage::Challenge;
+        }
+        match std::mem::replace(&mut self.stage, Stage::Start) {
+            Stage::Start => {
+                self.session = None;
+                self.next_sequence = 0;
+                self.open(ctx, &Command::Poll, Purpose::Start);
+            }
+            Stage::Diagnose(step) => {
+                self.stage = Stage::Diagnose(step);
+                self.open(ctx, &step.command(), Purpose::Diagnose(step));
+            }
+            Stage::Challenge => {
+                self.stage = Stage::Challenge;
+                self.challenge(ctx);
+            }
+            Stage::Prove(handshake) => {
+                self.stage = Stage::Challenge;
+                self.prove(ctx, handshake);
+            }
+            Stage::InstallKey => {
+                self.stage = Stage::InstallKey;
+                self.install_key(ctx);
+            }
+            Stage::Inspect(step) => {
+                self.stage = Stage::Inspect(step);
+                self.open(ctx, &step.command(), Purpose::Inspect(step));
+            }
+            Stage::Ready => {
+                self.stage = Stage::Ready;
+                while commands && self.inflight.is_none() {
+                    match self.take_command() {
+                        Some(queued) => self.open_command(ctx, queued),
+                        None => break,
+                    }
+                }
+                // A command may have started a renewal instead of a question.
+                if self.inflight.is_none() {
+                    match self.stage {
+                        Stage::Ready => self.open(ctx, &Command::Poll, Purpose::Poll),
+                        _ => return self.ask(ctx, commands),
+                    }
+                }
+            }
+        }
+        self.inflight.is_some()
+    }
+
+    /// Outputs first, then in order.
+    fn take_command(&mut self) -> Option<Queued> {
+        let output = self.queue.iter().position(|q| matches!(q.command, ReaderCommand::Output(_)));
+        self.queue.remove(output.unwrap_or(0))
+    }
+
+    fn open_command(&mut self, ctx: &mut Context<'_>, queued: Queued) {
+        let Queued { id, command, given_at } = queued;
+        let is_output = matches!(command, ReaderCommand::Output(_));
+        if is_output && ctx.now.saturating_sub(given_at) > OUTPUT_MAX_AGE {
+            return self.command_failed(ctx, id, CommandFailure::Expired);
+        }
+        let Some(wire) = command.to_wire() else {
+            // RenewSession: the handshake itself is the command; it is confirmed by `Secure`.
+            self.stage = Stage::Challenge;
+            return self.report(ctx, EventKind::CommandDone(id));
+        };
+        let mut data = Vec::new();
+        wire.encode_data(&mut data);
+        let length = match self.session {
+            Some(_) if data.is_empty() => SECURE_OVERHEAD,
+            Some(_) => SECURE_OVERHEAD + (data.len() + 1).next_multiple_of(BLOCK),
+            None => PLAIN_OVERHEAD + data.len(),
+        };
+        if length > self.receive_buffer {
+            return self.command_failed(ctx, id, CommandFailure::TooLong);
+        }
+        let withdraw_at = match command {
+            ReaderCommand::Output(_) => Some(given_at + OUTPUT_MAX_AGE),
+            ReaderCommand::SetCommunication { .. } => Some(ctx.now + COMSET_PATIENCE),
+            _ => None,
+        };
+        self.open(ctx, &wire, Purpose::Command { id, command });
+        if let Some(inflight) = &mut self.inflight {
+            inflight.withdraw_at = withdraw_at;
+        }
+    }
+
+    /// Encodes a question, sealed if a session stands, and moves the sequence.
+    pub(super) fn open(&mut self, ctx: &Context<'_>, command: &Command, purpose: Purpose) {
+        self.open_with_block(ctx, command, purpose, None);
+    }
+
+    pub(super) fn open_with_block(
+        &mut self,
+        ctx: &Context<'_>,
+        command: &Command,
+        purpose: Purpose,
+        block: Option<frame::SecurityBlock<'_>>,
+    ) {
+        let header = Header {
+            address: self.settings.address,
+            direction: Direction::Command,
+            sequence: self.next_sequence,
+            check: self.settings.check,
+        };
+        let mut data = Vec::new();
+        command.encode_data(&mut data);
+        let mut frame = Vec::with_capacity(64);
+        let sealed = match &mut self.session {
+            Some(active) if block.is_none() => {
+                active.frames += 1;
+                active.session.seal(&mut frame, header, command.code(), &data);
+                true
+            }
+            _ => {
+                frame::encode(&mut frame, header, block, command.code(), &data);
+                false
+            }
+        };
+        zeroize::Zeroize::zeroize(&mut data);
+        self.inflight = Some(Inflight {
+            frame,
+            purpose,
+            sequence: self.next_sequence,
+            sealed,
+            attempts: 0,
+            first_sent: ctx.now,
+            busy: 0,
+            withdraw_at: None,
+            suspicion: None,
+        });
+        self.next_sequence = self.next_sequence % 3 + 1;
+    }
+
+    fn renewal_due(&self, ctx: &Context<'_>) -> bool {
+        let Some(active) = &self.session else { return false };
+        matches!(self.stage, Stage::Ready)
+            && self.queue.is_empty()
+            && !active.install
+            && (active.frames >= ctx.settings.session_max_frames
+                || ctx.now.saturating_sub(active.since) >= ctx.settings.session_max_age)
+    }
+
+    // ---- silence and garbage ----
+
+    /// How long to wait for the begin of the reply to the open question.
+    pub fn patience(&self, settings: &BusSettings) -> Duration {
+        // A repeated question to a reader whose pace is known waits less; every fourth waits in
+        // full, so that a reader that became slow is found.
+        match self.stats.turnaround_max {
+            Some(longest) if self.misses > 0 && self.misses % 4 != 3 => {
+                (longest * 4).clamp(SHORTEST_PROBE.min(settings.reply_timeout), settings.reply_timeout)
+            }
+            _ => settings.reply_timeout,
+        }
+    }
+
+    /// The open question was not answered in time. `alone`: no other reader waits for the line.
+    pub fn unanswered(&mut self, ctx: &mut Context<'_>, alone: bool) {
+        self.stats.timeouts += 1;
+        if self.act_on_suspicion(ctx) {
+            return;
+        }
+        self.misses = self.misses.saturating_add(1);
+        let silent = ctx.now.saturating_sub(self.heard.unwrap_or(ctx.now));
+        let known = self.stats.turnaround_max.is_some();
+        self.due = match self.misses {
+            1 if self.online || alone => ctx.now,
+            _ if silent < ctx.settings.offline_after => ctx.now + RETRY_SOON.min(ctx.settings.offline_after / 4),
+            _ if known && silent < AWAY_LONG => ctx.now + RETRY_SOON,
+            _ => ctx.now + RETRY_LATE,
+        };
+        self.turn_trial(ctx);
+        let ignored_handshake = self.misses >= 3
+            && self
+                .inflight
+                .as_ref()
+                .is_some_and(|i| matches!(i.purpose, Purpose::Challenge { .. } | Purpose::Prove(_)));
+        if ignored_handshake && self.online {
+            self.inflight = None;
+            self.handshake_refused(ctx, Alarm::HandshakeRefused);
+            // See by a poll whether it is there at all.
+            self.restart();
+        }
+    }
+
+    /// Something came that was no frame. True: ask again at once.
+    pub fn garbled(&mut self, ctx: &mut Context<'_>) -> bool {
+        self.stats.check_errors += 1;
+        self.conflicting(ctx);
+        self.inflight.as_ref().is_some_and(|i| i.attempts < 4)
+    }
+
+    /// A reply of this reader that answers nothing.
+    pub fn unexpected(&mut self, ctx: &mut Context<'_>) {
+        self.stats.unexpected += 1;
+        // After a retry one extra reply is normal: the late one and the repeated one.
+        self.conflict = (self.conflict + 1).min(CONFLICT_POINTS.1);
+        if self.conflict == CONFLICT_POINTS.1 {
+            self.alarm(ctx, Alarm::AddressConflict);
+        }
+    }
+
+    fn conflicting(&mut self, ctx: &mut Context<'_>) {
+        self.conflict = (self.conflict + CONFLICT_POINTS.0).min(CONFLICT_POINTS.1);
+        if self.conflict == CONFLICT_POINTS.1 {
+            self.alarm(ctx, Alarm::AddressConflict);
+        }
+    }
+
+    /// The reader said BUSY: the same question again, a little later, not for ever.
+    pub fn busy(&mut self, ctx: &mut Context<'_>) {
+        self.stats.busy += 1;
+        self.due = ctx.now + BUSY_PAUSE;
+        let Some(inflight) = &mut self.inflight else { return };
+        inflight.busy += 1;
+        if inflight.busy < BUSY_LIMIT.0 && ctx.now.saturating_sub(inflight.first_sent) < BUSY_LIMIT.1 {
+            return;
+        }
+        self.alarm(ctx, Alarm::StuckBusy);
+        self.due = ctx.now + RETRY_SOON;
+        if self.session.is_some() {
+            self.end_session(ctx, SessionEnd::Silence);
+        } else {
+            self.fail_inflight(ctx, CommandFailure::Unconfirmed);
+            self.restart();
+        }
+    }
+
+    /// A reply that counts arrived: the link is fine.
+    pub fn answered(&mut self, ctx: &mut Context<'_>, turnaround: Duration) {
+        self.stats.replies += 1;
+        // Whose sending a reply to a repeated question answers is unknown: not measured.
+        if self.inflight.as_ref().is_some_and(|i| i.attempts == 1) {
+            let mean = self.stats.turnaround_mean.map_or(turnaround, |mean| (mean * 7 + turnaround) / 8);
+            self.stats.turnaround_last = Some(turnaround);
+            self.stats.turnaround_mean = Some(mean);
+            self.stats.turnaround_max = self.stats.turnaround_max.max(Some(turnaround));
+        }
+        self.misses = 0;
+        self.conflict = self.conflict.saturating_sub(1);
+        self.heard = Some(ctx.now);
+        self.due = ctx.now;
+        if !self.online {
+            self.online = true;
+            self.offline_announced = false;
+            self.report(ctx, EventKind::Online);
+        }
+    }
+
+    /// Offline if it was silent too long.
+    pub fn supervise(&mut self, ctx: &mut Context<'_>) {
+        let heard = *self.heard.get_or_insert(ctx.now);
+        let silent_for = ctx.now.saturating_sub(heard);
+        if silent_for < ctx.settings.offline_after || self.offline_announced {
+            return;
+        }
+        self.go_offline(ctx, silent_for);
+    }
+
+    /// When [`Reader::supervise`] will have something to say.
+    pub fn offline_at(&self, settings: &BusSettings) -> Option<Duration> {
+        (!self.offline_announced).then(|| self.heard.unwrap_or_default() + settings.offline_after)
+    }
+
+    pub fn go_offline(&mut self, ctx: &mut Context<'_>, silent_for: Duration) {
+        self.offline_announced = true;
+        self.lose_session(ctx, SessionEnd::Silence);
+        self.fail_all(ctx, CommandFailure::Offline);
+        if self.online {
+            self.stats.outages += 1;
+        }
+        self.online = false;
+        self.misses = self.misses.max(1);
+        if let Some(trial) = self.trial.take() {
+            self.settings.address = trial.old.0;
+            self.baud_wanted = Some(trial.old.1);
+            self.command_failed(ctx, trial.id, CommandFailure::Unconfirmed);
+        }
+        self.report(ctx, EventKind::Offline { silent_for });
+        self.restart();
+    }
+
+    // ---- ends ----
+
+    /// From the beginning: sequence 0, no session, POLL first.
+    pub fn restart(&mut self) {
+        self.stage = Stage::Start;
+        self.session = None;
+        self.inflight = None;
+        self.next_sequence = 0;
+    }
+
+    /// The session is over: everything that waited fails, and a new handshake begins at once,
+    /// or later if sessions keep ending.
+    pub fn end_session(&mut self, ctx: &mut Context<'_>, why: SessionEnd) {
+        self.lose_session(ctx, why);
+        self.fail_all(ctx, CommandFailure::Offline);
+        self.restart();
+        if self.provisioning.is_none() && matches!(self.settings.security, Security::Keyed { .. }) {
+            self.stage = Stage::Challenge;
+        }
+        let recent = remember(&mut self.session_ends, ctx.now, 8);
+        let pause = match recent {
+            0..=3 => Duration::ZERO,
+            4..=6 => RETRY_SOON,
+            _ => RETRY_LATE,
+        };
+        self.due = self.due.max(ctx.now + pause);
+    }
+
+    pub fn lose_session(&mut self, ctx: &mut Context<'_>, why: SessionEnd) {
+        self.session = None;
+        if std::mem::take(&mut self.secure_announced) {
+            self.report(ctx, EventKind::SessionLost(why));
+        }
+    }
+
+    /// An unauthenticated message says that the session is gone. It may end one session now and
+    /// then, never stall the reader (attack 9). False: not believed.
+    pub fn suspect_session_gone(&mut self, ctx: &mut Context<'_>, why: SessionEnd) -> bool {
+        self.stats.untrusted += 1;
+        while self.interference.front().is_some_and(|&at| ctx.now.saturating_sub(at) > INTERFERENCE_WINDOW) {
+            self.interference.pop_front();
+        }
+        if self.interference.len() >= INTERFERENCE_LIMIT {
+            self.alarm(ctx, Alarm::BusInterference);
+            return false;
+        }
+        if let Some(inflight) = &mut self.inflight {
+            inflight.suspicion = Some(why);
+        }
+        true
+    }
+
+    /// Ends the session if an unauthenticated message asked for it and nothing better came.
+    fn act_on_suspicion(&mut self, ctx: &mut Context<'_>) -> bool {
+        let Some(why) = self.inflight.as_ref().and_then(|i| i.suspicion) else { return false };
+        self.interference.push_back(ctx.now);
+        self.end_session(ctx, why);
+        true
+    }
+
+    /// One unauthenticated tear-down happened at once (data in clear, attack 8).
+    pub fn note_interference(&mut self, now: Duration) {
+        self.interference.push_back(now);
+    }
+
+    /// Outputs and COMSET are not repeated for ever.
+    /// True if one was given up.
+    fn withdraw_late(&mut self, ctx: &mut Context<'_>) -> bool {
+        let Some(inflight) = &self.inflight else { return false };
+        if !inflight.withdraw_at.is_some_and(|at| ctx.now >= at) || inflight.attempts == 0 {
+            return false;
+        }
+        if let Purpose::Command { id, command: ReaderCommand::SetCommunication { address, baud } } = inflight.purpose {
+            self.begin_trial(ctx, id, (address, baud));
+            return true;
+        }
+        // The reader may have taken it or not, so the chain is lost; begin anew.
+        if self.session.is_some() {
+            self.end_session(ctx, SessionEnd::Withdrawn);
+        } else {
+            self.fail_inflight(ctx, CommandFailure::Unconfirmed);
+            self.restart();
+        }
+        true
+    }
+
+    // ---- COMSET ----
+
+    /// The reader may now be at another address or speed: try both.
+    pub fn begin_trial(&mut self, ctx: &mut Context<'_>, id: CommandId, new: (u8, u32)) {
+        let old = (self.settings.address, ctx.settings.baud);
+        self.inflight = None;
+        self.lose_session(ctx, SessionEnd::Requested);
+        self.fail_all(ctx, CommandFailure::Offline);
+        self.restart();
+        self.trial = Some(Trial { id, old, new, tries: 0 });
+        self.settings.address = new.0;
+        self.baud_wanted = Some(new.1);
+        self.due = ctx.now + SETTLE;
+    }
+
+    /// No answer: after two tries at one place, the other place.
+    fn turn_trial(&mut self, ctx: &Context<'_>) {
+        let Some(trial) = &mut self.trial else { return };
+        trial.tries += 1;
+        let at_new = trial.tries / 2 % 2 == 0;
+        let (address, baud) = if at_new { trial.new } else { trial.old };
+        self.settings.address = address;
+        self.baud_wanted = Some(baud);
+        self.restart();
+        self.due = ctx.now + SETTLE;
+    }
+
+    /// It answered: wherever it was asked last is where it is.
+    pub fn settle_trial(&mut self, ctx: &mut Context<'_>) {
+        let Some(trial) = self.trial.take() else { return };
+        let (address, baud) = (self.settings.address, ctx.settings.baud);
+        if (address, baud) == trial.new {
+            self.report(ctx, EventKind::CommandDone(trial.id));
+            self.report(ctx, EventKind::Communication { address, baud });
+        } else {
+            self.command_failed(ctx, trial.id, CommandFailure::RolledBack);
+        }
+    }
+
+    // ---- commands ----
+
+    pub fn enqueue(&mut self, now: Duration, id: CommandId, command: ReaderCommand) {
+        if matches!(command, ReaderCommand::Output(_)) && self.misses < 2 {
+            self.due = self.due.min(now);
+        }
+        self.queue.push_back(Queued { id, command, given_at: now });
+    }
+
+    pub fn fail_all(&mut self, ctx: &mut Context<'_>, reason: CommandFailure) {
+        self.fail_inflight(ctx, CommandFailure::Unconfirmed);
+        for queued in std::mem::take(&mut self.queue) {
+            self.command_failed(ctx, queued.id, reason);
+        }
+    }
+
+    pub fn fail_inflight(&mut self, ctx: &mut Context<'_>, reason: CommandFailure) {
+        if let Some(Inflight { purpose: Purpose::Command { id, .. }, .. }) = self.inflight.take() {
+            self.command_failed(ctx, id, reason);
+        }
+    }
+
+    pub fn command_failed(&mut self, ctx: &mut Context<'_>, id: CommandId, reason: CommandFailure) {
+        self.report(ctx, EventKind::CommandFailed { id, reason });
+    }
+}
+
+impl Inspection {
+    pub fn command(self) -> Command {
+        match self {
+            Self::Identity => Command::Id,
+            Self::Capabilities => Command::Capabilities,
+            Self::LocalStatus => Command::LocalStatus,
+            Self::Inputs => Command::InputStatus,
+            Self::Outputs => Command::OutputStatus,
+        }
+    }
+}
+
+/// Remembers `now`, at most `limit` times; returns how many fell into the last minute.
+fn remember(times: &mut VecDeque<Duration>, now: Duration, limit: usize) -> usize {
+    times.push_back(now);
+    while times.len() > limit || times.front().is_some_and(|&at| now.saturating_sub(at) > INTERFERENCE_WINDOW) {
+        times.pop_front();
+    }
+    times.len()
+}

@@ -1,0 +1,1 @@
+//! One test for each pitfall that users of other implementations reported.
