@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod devices;
 pub mod events;
 pub mod ingest;
+pub mod people;
 pub mod policy;
 pub mod presence;
 mod rows;

@@ -1,0 +1,370 @@
+//! Applying a list of people: all of it or nothing, in one transaction. What the list does not mention stays as it is.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::Read;
+
+use chrono_tz::Tz;
+use domain::card::CardKey;
+use domain::pin::PinKey;
+use domain::policy::PassState;
+use domain::{CardId, CategoryId, PersonId, UtcMillis};
+use store::{Database, Error, transact};
+
+use super::sheet::{self, Holder, Mistakes, Reading, RowError, SheetError, Wanted};
+use super::{Row, hex};
+use crate::rows::{code, column};
+
+/// Rows of one statement: 12 parameters each.
+const ROWS_MAX: usize = 500;
+
+/// How to read the file.
+#[derive(Debug)]
+pub struct Options {
+    /// The key that makes card numbers into pseudonyms.
+    pub card_key: CardKey,
+    /// The key for the columns `pin` and `duress_pin`; without it they must be empty.
+    pub pin_key: Option<PinKey>,
+    /// The clinic's time zone.
+    pub zone: Tz,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// What an import did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImportReport {
+    /// Lines with content after the first.
+    pub rows: u64,
+    /// Persons not known before.
+    pub persons_added: u64,
+    /// Passes added.
+    pub added: u64,
+    /// Passes that change.
+    pub changed: u64,
+    /// Passes that are as the file says already.
+    pub unchanged: u64,
+    /// Passes in the file that are blocked, lost or withdrawn, and stay so.
+    pub not_active: u64,
+    /// Categories that neither the layout nor any pass knew: perhaps a typing error.
+    pub new_categories: Vec<CategoryId>,
+    /// Mistakes; with any, nothing is applied.
+    pub errors: Vec<RowError>,
+    /// How many further mistakes there are.
+    pub more_errors: u64,
+    /// Whether it was applied: no dry run, no mistakes.
+    pub applied: bool,
+}
+
+/// Why nothing could be imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file.
+    #[error(transparent)]
+    Sheet(#[from] SheetError),
+    /// The engine.
+    #[error(transparent)]
+    Store(#[from] Error),
+    /// No random bytes for pseudonyms.
+    #[error("the operating system gave no random bytes: {0}")]
+    Random(String),
+    /// The program is stopping.
+    #[error("the import was stopped before it began")]
+    Stopped,
+}
+
+/// Imports a CSV file. Importing the same file again changes nothing.
+///
+/// # Errors
+/// [`ImportError`] when the file is no list at all or the engine fails; mistakes in rows are part of the report.
+pub async fn import_csv(
+    database: &Database,
+    source: impl Read + Send + 'static,
+    options: Options,
+    now: UtcMillis,
+) -> Result<ImportReport, ImportError> {
+    let Options { card_key, pin_key, zone, dry_run } = options;
+    let reading = Reading { card_key, pin_key, zone };
+    // A million keyed hashes take about a second: not on a thread that serves others.
+    let sheet = tokio::task::spawn_blocking(move || sheet::read(source, &reading))
+        .await
+        .map_err(|_| ImportError::Stopped)??;
+    let seed = Seed::draw().map_err(|error| ImportError::Random(error.to_string()))?;
+    let (count, mut errors, rows) = (sheet.count, sheet.errors, sheet.rows);
+    let apply = !dry_run && errors.kept.is_empty();
+    let (mut report, found) = apply_rows(database, rows, seed, apply, now).await?;
+    found.kept.into_iter().for_each(|error| errors.push(error));
+    errors.more += found.more;
+    errors.kept.sort_by_key(|error| error.line);
+    report.rows = count;
+    report.errors = errors.kept;
+    report.more_errors = errors.more;
+    Ok(report)
+}
+
+async fn apply_rows(
+    database: &Database,
+    rows: Vec<Wanted>,
+    seed: Seed,
+    apply: bool,
+    now: UtcMillis,
+) -> Result<(ImportReport, Mistakes), Error> {
+    transact!(database, "people.import", |conn| {
+        let mut persons: HashMap<String, PersonId> = HashMap::new();
+        let mut known: HashSet<PersonId> = HashSet::new();
+        let mut passes: HashMap<CardId, Row> = HashMap::new();
+        for chunk in rows.chunks(ROWS_MAX) {
+            let mut query =
+                sqlx::QueryBuilder::<Db>::new("SELECT id, external_ref FROM person WHERE external_ref IN (");
+            let mut list = query.separated(", ");
+            for row in chunk {
+                list.push_bind(match &row.holder {
+                    Holder::Reference(reference) => Some(reference.reveal().to_owned()),
+                    Holder::Pseudonym(_) => None,
+                });
+            }
+            query.push(") OR id IN (");
+            let mut list = query.separated(", ");
+            for row in chunk {
+                list.push_bind(match &row.holder {
+                    Holder::Reference(_) => None,
+                    Holder::Pseudonym(person) => Some(person.to_string()),
+                });
+            }
+            query.push(")");
+            let found: Vec<(String, Option<String>)> =
+                query.build_query_as().persistent(chunk.len() == ROWS_MAX).fetch_all(&mut *conn).await?;
+            for (id, reference) in found {
+                let id: PersonId = column("person", "id", &id, |text: &str| text.parse())?;
+                known.insert(id);
+                if let Some(reference) = reference {
+                    persons.insert(reference, id);
+                }
+            }
+            let mut query =
+                sqlx::QueryBuilder::<Db>::new("SELECT * FROM credential WHERE until_ms IS NULL AND card IN (");
+            let mut list = query.separated(", ");
+            for row in chunk {
+                list.push_bind(row.card.to_string());
+            }
+            query.push(")");
+            let found: Vec<Row> =
+                query.build_query_as().persistent(chunk.len() == ROWS_MAX).fetch_all(&mut *conn).await?;
+            for row in found {
+                passes.insert(column("credential", "card", &row.card, |text: &str| text.parse())?, row);
+            }
+        }
+        let categories: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM category UNION SELECT category FROM credential WHERE until_ms IS NULL")
+                .fetch_all(&mut *conn)
+                .await?;
+        let mut plan = plan(&rows, &persons, &known, &passes, &categories, seed)?;
+        let report = std::mem::take(&mut plan.report);
+        if !apply || !plan.mistakes.kept.is_empty() || plan.is_empty() {
+            let applied = apply && plan.mistakes.kept.is_empty();
+            return Ok((ImportReport { applied, ..report }, plan.mistakes));
+        }
+        for chunk in plan.persons.chunks(ROWS_MAX) {
+            let mut insert = sqlx::QueryBuilder::<Db>::new("INSERT INTO person (id, external_ref, created_ms) ");
+            insert.push_values(chunk, |mut row, (person, reference)| {
+                row.push_bind(person.to_string()).push_bind(reference.clone()).push_bind(now.0);
+            });
+            insert.build().persistent(chunk.len() == ROWS_MAX).execute(&mut *conn).await?;
+        }
+        for chunk in plan.close.chunks(ROWS_MAX) {
+            let mut update = sqlx::QueryBuilder::<Db>::new("UPDATE credential SET until_ms = ");
+            update.push_bind(now.0).push(" WHERE id IN (");
+            let mut list = update.separated(", ");
+            for id in chunk {
+                list.push_bind(*id);
+            }
+            update.push(")");
+            update.build().persistent(chunk.len() == ROWS_MAX).execute(&mut *conn).await?;
+        }
+        let last: i64 =
+            sqlx::query_scalar("UPDATE counter SET value = value + $1 WHERE name = 'credential' RETURNING value")
+                .bind(i64::try_from(plan.passes.len()).unwrap_or(i64::MAX))
+                .fetch_one(&mut *conn)
+                .await?;
+        let mut id = last - i64::try_from(plan.passes.len()).unwrap_or(i64::MAX);
+        for chunk in plan.passes.chunks(ROWS_MAX) {
+            let mut insert = sqlx::QueryBuilder::<Db>::new(
+                "INSERT INTO credential (id, card, person, kind, category, state, one_time, valid_from, valid_until,
+                     pin, duress_pin, since_ms) ",
+            );
+            insert.push_values(chunk, |mut row, pass| {
+                id += 1;
+                row.push_bind(id)
+                    .push_bind(pass.card.clone())
+                    .push_bind(pass.person.clone())
+                    .push_bind(pass.kind.clone())
+                    .push_bind(pass.category.clone())
+                    .push_bind(pass.state.clone())
+                    .push_bind(pass.one_time)
+                    .push_bind(pass.valid_from)
+                    .push_bind(pass.valid_until)
+                    .push_bind(pass.pin.clone())
+                    .push_bind(pass.duress_pin.clone())
+                    .push_bind(now.0);
+            });
+            insert.build().persistent(chunk.len() == ROWS_MAX).execute(&mut *conn).await?;
+        }
+        sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'policy'").execute(&mut *conn).await?;
+        Ok((ImportReport { applied: true, ..report }, Mistakes::default()))
+    })
+}
+
+/// What to write.
+#[derive(Default)]
+struct Plan {
+    report: ImportReport,
+    mistakes: Mistakes,
+    persons: Vec<(PersonId, Option<String>)>,
+    /// Rows that end.
+    close: Vec<i64>,
+    /// Rows that begin; `id` and `since_ms` are set when they are written.
+    passes: Vec<Row>,
+}
+
+impl Plan {
+    fn is_empty(&self) -> bool {
+        self.persons.is_empty() && self.passes.is_empty()
+    }
+}
+
+fn plan(
+    rows: &[Wanted],
+    persons: &HashMap<String, PersonId>,
+    known: &HashSet<PersonId>,
+    passes: &HashMap<CardId, Row>,
+    categories: &[String],
+    seed: Seed,
+) -> Result<Plan, Error> {
+    let mut plan = Plan::default();
+    let mut new_persons: HashMap<&Holder, PersonId> = HashMap::new();
+    let categories: HashSet<&str> = categories.iter().map(String::as_str).collect();
+    let mut new_categories = BTreeSet::new();
+    for row in rows {
+        let before = passes.get(&row.card);
+        let person = match &row.holder {
+            Holder::Pseudonym(person) => known.contains(person).then_some(*person),
+            Holder::Reference(reference) => persons.get(reference.reveal()).copied(),
+        };
+        let person = person.or_else(|| new_persons.get(&row.holder).copied());
+        if let Some(before) = before
+            && before.state != PassState::Withdrawn.as_str()
+            && person.is_none_or(|person| person.to_string() != before.person)
+        {
+            plan.mistakes.push(RowError {
+                line: row.line,
+                column: "card_number",
+                problem: format!("this card is assigned to another person (state: {})", before.state),
+                advice: "withdraw it from that person first, or correct the number".to_owned(),
+            });
+            continue;
+        }
+        let person = match person {
+            Some(person) => person,
+            None => {
+                let (person, reference) = match &row.holder {
+                    Holder::Pseudonym(person) => (*person, None),
+                    Holder::Reference(it) => (seed.person(it.reveal()), Some(it.reveal().to_owned())),
+                };
+                new_persons.insert(&row.holder, person);
+                plan.persons.push((person, reference));
+                plan.report.persons_added += 1;
+                person
+            }
+        };
+        if !categories.contains(row.category.as_str()) {
+            new_categories.insert(row.category.clone());
+        }
+        let after = wanted(row, person, before)?;
+        if after.state != PassState::Active.as_str() {
+            plan.report.not_active += 1;
+        }
+        match before {
+            Some(before) if same(before, &after) => plan.report.unchanged += 1,
+            Some(before) => {
+                plan.report.changed += 1;
+                plan.close.push(before.id);
+                plan.passes.push(after);
+            }
+            None => {
+                plan.report.added += 1;
+                plan.passes.push(after);
+            }
+        }
+    }
+    plan.report.new_categories = new_categories.into_iter().collect();
+    Ok(plan)
+}
+
+/// The pass as the file wants it. A list does not make a blocked pass work again; a withdrawn card that is given to
+/// somebody else does.
+fn wanted(row: &Wanted, person: PersonId, before: Option<&Row>) -> Result<Row, Error> {
+    let person = person.to_string();
+    let own = before.filter(|before| before.person == person);
+    let state = match own {
+        Some(own) => code("credential", "state", &own.state, PassState::parse)?,
+        None => PassState::Active,
+    };
+    let one_time = match own {
+        Some(own) if own.kind == row.kind.as_str() => own.one_time,
+        _ => i64::from(row.kind.is_one_time_by_default()),
+    };
+    Ok(Row {
+        id: 0,
+        card: row.card.to_string(),
+        person,
+        kind: row.kind.as_str().to_owned(),
+        category: row.category.to_string(),
+        state: state.as_str().to_owned(),
+        one_time,
+        valid_from: row.valid_from.map(|it| it.0),
+        valid_until: row.valid_until.map(|it| it.0),
+        pin: row.pin.map(hex).or_else(|| own.and_then(|own| own.pin.clone())),
+        duress_pin: row.duress.map(hex).or_else(|| own.and_then(|own| own.duress_pin.clone())),
+        since_ms: 0,
+    })
+}
+
+fn same(before: &Row, after: &Row) -> bool {
+    let key = |row: &Row| {
+        let Row { card: _, id: _, since_ms: _, person, kind, category, state, one_time, .. } = row.clone();
+        (
+            person,
+            kind,
+            category,
+            state,
+            one_time,
+            row.valid_from,
+            row.valid_until,
+            row.pin.clone(),
+            row.duress_pin.clone(),
+        )
+    };
+    key(before) == key(after)
+}
+
+/// Random bits from which an import draws its new pseudonyms: one draw, so that planning twice (after a collision
+/// with another transaction) gives the same answer.
+#[derive(Clone, Copy)]
+struct Seed([u8; 32]);
+
+impl Seed {
+    fn draw() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The first 128 bits of SHA-256 over the seed, which is then forgotten, and the reference: random for everybody
+    /// who does not know the seed.
+    fn person(self, reference: &str) -> PersonId {
+        use sha2::{Digest, Sha256};
+        let digest: [u8; 32] = Sha256::new().chain_update(self.0).chain_update(reference).finalize().into();
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        PersonId(id)
+    }
+}
