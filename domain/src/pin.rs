@@ -180,3 +180,79 @@ impl Lockout {
         self.order.retain(|other| *other != card);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CARD: CardId = CardId([1; 16]);
+
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_pin_is_four_to_eight_digits() {
+        for good in ["0000", "12345678"] {
+            assert!(Pin::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "123", "123456789", "12a4", "１２３４", "-123", " 1234"] {
+            assert_eq!(Pin::new(bad).unwrap_err(), PinError, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_hash_depends_on_key_card_digits_and_their_number() {
+        let key = PinKey::new([7; 32]);
+        let hash = |digits: &str| key.hash(CARD, &Pin::new(digits).unwrap());
+        assert_eq!(hash("1234"), hash("1234"));
+        assert_ne!(hash("1234"), hash("12340"));
+        assert_ne!(hash("1234"), key.hash(CardId([2; 16]), &Pin::new("1234").unwrap()));
+        assert_ne!(hash("1234"), PinKey::new([8; 32]).hash(CARD, &Pin::new("1234").unwrap()));
+    }
+
+    #[test]
+    fn nothing_prints_a_pin() {
+        let pin = Pin::new("4711").unwrap();
+        let key = PinKey::new([0x47; 32]);
+        let printed = format!("{pin:?} {key:?} {:?}", key.hash(CARD, &pin));
+        assert_eq!(printed, "Pin(redacted) PinKey(redacted) PinHash(redacted)");
+    }
+
+    #[test]
+    fn the_third_wrong_pin_within_the_window_locks_for_a_time() {
+        let mut lockout = Lockout::new(LockoutSettings::default());
+        assert!(!lockout.wrong(CARD, secs(0)));
+        assert!(!lockout.wrong(CARD, secs(1)));
+        assert!(!lockout.is_locked(CARD, secs(1)));
+        assert!(lockout.wrong(CARD, secs(2)));
+        assert!(lockout.is_locked(CARD, secs(2)) && lockout.is_locked(CARD, secs(301)));
+        assert!(!lockout.is_locked(CardId([2; 16]), secs(2)));
+        // Tries while it is locked do not prolong it; afterwards there are three again.
+        assert!(!lockout.wrong(CARD, secs(300)));
+        assert!(!lockout.is_locked(CARD, secs(302)));
+        assert!(!lockout.wrong(CARD, secs(303)) && !lockout.wrong(CARD, secs(304)) && lockout.wrong(CARD, secs(305)));
+    }
+
+    #[test]
+    fn a_right_pin_and_the_end_of_the_window_forget_wrong_ones() {
+        let mut lockout = Lockout::new(LockoutSettings::default());
+        assert!(!lockout.wrong(CARD, secs(0)) && !lockout.wrong(CARD, secs(1)));
+        lockout.right(CARD);
+        assert!(!lockout.wrong(CARD, secs(2)) && !lockout.wrong(CARD, secs(3)));
+        assert!(!lockout.wrong(CARD, secs(302)), "the first of these is older than the window");
+        let mut never = Lockout::new(LockoutSettings { wrong_max: 0, ..LockoutSettings::default() });
+        assert!((0..100).all(|second| !never.wrong(CARD, secs(second))));
+    }
+
+    #[test]
+    fn the_number_of_cards_remembered_is_bounded() {
+        let mut lockout = Lockout::new(LockoutSettings::default());
+        for no in 0..LOCKOUT_MAX_CARDS as u64 + 10 {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&no.to_be_bytes());
+            lockout.wrong(CardId(id), secs(0));
+        }
+        assert_eq!((lockout.tries.len(), lockout.order.len()), (LOCKOUT_MAX_CARDS, LOCKOUT_MAX_CARDS));
+    }
+}

@@ -221,6 +221,13 @@ impl Presence {
         true
     }
 
+    /// Takes a person off the list: their place becomes unknown.
+    pub fn forget(&mut self, person: PersonId) {
+        if let Some(old) = self.persons.remove(&person) {
+            self.add(old.zone, -1);
+        }
+    }
+
     /// Where a person is: `None` if unknown.
     pub fn zone_of(&self, person: PersonId) -> Option<&ZoneId> {
         self.persons.get(&person).map(|place| self.zones.id(place.zone))
@@ -332,9 +339,7 @@ impl Presence {
     }
 
     fn put(&mut self, person: PersonId, place: Place) {
-        if let Some(old) = self.persons.remove(&person) {
-            self.add(old.zone, -1);
-        }
+        self.forget(person);
         if self.is_full() {
             return;
         }
