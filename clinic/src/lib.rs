@@ -5,6 +5,7 @@
 //! import `domain` and `store`; never the programs, never the bus.
 
 pub mod accounts;
+pub mod commands;
 pub mod devices;
 pub mod events;
 pub mod ingest;

@@ -1,1 +1,20 @@
-//! In preparation.
+//! The other systems: takes in what gateways recorded, hands out policy and commands; later the MIS.
+//!
+//! Owns: the bridge's task and its rules of acknowledging and offering. Never: decides about access, contains SQL
+//! (that is `clinic`), keeps delivery state (that is the database's cursor for each journal). May import: `domain`,
+//! `wire::bus`, `wire::snapshot`, `bus`, `clinic`.
+//!
+//! One task owns everything and does one thing at a time, so that an acknowledgement can never overtake the commit
+//! that it speaks of. What may take long stands aside in tasks of its own: building a policy snapshot, and sending its
+//! chunks. Several bridges may serve one database: what both take in is taken once.
+//!
+//! When the database is away the bridge acknowledges nothing and keeps nothing: gateways send again from what was
+//! acknowledged, which the answer to their next status tells them.
+
+mod chunks;
+mod commands;
+mod intake;
+mod policy;
+mod run;
+
+pub use run::{Settings, run};

@@ -16,6 +16,7 @@ use crate::{Database, Engine, Error, Pools};
 pub const FILES: &[(i64, &str, &str)] = &[
     (1, "clinic", include_str!("../../migrations/0001_clinic.sql")),
     (2, "accounts", include_str!("../../migrations/0002_accounts.sql")),
+    (3, "commands", include_str!("../../migrations/0003_commands.sql")),
 ];
 
 /// Applies what is missing. Several programs may start at once: on PostgreSQL they take turns by an advisory lock, on
