@@ -8,6 +8,7 @@
 //! | [`secure`] | Secure Channel: keys, cryptograms, the chain of MACs |
 //! | [`device`] | the other end: one reader, for simulators and tests |
 //! | [`panel`] | the control panel of one line: polling, retry, sessions, supervision |
+//! | [`trace`] | one redacted line of text for a frame |
 //! | [`scan`] | looking for readers whose address or speed is unknown |
 //!
 //! Nothing here reads a clock, draws randomness or touches a port. Nothing here panics on
@@ -20,6 +21,7 @@ pub mod panel;
 pub mod reply;
 pub mod scan;
 pub mod secure;
+pub mod trace;
 
 /// The address every peripheral device answers to; only for ID, CAP and COMSET (050-09-05).
 pub const BROADCAST: u8 = 0x7F;

@@ -369,3 +369,52 @@ fn encrypt_block(cipher: &Aes128, block: &mut [u8; BLOCK]) {
     cipher.encrypt_block(&mut array);
     *block = array.into();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (Session, Session) {
+        let keys = SessionKeys::derive(&Scbk::install_default(), &[3; 8]);
+        let rmac = keys.initial_rmac(&keys.server_cryptogram(&[3; 8], &[4; 8]));
+        (Session::new(keys.clone(), rmac), Session::new(keys, rmac))
+    }
+
+    fn header(direction: Direction) -> Header {
+        Header { address: 1, direction, sequence: 1, check: Check::Crc }
+    }
+
+    #[test]
+    fn pitfall_18_encrypted_frames_with_empty_data_are_tolerated() {
+        let (mut panel, mut reader) = pair();
+        let (mut out, mut data) = (Vec::new(), Vec::new());
+        panel.seal(&mut out, header(Direction::Command), 0x60, &[]);
+        reader.open(&Frame::parse(&out).unwrap(), &mut data).unwrap();
+        out.clear();
+        let block = SecurityBlock { kind: scs::REPLY_DATA, data: &[] };
+        let start = frame::begin(&mut out, header(Direction::Reply), Some(block), 0x40);
+        frame::set_length(&mut out, start, Check::Crc, MAC_LEN);
+        let mac = reader.keys.mac(&reader.command_mac, &out);
+        out.extend_from_slice(&mac[..MAC_LEN]);
+        frame::finish(&mut out, start, Check::Crc);
+        assert_eq!(panel.open(&Frame::parse(&out).unwrap(), &mut data), Ok(()));
+        assert!(data.is_empty());
+    }
+
+    #[test]
+    fn a_fault_moves_nothing_and_shows_nothing() {
+        let (mut panel, mut reader) = pair();
+        let (mut out, mut data) = (Vec::new(), vec![1]);
+        panel.seal(&mut out, header(Direction::Command), 0x69, &[7; 20]);
+        let mut forged = out.clone();
+        let end = forged.len() - 2;
+        forged[10] ^= 1;
+        let crc = frame::crc16(&forged[..end]).to_le_bytes();
+        forged[end..].copy_from_slice(&crc);
+        assert_eq!(reader.open(&Frame::parse(&forged).unwrap(), &mut data), Err(SecureFault::Mac));
+        assert!(data.is_empty());
+        assert_eq!(reader.open(&Frame::parse(&out).unwrap(), &mut data), Ok(()));
+        assert_eq!(data, [7; 20]);
+        assert_eq!(reader.open(&Frame::parse(&out).unwrap(), &mut data), Ok(()), "replies have not moved the chain");
+    }
+}

@@ -7,11 +7,11 @@
 //!
 //! 1. Take every [`Bus::poll_event`]. While [`MAX_EVENTS`] events wait, nothing is sent: the
 //!    readers keep what they have, so a slow owner delays taps and loses none.
-//! 2. Call [`Bus::next`] and do what it says: `Send` — write the bytes to the port and call
-//!    `next` again; `SetBaud` — change the speed of the port and call `next` again;
-//!    `WaitUntil(t)` — wait until bytes arrive, a command comes, or the time is `t`.
-//! 3. Hand arriving bytes to [`Bus::on_bytes`] with the time they arrived, then go to 1.
-//! 4. [`Bus::command`] at any time; then go to 1 at once, so that a relay is not kept waiting.
+//! 2. Call [`Bus::next`] and do what it says: `Send` — write the bytes to the port; `SetBaud` —
+//!    change the speed of the port; `WaitUntil(t)` — wait until bytes arrive, a command comes,
+//!    or the time is `t` (which is now if `next` itself found something to report).
+//! 3. Hand arriving bytes to [`Bus::on_bytes`] with the time they arrived.
+//! 4. Go to 1. Also after [`Bus::command`], at once, so that a relay is not kept waiting.
 //!
 //! `now` is a monotonic time since any fixed start, the same start in every call. When the port
 //! is lost call [`Bus::line_down`]; when it is open again, [`Bus::line_up`].
@@ -65,11 +65,12 @@ pub const OUTPUT_MAX_AGE: Duration = Duration::from_secs(2);
 /// What the owner does next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// Write these bytes, then call `next` again.
+    /// Write these bytes.
     Send(&'a [u8]),
-    /// Change the speed of the port, bits a second, then call `next` again.
+    /// Change the speed of the port, bits a second.
     SetBaud(u32),
-    /// Nothing to do before this time, unless bytes or commands come.
+    /// Nothing to do before this time, unless bytes or commands come. Now, if there is an event
+    /// to take.
     WaitUntil(Duration),
 }
 
@@ -190,7 +191,11 @@ impl Bus {
     /// What to do now.
     pub fn next(&mut self, now: Duration) -> Step<'_> {
         self.now = now;
+        let known = self.events.len();
         self.supervise(now);
+        if self.events.len() > known {
+            return Step::WaitUntil(now);
+        }
         if self.down {
             return Step::WaitUntil(now + IDLE);
         }
@@ -217,7 +222,8 @@ impl Bus {
                 return Step::Send(&self.outgoing);
             }
         }
-        Step::WaitUntil(self.wake_at(now))
+        let until = if self.events.len() > known { now } else { self.wake_at(now) };
+        Step::WaitUntil(until)
     }
 
     /// The next thing that happened, oldest first.
