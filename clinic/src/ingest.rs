@@ -1,9 +1,7 @@
 //! Taking in what gateways recorded. Owns the cursor of each journal, the order of the feed, and presence, which is
 //! updated in the same transaction. Decides nothing: an entry is a fact.
 
-use std::collections::HashMap;
-
-use domain::{Direction, Entry, Epoch, GatewayId, Kind, PersonId, UtcMillis};
+use domain::{Direction, Entry, Epoch, GatewayId, Kind, UtcMillis};
 use store::{Database, Error, transact};
 
 use crate::presence::{self, Passage};
@@ -170,27 +168,19 @@ fn shape(entries: &[Entry]) -> Option<(&GatewayId, Epoch, u64)> {
     sound.then_some((&first.gateway, first.epoch, first.seq))
 }
 
-/// The last passage of each person in the batch: earlier ones of the same batch leave no trace in presence.
+/// The passages in the batch, in order.
 fn passages(entries: &[Entry], first_id: i64) -> Vec<Passage> {
-    let mut last: HashMap<PersonId, Passage> = HashMap::new();
-    for (entry, event) in entries.iter().zip(first_id..) {
-        let fact = &entry.fact;
-        if let (Kind::Passed, Some(person), Some(point), Some(direction)) =
-            (fact.kind, fact.person, &fact.point, fact.direction)
-        {
-            let passage = Passage { person, point: point.clone(), direction, at: fact.at, card: fact.card, event };
-            match last.entry(person) {
-                std::collections::hash_map::Entry::Occupied(mut earlier) if earlier.get().at <= passage.at => {
-                    earlier.insert(passage);
+    entries
+        .iter()
+        .zip(first_id..)
+        .filter_map(|(entry, event)| {
+            let fact = &entry.fact;
+            match (fact.kind, fact.person, &fact.point, fact.direction) {
+                (Kind::Passed, Some(person), Some(point), Some(direction)) => {
+                    Some(Passage { person, point: point.clone(), direction, at: fact.at, card: fact.card, event })
                 }
-                std::collections::hash_map::Entry::Occupied(_) => {}
-                std::collections::hash_map::Entry::Vacant(free) => {
-                    free.insert(passage);
-                }
+                _ => None,
             }
-        }
-    }
-    let mut passages: Vec<_> = last.into_values().collect();
-    passages.sort_by_key(|passage| passage.event);
-    passages
+        })
+        .collect()
 }

@@ -4,6 +4,8 @@
 //! Only a passage moves a person; a grant does not. A passage that is older than what is known of the person changes
 //! nothing, in whatever order journals arrive.
 
+use std::collections::HashMap;
+
 use domain::{CardId, CategoryId, Direction, PersonId, PointId, UtcMillis, ZoneId};
 use store::{Database, Error, read};
 
@@ -52,24 +54,30 @@ macro_rules! move_people {
 }
 pub(crate) use move_people;
 
-/// The zone that each passage leads to; points are (id, from, to).
+/// Where each person's latest passage of the batch leads, passages that move nobody left out; points are
+/// (id, from, to). Of two at the same moment the later in the batch counts.
 pub(crate) fn targets<'a>(
     points: &'a [(String, String, String)],
     passages: &'a [Passage],
 ) -> Vec<(&'a str, &'a Passage)> {
-    let by_id: std::collections::HashMap<&str, (&str, &str)> =
+    let by_id: HashMap<&str, (&str, &str)> =
         points.iter().map(|(id, from, to)| (id.as_str(), (from.as_str(), to.as_str()))).collect();
-    passages
-        .iter()
-        .filter_map(|passage| {
-            let (from, to) = by_id.get(passage.point.as_str())?;
-            let zone = match passage.direction {
-                Direction::In => *to,
-                Direction::Out => *from,
-            };
-            Some((zone, passage))
-        })
-        .collect()
+    let mut latest: HashMap<PersonId, (&str, &Passage)> = HashMap::new();
+    for passage in passages {
+        let Some((from, to)) = by_id.get(passage.point.as_str()) else { continue };
+        let zone = match passage.direction {
+            Direction::In => *to,
+            Direction::Out => *from,
+        };
+        let known = latest.entry(passage.person).or_insert((zone, passage));
+        if known.1.at <= passage.at {
+            *known = (zone, passage);
+        }
+    }
+    let mut moves: Vec<_> = latest.into_values().collect();
+    // A fixed order, so that two transactions never wait for each other's rows.
+    moves.sort_by_key(|(_, passage)| passage.person);
+    moves
 }
 
 /// How many persons of one category are directly in one zone.

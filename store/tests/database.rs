@@ -161,3 +161,65 @@ async fn a_database_of_a_newer_program_is_refused() {
     assert_eq!(*error.fault(), Fault::NewerSchema(9999), "{error}");
     assert!(error.to_string().contains("newer version"), "{error}");
 }
+
+#[tokio::test]
+async fn both_engines_give_the_same_answers_to_the_same_text() {
+    let folder = tempfile::tempdir().unwrap();
+    for database in store::testing::both(folder.path()).await {
+        with_table(&database).await;
+        let mut ids = Vec::new();
+        for text in ["a", "b"] {
+            let id: i64 = transact!(database, "test.counter", |conn| {
+                let id: i64 =
+                    sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'event' RETURNING value")
+                        .fetch_one(&mut *conn)
+                        .await?;
+                sqlx::query("INSERT INTO note (id, text) VALUES ($1, $2)")
+                    .bind(id)
+                    .bind(text)
+                    .execute(&mut *conn)
+                    .await?;
+                Ok(id)
+            })
+            .unwrap();
+            ids.push(id);
+        }
+        assert_eq!((ids, count(&database).await), (vec![1, 2], 2), "{database:?}");
+    }
+}
+
+#[tokio::test]
+async fn colliding_transactions_are_run_again_until_each_has_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    for database in store::testing::both(folder.path()).await {
+        let tasks: Vec<_> = (0..8)
+            .map(|_| {
+                let database = database.clone();
+                tokio::spawn(async move {
+                    for _ in 0..10 {
+                        // Read, then write what was read: lost updates show.
+                        transact!(database, "test.count_up", |conn| {
+                            let value: i64 = sqlx::query_scalar("SELECT value FROM counter WHERE name = 'event'")
+                                .fetch_one(&mut *conn)
+                                .await?;
+                            sqlx::query("UPDATE counter SET value = $1 WHERE name = 'event'")
+                                .bind(value + 1)
+                                .execute(&mut *conn)
+                                .await?;
+                            Ok(())
+                        })
+                        .unwrap();
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let value: i64 = read!(database, "test.value", |conn| {
+            Ok(sqlx::query_scalar("SELECT value FROM counter WHERE name = 'event'").fetch_one(&mut *conn).await?)
+        })
+        .unwrap();
+        assert_eq!(value, 80, "{database:?}");
+    }
+}
