@@ -27,6 +27,9 @@ pub struct Door {
     opening: Option<Opening>,
 }
 
+/// Later than this is this (some 139,000 years), so that every deadline lies after every `now`.
+const NOW_MAX: Duration = Duration::from_secs(1 << 42);
+
 /// What was ordered until further notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
@@ -129,7 +132,7 @@ impl Door {
 
     /// Lets time go by: everything due until `now` happens, in its order.
     pub fn tick(&mut self, now: Duration, out: &mut Vec<Output>) {
-        let now = now.max(self.now);
+        let now = now.clamp(self.now, NOW_MAX);
         while let Some((at, due)) = self.next_due().filter(|(at, _)| *at <= now) {
             self.now = at.max(self.now);
             match due {
