@@ -1,5 +1,7 @@
 //! What a database promises its callers, whichever engine.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
+
 use store::{Database, Engine, Fault, read, transact};
 
 async fn sqlite(folder: &tempfile::TempDir) -> Database {
@@ -27,7 +29,7 @@ async fn a_body_runs_on_the_engine_and_its_rows_are_seen_by_readers() {
     let database = sqlite(&folder).await;
     assert_eq!(database.engine(), Engine::Sqlite);
     with_table(&database).await;
-    let texts = vec!["a".to_owned(), "b".to_owned()];
+    let texts = ["a".to_owned(), "b".to_owned()];
     let added: u64 = transact!(database, "test.add", |conn| {
         let mut rows = sqlx::QueryBuilder::<Db>::new("INSERT INTO note (id, text) ");
         rows.push_values(texts.iter().zip(1_i64..), |mut row, (text, id)| {

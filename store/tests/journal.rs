@@ -1,5 +1,7 @@
 //! What the journal promises: numbering, durability before the answer, bounded waiting, recovery, and finding edits.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

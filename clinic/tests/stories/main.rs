@@ -1,6 +1,8 @@
 //! The same stories on both engines: what the clinic keeps, told from outside. The PostgreSQL half fails, and does not
 //! skip, when its server is missing.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
+
 mod devices;
 mod differential;
 mod events;
