@@ -450,16 +450,19 @@ fn anti_passback<T: Trace>(
     let forgiven = whereabouts.is_some_and(|(_, forgiven)| forgiven);
     if demand != AntiPassback::None && !forgiven {
         let (from, to) = point.way(request.direction);
-        let zone = presence.pending_elsewhere(pass.person(), point).or(whereabouts.map(|(zone, _)| zone));
-        match zone {
-            Some(zone) if is_already_there(zones, zone, from, to) => {
-                if demand == AntiPassback::Soft {
-                    weighing.note(Check::AntiPassback, Reason::AntiPassback, About::Zone(zone));
-                } else {
-                    weighing.fail(Check::AntiPassback, Reason::AntiPassback, About::Zone(zone))?;
-                }
+        let is_there = |zone: &ZoneNo| is_already_there(zones, *zone, from, to);
+        // Where the holder is about to be counts instead of where they were last.
+        let mut elsewhere = presence.pending_elsewhere(pass.person(), point).peekable();
+        let there = match elsewhere.peek() {
+            Some(_) => elsewhere.find(is_there),
+            None => whereabouts.map(|(zone, _)| zone).filter(is_there),
+        };
+        match there {
+            Some(zone) if demand == AntiPassback::Soft => {
+                weighing.note(Check::AntiPassback, Reason::AntiPassback, About::Zone(zone));
             }
-            Some(_) | None => weighing.met(Check::AntiPassback),
+            Some(zone) => weighing.fail(Check::AntiPassback, Reason::AntiPassback, About::Zone(zone))?,
+            None => weighing.met(Check::AntiPassback),
         }
     }
     if let Some(reuse_ms) = point.reuse_ms

@@ -334,3 +334,6 @@ impl Point {
 
 /// Longest [`Point::reuse_ms`]: a day. Bounds how long a use must be remembered.
 pub const REUSE_MAX_MS: u32 = 24 * 3600 * 1000;
+
+#[cfg(test)]
+mod tests;

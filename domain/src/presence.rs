@@ -52,6 +52,7 @@ pub struct Presence {
     gone: VecDeque<(PersonId, UtcMillis)>,
     /// At most one grant for each point is being taken.
     pending: HashMap<u16, Pending, Keyed>,
+    /// How many of these are each person's, so that hardly anybody is looked for among them.
     pending_of: HashMap<PersonId, u16, Keyed>,
     one_time: HashMap<CardId, Use, Keyed>,
     last_uses: HashMap<(CardId, u16, Direction), LastUse, Keyed>,
@@ -259,10 +260,12 @@ impl Presence {
         self.persons.get(&person).map(|place| (place.zone, place.forgiven))
     }
 
-    /// Where a grant that this person is taking at another point leads.
-    pub(crate) fn pending_elsewhere(&self, person: PersonId, here: &PointEntry) -> Option<ZoneNo> {
-        let at = self.pending_of.get(&person).filter(|at| **at != here.no)?;
-        self.pending.get(at).map(|pending| pending.to)
+    /// Where the grants lead that this person is taking at other points.
+    pub(crate) fn pending_elsewhere(&self, person: PersonId, here: &PointEntry) -> impl Iterator<Item = ZoneNo> {
+        let here = here.no;
+        let pending = self.pending_of.contains_key(&person).then_some(&self.pending);
+        let elsewhere = move |(at, pending): &(&u16, &Pending)| **at != here && pending.person == person;
+        pending.into_iter().flatten().filter(elsewhere).map(|(_, pending)| pending.to)
     }
 
     /// When a card was last granted at a point in a direction.
@@ -322,7 +325,7 @@ impl Presence {
             self.reserved[usize::from(zone.0)] += 1;
         }
         self.pending.insert(point, pending);
-        self.pending_of.insert(pending.person, point);
+        *self.pending_of.entry(pending.person).or_default() += 1;
     }
 
     fn release(&mut self, point: u16) -> Option<Pending> {
@@ -332,8 +335,11 @@ impl Presence {
             let reserved = &mut self.reserved[usize::from(zone.0)];
             *reserved = reserved.saturating_sub(1);
         }
-        if self.pending_of.get(&pending.person) == Some(&point) {
-            self.pending_of.remove(&pending.person);
+        if let Some(count) = self.pending_of.get_mut(&pending.person) {
+            *count -= 1;
+            if *count == 0 {
+                self.pending_of.remove(&pending.person);
+            }
         }
         Some(pending)
     }
