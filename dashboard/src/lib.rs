@@ -2,9 +2,28 @@
 //!
 //! Owns everything that a browser sees. Never decides about doors and never writes facts: it reads the clinic's
 //! database through `clinic` and writes accounts only. May import `domain`, `clinic` and `store`.
+//!
+//! A request goes `server` (TLS, limits) → `fault::dress` (headers, error pages) → `guard` (session, role, form) → a
+//! handler of `pages`, found in the one table of `routes`. Events go `feed` → `pages::live::stream` → browser.
 
+mod app;
+mod connection;
+mod csv;
+mod fault;
+mod feed;
+mod guard;
+mod headers;
+mod language;
+mod pages;
+mod post;
+mod routes;
 mod server;
 mod settings;
+mod times;
+mod tls;
+mod view;
+mod visit;
+mod words;
 
 pub use server::{Dashboard, DashboardError};
 pub use settings::{Settings, TlsSource};

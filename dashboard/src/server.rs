@@ -2,13 +2,24 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Router;
+use axum_server::Handle;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use domain::Clock;
 use store::Database;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::Settings;
+use crate::app::App;
+use crate::settings::Settings;
+use crate::{routes, tls};
+
+/// How long open requests may take to finish at the end.
+const END_WITHIN: Duration = Duration::from_secs(5);
+/// How long a TLS handshake may take: who says nothing keeps no place.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Why the dashboard could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -27,18 +38,22 @@ pub enum DashboardError {
 }
 
 /// The dashboard, ready to serve.
-#[derive(Debug)]
 pub struct Dashboard {
-    settings: Settings,
-    database: Database,
-    clock: Clock,
+    app: App,
     nudge: Arc<Notify>,
+}
+
+impl std::fmt::Debug for Dashboard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Dashboard")
+    }
 }
 
 impl Dashboard {
     /// A dashboard over `database`.
     pub fn new(settings: Settings, database: Database, clock: Clock) -> Self {
-        Self { settings, database, clock, nudge: Arc::new(Notify::new()) }
+        let app = App::new(settings, database, clock, CancellationToken::new());
+        Self { app, nudge: Arc::new(Notify::new()) }
     }
 
     /// Notify it after each commit of new events in this process, and live pages show them at once instead of at the
@@ -47,19 +62,50 @@ impl Dashboard {
         Arc::clone(&self.nudge)
     }
 
+    /// The pages without a listener, for a server of one's own and for tests. [`Dashboard::follow`] must run beside.
+    pub fn router(&self) -> Router {
+        routes::router(self.app.clone())
+    }
+
+    /// Follows the feed of events until `shutdown`; then open streams end.
+    pub async fn follow(&self, shutdown: CancellationToken) {
+        let ending = self.app.ending.clone();
+        let feed = self.app.feed.run(self.app.database.clone(), Arc::clone(&self.nudge), ending.clone());
+        tokio::select! {
+            () = feed => {}
+            () = shutdown.cancelled() => ending.cancel(),
+        }
+    }
+
     /// Serves until `shutdown`, then ends open requests and streams in order (at most 5 s). `ready` gets the address
     /// when connections are accepted.
+    ///
+    /// # Errors
+    /// The certificate or the listener.
     pub async fn serve(
         self,
         listener: TcpListener,
         shutdown: CancellationToken,
         ready: Option<oneshot::Sender<SocketAddr>>,
     ) -> Result<(), DashboardError> {
-        let _ = (self.settings, self.database, self.clock);
-        if let Some(ready) = ready {
-            let _ = ready.send(listener.local_addr()?);
-        }
-        shutdown.cancelled().await;
-        Ok(())
+        let configuration = tls::configuration(&self.app.settings.tls)?;
+        listener.set_nonblocking(true)?;
+        let handle: Handle<SocketAddr> = Handle::new();
+        let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(configuration))
+            .handshake_timeout(HANDSHAKE_WITHIN)
+            .acceptor(crate::connection::Bounded::default());
+        let mut server = axum_server::from_tcp(listener)?.handle(handle.clone()).acceptor(acceptor).http1_only();
+        crate::connection::bound_headers(&mut server);
+        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
+        let ender = async {
+            if let (Some(address), Some(ready)) = (handle.listening().await, ready) {
+                let _ = ready.send(address);
+            }
+            self.follow(shutdown.clone()).await;
+            handle.graceful_shutdown(Some(END_WITHIN));
+        };
+        let (served, ()) = tokio::join!(server.serve(service), ender);
+        tracing::info!("dashboard.ended");
+        Ok(served?)
     }
 }

@@ -1,0 +1,94 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clinic::accounts::Accounts;
+use domain::{Clock, UtcMillis};
+use store::Database;
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::Settings;
+use crate::feed::Feed;
+use crate::language::{Language, Texts};
+use crate::post::{self, Facts};
+use crate::times::Times;
+
+/// Searches and exports at once; more wait their turn (and give up with the request). They read much; live pages must
+/// not feel them.
+const HEAVY_AT_ONCE: usize = 3;
+
+/// How long the panel's facts serve all live pages before they are read again.
+const PANEL_AGE: Duration = Duration::from_millis(900);
+
+/// Shared by all handlers; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// See [`App`].
+pub struct Inner {
+    pub settings: Settings,
+    pub language: Language,
+    pub database: Database,
+    pub clock: Clock,
+    pub accounts: Accounts,
+    pub feed: Feed,
+    pub heavy: Semaphore,
+    /// The facts of the live pages' panel, with when they were read. The lock is held while reading, so that many
+    /// pages make one read.
+    pub panel: Mutex<Option<(Instant, Arc<Facts>)>>,
+    /// Cancelled when the server ends: streams finish.
+    pub ending: CancellationToken,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl App {
+    /// Over `database`; the feed still has to be run.
+    pub fn new(settings: Settings, database: Database, clock: Clock, ending: CancellationToken) -> Self {
+        let accounts = Accounts::new(database.clone(), clock.clone(), settings.sessions, settings.site.as_str());
+        let language = Language::parse(&settings.language).unwrap_or(Language::En);
+        let heavy = Semaphore::new(HEAVY_AT_ONCE);
+        Self(Arc::new(Inner {
+            settings,
+            language,
+            database,
+            clock,
+            accounts,
+            feed: Feed::default(),
+            heavy,
+            panel: Mutex::new(None),
+            ending,
+        }))
+    }
+
+    /// The wall time.
+    pub fn now(&self) -> UtcMillis {
+        self.clock.now()
+    }
+
+    /// Times in the clinic's zone for a language.
+    pub fn times(&self, texts: Texts) -> Times {
+        Times::new(self.settings.time_zone, texts)
+    }
+
+    /// The facts of the live pages' panel, at most [`PANEL_AGE`] old.
+    pub async fn panel(&self, now: UtcMillis) -> Result<Arc<Facts>, store::Error> {
+        let mut panel = self.0.panel.lock().await;
+        if let Some((read_at, facts)) = &*panel
+            && read_at.elapsed() < PANEL_AGE
+        {
+            return Ok(Arc::clone(facts));
+        }
+        let facts = Arc::new(post::read(&self.database, now).await?);
+        *panel = Some((Instant::now(), Arc::clone(&facts)));
+        Ok(facts)
+    }
+}

@@ -1,0 +1,123 @@
+//! What one connection may take: a bounded number of them, headers within a time, and a client that reads. Without the
+//! last a stalled reader would keep its place for ever.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum_server::Server;
+use axum_server::accept::Accept;
+use hyper_util::rt::TokioTimer;
+use std::net::SocketAddr;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Connections at once; browsers open up to six each. One more is closed at once.
+const CONNECTIONS_MAX: usize = 1024;
+/// From the first byte of a request to the end of its headers.
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// Longest headers of a request, in bytes.
+const HEADERS_MAX_BYTES: usize = 32 * 1024;
+/// A client that takes no byte for this long is cut off.
+const WRITE_WITHIN: Duration = Duration::from_secs(20);
+
+/// Sets the limits of reading requests.
+pub fn bound_headers<A>(server: &mut Server<SocketAddr, A>) {
+    server
+        .http_builder()
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(HEADERS_MAX_BYTES);
+}
+
+/// Accepts connections up to the limit.
+#[derive(Debug, Clone)]
+pub struct Bounded {
+    places: Arc<Semaphore>,
+}
+
+impl Default for Bounded {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
+    }
+}
+
+impl<S: Send + 'static> Accept<TcpStream, S> for Bounded {
+    type Stream = Reading;
+    type Service = S;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Reading, S)>> + Send>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        Box::pin(async move {
+            let place = place.map_err(|_| {
+                tracing::warn!(most = CONNECTIONS_MAX, "dashboard.connections.full");
+                io::Error::other("all connections are in use")
+            })?;
+            stream.set_nodelay(true)?;
+            Ok((Reading { stream, late: None, _place: place }, service))
+        })
+    }
+}
+
+/// A connection whose other side must read.
+pub struct Reading {
+    stream: TcpStream,
+    /// Runs while the other side takes nothing.
+    late: Option<Pin<Box<Sleep>>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Reading {
+    fn watch<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.late = None;
+            return result;
+        }
+        let late = self.late.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + WRITE_WITHIN)));
+        ready!(late.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads nothing")))
+    }
+}
+
+impl AsyncRead for Reading {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Reading {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watch(cx, result)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        self.watch(cx, result)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.watch(cx, result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.watch(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,121 @@
+//! What can go wrong for a visitor, and the page that says so. No page shows a path, a statement or a panic's text:
+//! those are for the log.
+
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use clinic::accounts::AccountError;
+
+use crate::app::App;
+use crate::headers;
+use crate::pages;
+use crate::visit::Visit;
+
+/// Why a page is not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nobody is signed in, or the session has ended.
+    SignIn,
+    /// The role does not open this page.
+    Forbidden,
+    /// The form did not come from our page in this browser.
+    Form,
+    /// No such page or thing.
+    NotFound,
+    /// Something typed cannot be understood.
+    Invalid,
+    /// The database or another part does not answer now.
+    Unavailable,
+}
+
+impl Fault {
+    /// The status of the answer.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::SignIn => StatusCode::UNAUTHORIZED,
+            Self::Forbidden | Self::Form => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Invalid => StatusCode::BAD_REQUEST,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl From<store::Error> for Fault {
+    fn from(error: store::Error) -> Self {
+        tracing::error!(error = %error, "page.database.failed");
+        Self::Unavailable
+    }
+}
+
+impl From<AccountError> for Fault {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::NotAllowed => Self::Forbidden,
+            AccountError::NoAccount | AccountError::LinkSpent => Self::NotFound,
+            AccountError::Store(error) => Self::from(error),
+            AccountError::BadRow { .. } | AccountError::System(_) => {
+                tracing::error!(error = %error, "page.accounts.failed");
+                Self::Unavailable
+            }
+            AccountError::BadLogin
+            | AccountError::LoginTaken
+            | AccountError::BadShownName
+            | AccountError::BadPassword(_)
+            | AccountError::WrongPassword
+            | AccountError::Wait { .. }
+            | AccountError::LastAdministrator => Self::Invalid,
+        }
+    }
+}
+
+impl From<askama::Error> for Fault {
+    fn from(error: askama::Error) -> Self {
+        tracing::error!(error = %error, "page.template.failed");
+        Self::Unavailable
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Marks an answer whose body is already what the visitor should see.
+#[derive(Clone, Copy)]
+pub struct Dressed;
+
+/// The outermost layer: gives every answer its headers and every bare error its page.
+pub async fn dress(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let wants_page = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let wants_page = wants_page.is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"));
+    let anonymous = Visit::anonymous(&app, &parts).ok();
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let status = response.status();
+    let is_bare = response.extensions().get::<Dressed>().is_none();
+    if is_bare && (status.is_client_error() || status.is_server_error()) {
+        let fault = response.extensions().get::<Fault>().copied();
+        let visit = response.extensions_mut().remove::<Visit>().or(anonymous);
+        if let (true, Some(visit)) = (wants_page, visit) {
+            let allow = response.headers().get(header::ALLOW).cloned();
+            let dressed = if fault == Some(Fault::SignIn) {
+                pages::sign_in::page(&visit, status, None)
+            } else {
+                pages::error::page(&visit, status, fault)
+            };
+            if let Ok(dressed) = dressed {
+                response = dressed;
+                if let Some(allow) = allow {
+                    response.headers_mut().insert(header::ALLOW, allow);
+                }
+            }
+        }
+    }
+    headers::put(response.headers_mut());
+    response
+}

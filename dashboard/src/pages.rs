@@ -1,0 +1,12 @@
+//! The pages, one module each. A handler reads its query or form, asks `clinic`, and renders its template.
+
+pub mod accounts;
+pub mod assets;
+pub mod devices;
+pub mod error;
+pub mod journal;
+pub mod live;
+pub mod me;
+pub mod query;
+pub mod sign_in;
+pub mod welcome;

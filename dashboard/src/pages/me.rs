@@ -1,0 +1,124 @@
+//! One's own account: language, look, password, sessions.
+
+use askama::Template;
+use axum::extract::{Form, Query};
+use axum::http::StatusCode;
+use axum::response::Response;
+use clinic::accounts::{AccountError, OpenSession, PASSWORD_MIN_CHARS, Password, SessionId, Theme};
+use serde::Deserialize;
+
+use crate::fault::Fault;
+use crate::language::Language;
+use crate::view::{Frame, go, page as render};
+use crate::visit::Visit;
+
+#[derive(Template)]
+#[template(path = "me.html")]
+struct Page {
+    frame: Frame,
+    login: String,
+    sessions: Vec<OpenSession>,
+    this: SessionId,
+    problem: Option<(&'static str, String)>,
+    done: Option<String>,
+    least: usize,
+}
+
+impl Page {
+    fn is_bad(&self, field: &str) -> bool {
+        self.problem.as_ref().is_some_and(|(at, _)| *at == field)
+    }
+}
+
+/// What was just done.
+#[derive(Deserialize)]
+pub struct Asked {
+    done: Option<String>,
+}
+
+/// `GET /me`
+pub async fn show(visit: Visit, Query(asked): Query<Asked>) -> Result<Response, Fault> {
+    let done = asked.done.as_deref().and_then(|done| visit.texts().code_if_any("me-done-", done));
+    page(&visit, StatusCode::OK, None, done).await
+}
+
+async fn page(
+    visit: &Visit,
+    status: StatusCode,
+    problem: Option<(&'static str, String)>,
+    done: Option<String>,
+) -> Result<Response, Fault> {
+    let session = visit.signed_in()?;
+    let sessions = visit.app.accounts.list_sessions(&session.account.id).await?;
+    let (frame, login, this) = (Frame::new(visit, "me"), session.account.login.to_string(), session.id.clone());
+    render(status, &Page { frame, login, sessions, this, problem, done, least: PASSWORD_MIN_CHARS })
+}
+
+/// Language and look.
+#[derive(Deserialize)]
+pub struct Preferences {
+    language: Option<String>,
+    theme: Option<String>,
+    back: Option<String>,
+}
+
+/// `POST /me/preferences`
+pub async fn preferences(visit: Visit, Form(asked): Form<Preferences>) -> Result<Response, Fault> {
+    let session = visit.signed_in()?;
+    let language = asked.language.as_deref().and_then(Language::parse).unwrap_or(visit.language);
+    let theme = asked.theme.as_deref().and_then(Theme::parse).unwrap_or(session.account.theme);
+    visit.app.accounts.change_preferences(session, language.code(), theme).await?;
+    Ok(go(asked.back.as_deref().unwrap_or("/me")))
+}
+
+/// A new password.
+#[derive(Deserialize)]
+pub struct NewPassword {
+    #[serde(default)]
+    current: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    again: String,
+}
+
+/// `POST /me/password`
+pub async fn password(visit: Visit, Form(typed): Form<NewPassword>) -> Result<Response, Fault> {
+    let session = visit.signed_in()?;
+    let texts = visit.texts();
+    if typed.password != typed.again {
+        let problem = Some(("again", texts.t("password-differs")));
+        return page(&visit, StatusCode::UNPROCESSABLE_ENTITY, problem, None).await;
+    }
+    let (current, new) = (Password::new(typed.current), Password::new(typed.password));
+    let address = visit.visitor.address;
+    let problem = match visit.app.accounts.change_own_password(session, current, new, address).await {
+        Ok(()) => return Ok(go("/me?done=password")),
+        Err(AccountError::WrongPassword) => ("current", texts.t("password-wrong")),
+        Err(AccountError::BadPassword(why)) => ("password", texts.code("password-", why.as_str())),
+        Err(AccountError::Wait { wait_ms }) => {
+            ("current", texts.a("sign-in-wait", &visit.times().span(wait_ms.saturating_add(999))))
+        }
+        Err(other) => return Err(other.into()),
+    };
+    page(&visit, StatusCode::UNPROCESSABLE_ENTITY, Some(problem), None).await
+}
+
+/// Which session to end; all others without one.
+#[derive(Deserialize)]
+pub struct EndSession {
+    session: Option<String>,
+}
+
+/// `POST /me/sessions`
+pub async fn sessions(visit: Visit, Form(asked): Form<EndSession>) -> Result<Response, Fault> {
+    let session = visit.signed_in()?;
+    match asked.session {
+        Some(id) => {
+            let id = SessionId::parse(&id).ok_or(Fault::Invalid)?;
+            visit.app.accounts.end_session(session, &id).await?;
+        }
+        None => visit.app.accounts.end_sessions_of(session, &session.account.id).await?,
+    }
+    Ok(go("/me?done=sessions"))
+}

@@ -1,0 +1,103 @@
+//! What every page shares: the frame around it. Owns how a template becomes an answer.
+
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use clinic::accounts::{Role, Theme};
+use domain::UtcMillis;
+
+use crate::fault::{Dressed, Fault};
+use crate::language::{Language, Texts};
+use crate::pages::assets;
+use crate::routes;
+use crate::times::Times;
+use crate::visit::Visit;
+
+/// One place in the navigation.
+pub struct Place {
+    pub key: &'static str,
+    pub path: &'static str,
+    pub is_here: bool,
+}
+
+/// Who is signed in, as the frame shows it.
+pub struct Who {
+    pub name: String,
+    pub role: Role,
+}
+
+/// The frame of a page: `{{ frame.x.t("key") }}` gives a text.
+pub struct Frame {
+    pub x: Texts,
+    pub times: Times,
+    pub now: UtcMillis,
+    pub site: String,
+    pub who: Option<Who>,
+    pub places: Vec<Place>,
+    pub theme: Theme,
+    /// Hidden field of every form.
+    pub form: String,
+    pub style: String,
+    pub script: String,
+    pub icon: String,
+}
+
+impl Frame {
+    /// The frame for this visit; `here` is the key of the current place.
+    pub fn new(visit: &Visit, here: &str) -> Self {
+        let who = visit
+            .session
+            .as_ref()
+            .map(|session| Who { name: session.account.shown_name.clone(), role: session.account.role });
+        let places = who.as_ref().map_or_else(Vec::new, |who| {
+            routes::places(who.role).map(|(key, path)| Place { key, path, is_here: key == here }).collect()
+        });
+        Self {
+            x: visit.texts(),
+            times: visit.times(),
+            now: visit.app.now(),
+            site: visit.app.settings.site.to_string(),
+            who,
+            places,
+            theme: visit.session.as_ref().map_or(Theme::System, |session| session.account.theme),
+            form: visit.form_token(),
+            style: assets::path("tapward.css"),
+            script: assets::path("live.js"),
+            icon: assets::path("icon.svg"),
+        }
+    }
+
+    /// The languages of the menu.
+    pub fn languages(&self) -> &'static [Language] {
+        Language::ALL
+    }
+
+    /// The themes of the menu.
+    pub fn themes(&self) -> &'static [Theme] {
+        Theme::ALL
+    }
+
+    /// Whether this language is the page's.
+    pub fn speaks(&self, language: &Language) -> bool {
+        self.x.language() == *language
+    }
+}
+
+/// Renders a page.
+pub fn page(status: StatusCode, template: &impl Template) -> Result<Response, Fault> {
+    let mut response = (status, template.render()?).into_response();
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, html);
+    response.extensions_mut().insert(Dressed);
+    Ok(response)
+}
+
+/// Sends the browser to another page of ours after a change.
+pub fn go(path: &str) -> Response {
+    // Only ever a path on this site: `//host` would leave it.
+    let safe = path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n']);
+    let target = HeaderValue::from_str(if safe { path } else { "/" }).unwrap_or(HeaderValue::from_static("/"));
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    response.headers_mut().insert(header::LOCATION, target);
+    response
+}

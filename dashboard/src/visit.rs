@@ -1,0 +1,156 @@
+//! One request as handlers see it: who asks, in which language, from where. Owns the cookies.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::request::Parts;
+use clinic::accounts::{AccountError, Role, Session, SessionToken, Visitor};
+
+use crate::app::App;
+use crate::fault::Fault;
+use crate::language::{Language, Texts};
+use crate::routes::Route;
+use crate::times::Times;
+
+/// Holds the session's token. `__Host-`: only this host, only over TLS, the whole site.
+pub const SESSION_COOKIE: &str = "__Host-tapward";
+/// Holds a random value that forms before sign-in are bound to.
+pub const VISIT_COOKIE: &str = "__Host-tapward-visit";
+const COOKIE_ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Strict";
+
+/// One request.
+#[derive(Clone)]
+pub struct Visit {
+    pub app: App,
+    pub route: Option<&'static Route>,
+    pub session: Option<Session>,
+    /// The random value of [`VISIT_COOKIE`].
+    pub visit_token: SessionToken,
+    /// Whether the browser has the visit cookie already.
+    pub has_visit_cookie: bool,
+    pub language: Language,
+    pub visitor: Visitor,
+    pub path_and_query: String,
+}
+
+impl Visit {
+    /// Reads cookies, address and language; looks the session up. `use_it`: the request counts as use of the session.
+    pub async fn read(app: &App, parts: &Parts, route: Option<&'static Route>, use_it: bool) -> Result<Self, Fault> {
+        let session = match cookie(&parts.headers, SESSION_COOKIE).and_then(|text| SessionToken::parse(&text)) {
+            Some(token) => app.accounts.resume(&token, use_it).await?,
+            None => None,
+        };
+        Self::assemble(app, parts, route, session).map_err(Fault::from)
+    }
+
+    /// As [`Visit::read`] for somebody unknown; needs no database.
+    pub fn anonymous(app: &App, parts: &Parts) -> Result<Self, AccountError> {
+        Self::assemble(app, parts, None, None)
+    }
+
+    fn assemble(
+        app: &App,
+        parts: &Parts,
+        route: Option<&'static Route>,
+        session: Option<Session>,
+    ) -> Result<Self, AccountError> {
+        let visit_token = cookie(&parts.headers, VISIT_COOKIE).and_then(|text| SessionToken::parse(&text));
+        let has_visit_cookie = visit_token.is_some();
+        let visit_token = match visit_token {
+            Some(token) => token,
+            None => SessionToken::draw()?,
+        };
+        let asked = text_of(&parts.headers, &header::ACCEPT_LANGUAGE);
+        let chosen = session.as_ref().and_then(|session| Language::parse(&session.account.locale));
+        let by_query = || parts.uri.query().and_then(language_in_query);
+        let language = chosen.or_else(by_query).or_else(|| Language::from_header(&asked)).unwrap_or(app.language);
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        // Forwarded-for headers are not believed: anybody can write them.
+        let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+        let agent = text_of(&parts.headers, &header::USER_AGENT);
+        let path_and_query = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+        Ok(Self {
+            app: app.clone(),
+            route,
+            session,
+            visit_token,
+            has_visit_cookie,
+            language,
+            visitor: Visitor { address, agent },
+            path_and_query,
+        })
+    }
+
+    /// The texts of this visit's language.
+    pub fn texts(&self) -> Texts {
+        self.language.texts()
+    }
+
+    /// Times in the clinic's zone.
+    pub fn times(&self) -> Times {
+        self.app.times(self.texts())
+    }
+
+    /// What forms of this visit must carry: known to this browser's cookie holder only.
+    pub fn form_token(&self) -> String {
+        match &self.session {
+            Some(session) => session.token.derive("form"),
+            None => self.visit_token.derive("form"),
+        }
+    }
+
+    /// Who is signed in; the guard lets nobody else reach a page that asks.
+    pub fn signed_in(&self) -> Result<&Session, Fault> {
+        self.session.as_ref().ok_or(Fault::SignIn)
+    }
+
+    /// The role, if signed in.
+    pub fn role(&self) -> Option<Role> {
+        self.session.as_ref().map(|session| session.account.role)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Visit {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        // Put there by the guard; a handler outside the table of routes would not have it.
+        parts.extensions.get::<Self>().cloned().ok_or(Fault::NotFound)
+    }
+}
+
+/// The `Set-Cookie` value that hands out a token.
+pub fn set_cookie(name: &str, token: &SessionToken) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("{name}={}; {COOKIE_ATTRIBUTES}", token.reveal())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The `Set-Cookie` value that takes a cookie away.
+pub fn clear_cookie(name: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("{name}=; Max-Age=0; {COOKIE_ATTRIBUTES}")).ok()
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut found = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned());
+    let first = found.next();
+    // Two cookies of one name: somebody has planted one. Neither is believed.
+    if found.next().is_some() { None } else { first }
+}
+
+fn language_in_query(query: &str) -> Option<Language> {
+    query.split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Language::parse)
+}
+
+fn text_of(headers: &HeaderMap, name: &header::HeaderName) -> String {
+    let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.chars().take(400).collect()
+}

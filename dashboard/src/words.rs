@@ -1,0 +1,213 @@
+//! How a recorded fact is said: its tone, its words, what to do about it, and short forms of pseudonyms and names.
+
+use domain::{Direction, Draft, Kind, Reason};
+
+use crate::language::Texts;
+
+/// How much a fact asks of its reader. Shape, word and colour follow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// As it should be.
+    Ok,
+    /// Worth a look.
+    Warn,
+    /// Refusal or alarm.
+    Bad,
+    /// Good to know.
+    Info,
+}
+
+impl Tone {
+    /// The class name in the style sheet.
+    pub const fn class(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Bad => "bad",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// Where a fact belongs on the live page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Somebody's attempt: the table and the banner.
+    Attempt,
+    /// What became of a grant: changes the attempt's row.
+    Outcome,
+    /// Something to look at: the table, and spoken.
+    Alert,
+    /// The journal only.
+    Quiet,
+}
+
+/// Where `kind` belongs on the live page.
+pub fn place_of(kind: Kind) -> Place {
+    match kind {
+        Kind::Granted | Kind::Refused | Kind::LateTap => Place::Attempt,
+        Kind::Passed | Kind::NotTaken => Place::Outcome,
+        Kind::Forced | Kind::Held | Kind::Offline | Kind::Tamper | Kind::PowerFault | Kind::Alarm => Place::Alert,
+        Kind::Tap
+        | Kind::ForcedEnd
+        | Kind::HeldEnd
+        | Kind::ExitRequest
+        | Kind::Online
+        | Kind::Secure
+        | Kind::Insecure
+        | Kind::TamperEnd
+        | Kind::PowerGood
+        | Kind::Command
+        | Kind::Started
+        | Kind::Stopped
+        | Kind::SettingsChanged
+        | Kind::PolicyChanged => Place::Quiet,
+    }
+}
+
+/// The tone of a fact.
+pub fn tone_of(fact: &Draft) -> Tone {
+    match fact.kind {
+        Kind::Granted | Kind::Passed => match fact.reason {
+            None | Some(Reason::Allowed | Reason::FreePassage) => Tone::Ok,
+            Some(Reason::Duress | Reason::Emergency) => Tone::Bad,
+            Some(_) => Tone::Warn,
+        },
+        Kind::Refused | Kind::Forced | Kind::Offline | Kind::Tamper | Kind::PowerFault | Kind::Alarm => Tone::Bad,
+        Kind::NotTaken | Kind::Held | Kind::LateTap | Kind::Insecure | Kind::Stopped => Tone::Warn,
+        Kind::Online | Kind::Secure | Kind::TamperEnd | Kind::PowerGood | Kind::ForcedEnd | Kind::HeldEnd => Tone::Ok,
+        Kind::Tap | Kind::ExitRequest | Kind::Command | Kind::Started | Kind::SettingsChanged | Kind::PolicyChanged => {
+            Tone::Info
+        }
+    }
+}
+
+/// The fact in two or three words, with its reason where that is the point.
+pub fn result_of(fact: &Draft, texts: &Texts) -> String {
+    let kind = texts.code("kind-", fact.kind.as_str());
+    match fact.reason {
+        Some(reason) if reason != Reason::Allowed => {
+            format!("{kind}: {}", texts.code("reason-short-", reason.as_str()))
+        }
+        Some(_) | None => kind,
+    }
+}
+
+/// The reason as a sentence.
+pub fn why_of(fact: &Draft, texts: &Texts) -> Option<String> {
+    fact.reason.map(|reason| texts.code("reason-", reason.as_str()))
+}
+
+/// What to do about it; nothing for what is as it should be.
+pub fn todo_of(fact: &Draft, texts: &Texts) -> Option<String> {
+    let by_kind = || texts.code_if_any("todo-kind-", fact.kind.as_str());
+    match (fact.kind, fact.reason) {
+        (_, Some(Reason::Allowed)) => None,
+        (Kind::Granted | Kind::Passed | Kind::NotTaken, Some(reason)) if tone_of(fact) != Tone::Ok => {
+            Some(texts.code_if_any("todo-soft-", reason.as_str()).unwrap_or_else(|| texts.t("todo-soft")))
+        }
+        (Kind::Refused | Kind::Alarm, Some(reason)) => texts.code_if_any("todo-", reason.as_str()).or_else(by_kind),
+        _ => by_kind(),
+    }
+}
+
+/// First eight digits of a pseudonym in two groups: enough to compare by eye, never a name.
+pub fn short_id(hex: &str) -> String {
+    let digits: Vec<char> = hex.chars().take(8).collect();
+    let (head, tail) = digits.split_at(digits.len().min(4));
+    let (head, tail): (String, String) = (head.iter().collect(), tail.iter().collect());
+    if tail.is_empty() { head } else { format!("{head} {tail}") }
+}
+
+/// A configured name as it is read: `turnstile-1` is shown as `Turnstile 1`.
+pub fn label(name: &str) -> String {
+    let spaced: String = name.chars().map(|c| if matches!(c, '-' | '_') { ' ' } else { c }).collect();
+    let mut chars = spaced.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// `in` or `out` in words.
+pub fn direction(direction: Option<Direction>, texts: &Texts) -> String {
+    direction.map_or_else(String::new, |direction| texts.code("direction-", direction.as_str()))
+}
+
+/// Where a fact happened: point and direction, else reader, else the gateway.
+pub fn where_of(fact: &Draft, gateway: &str, texts: &Texts) -> String {
+    match (&fact.point, &fact.reader) {
+        (Some(point), _) => match fact.direction {
+            Some(way) => format!("{} · {}", label(point.as_str()), direction(Some(way), texts)),
+            None => label(point.as_str()),
+        },
+        (None, Some(reader)) => label(reader.as_str()),
+        (None, None) => label(gateway),
+    }
+}
+
+/// Who a fact is about: a person or card by short pseudonym.
+pub fn who_of(fact: &Draft, texts: &Texts) -> String {
+    match (&fact.person, &fact.card) {
+        (Some(person), _) => texts.a("person-short", &short_id(&person.to_string())),
+        (None, Some(_)) if fact.reason == Some(Reason::UnknownCard) => texts.t("card-unknown"),
+        (None, Some(card)) => texts.a("card-short", &short_id(&card.to_string())),
+        (None, None) => match &fact.reader {
+            Some(reader) => texts.a("reader-named", &label(reader.as_str())),
+            None => texts.t("nobody"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::Language;
+    use domain::{CardId, PersonId, UtcMillis};
+
+    #[test]
+    fn every_kind_and_reason_has_words_in_every_language() {
+        for language in Language::ALL {
+            let texts = language.texts();
+            for kind in Kind::ALL {
+                assert!(texts.code_if_any("kind-", kind.as_str()).is_some(), "{language:?} kind-{kind}");
+            }
+            for reason in Reason::ALL {
+                for prefix in ["reason-", "reason-short-"] {
+                    assert!(texts.code_if_any(prefix, reason.as_str()).is_some(), "{language:?} {prefix}{reason}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_refusal_and_alert_says_what_to_do() {
+        for language in Language::ALL {
+            let texts = language.texts();
+            for reason in Reason::ALL.iter().filter(|reason| **reason != Reason::Allowed) {
+                for kind in [Kind::Refused, Kind::Alarm, Kind::Granted] {
+                    let fact = Draft { reason: Some(*reason), ..Draft::new(UtcMillis(0), kind) };
+                    let expected = !(kind == Kind::Granted && tone_of(&fact) == Tone::Ok);
+                    assert_eq!(todo_of(&fact, &texts).is_some(), expected, "{language:?} {kind} {reason}");
+                }
+            }
+            for kind in Kind::ALL.iter().filter(|kind| place_of(**kind) == Place::Alert) {
+                let fact = Draft::new(UtcMillis(0), *kind);
+                assert!(todo_of(&fact, &texts).is_some(), "{language:?} {kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_person_is_a_short_pseudonym() {
+        let mut fact = Draft::new(UtcMillis(0), Kind::Granted);
+        fact.card = Some(CardId([0xab; 16]));
+        assert_eq!(who_of(&fact, &Language::En.texts()), "Card abab abab");
+        fact.person = Some(PersonId([0x12; 16]));
+        assert_eq!(who_of(&fact, &Language::En.texts()), "Person 1212 1212");
+    }
+
+    #[test]
+    fn configured_names_become_labels() {
+        assert_eq!(label("turnstile-1"), "Turnstile 1");
+        assert_eq!(label(""), "");
+        assert_eq!(short_id("ab"), "ab");
+    }
+}
