@@ -1,1 +1,44 @@
-//! In preparation.
+//! The other end of the line: readers, turnstiles, doors, people, and what goes wrong with them.
+//!
+//! Simulated readers speak real OSDP (the peripheral-device role of `wire`) on real pseudo-terminals or over TCP, so a
+//! gateway under test runs exactly as it does in a clinic. A [`Scenario`] fills the building with people; a
+//! [`Handle`] lets a test do the same by hand, and pull cables.
+//!
+//! Never used by the programs of a real installation: only by `tapward sim`, `tapward demo` and tests. May import
+//! `domain` and `wire`. Everything random comes from a seed.
+//!
+//! ```text
+//! plant     what stands on the lines: points, lines, readers
+//! scenario  who comes when, by which way, and what goes wrong
+//! people    the people of a scenario, and the file that registers them
+//! day       runs a scenario
+//! simulator runs a plant; Handle
+//! line      one line's task: port, readers, gates, faults
+//! passage   one access point as its users see it       gate   its mechanics
+//! port      pseudo-terminal or TCP                      fault  damage to bytes, hostile answers
+//! record    counts, and the JSON lines of answered taps
+//! ```
+
+mod ascii_lines;
+mod day;
+pub mod fault;
+pub mod gate;
+mod line;
+mod passage;
+mod people;
+pub mod plant;
+mod port;
+mod record;
+pub mod scenario;
+mod simulator;
+
+pub use day::{run, run_on};
+pub use fault::{Fault, Hostile};
+pub use gate::Walk;
+pub use line::ReaderState;
+pub use passage::{AnsweredBy, Outcome};
+pub use people::{Person, people, people_csv, strange_card};
+pub use plant::Plant;
+pub use record::Report;
+pub use scenario::{Scenario, ScenarioError};
+pub use simulator::{Handle, Options, SimError, Simulator};

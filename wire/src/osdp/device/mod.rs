@@ -295,6 +295,16 @@ impl Device {
         self.settings.key = key;
     }
 
+    /// Moves it to another address without the panel's knowledge, for example onto another reader's.
+    pub fn set_address(&mut self, address: u8) {
+        self.settings.address = address;
+    }
+
+    /// Makes it name Secure Channel among its capabilities, or hide it.
+    pub fn set_claims_security(&mut self, claims: bool) {
+        self.settings.claims_security = claims;
+    }
+
     /// Switched off and on: session, sequence, outputs and what waited to be reported are gone; contacts and tamper
     /// are as they are.
     pub fn restart(&mut self) {
