@@ -147,21 +147,29 @@ pub async fn ended(
 /// Engine errors.
 pub async fn progress(database: &Database, id: [u8; 16], now: UtcMillis) -> Result<Option<Progress>, Error> {
     let id = hex(&id);
-    let row: Option<(Option<i64>, Option<i64>, Option<String>, i64)> = read!(database, "commands.progress", |conn| {
+    let row: Option<ProgressRow> = read!(database, "commands.progress", |conn| {
         Ok(sqlx::query_as("SELECT sent_ms, ended_ms, problem, expires_ms FROM command WHERE id = $1")
             .bind(&id)
             .fetch_optional(&mut *conn)
             .await?)
     })?;
-    Ok(row.map(|(sent, ended, problem, expires)| match (ended, problem, sent) {
+    Ok(row.map(|ProgressRow { sent_ms, ended_ms, problem, expires_ms }| match (ended_ms, problem, sent_ms) {
         (Some(_), None, _) => Progress::Done,
         (Some(_), Some(problem), _) => Progress::Refused(problem),
         // The answer may take as long as the order.
-        (None, _, _) if now.0 >= expires.saturating_add(LIFE_MS) => Progress::Expired,
-        (None, _, None) if now.0 >= expires => Progress::Expired,
+        (None, _, _) if now.0 >= expires_ms.saturating_add(LIFE_MS) => Progress::Expired,
+        (None, _, None) if now.0 >= expires_ms => Progress::Expired,
         (None, _, Some(_)) => Progress::Sent,
         (None, _, None) => Progress::Waiting,
     }))
+}
+
+#[derive(FromRow)]
+struct ProgressRow {
+    sent_ms: Option<i64>,
+    ended_ms: Option<i64>,
+    problem: Option<String>,
+    expires_ms: i64,
 }
 
 #[derive(FromRow)]

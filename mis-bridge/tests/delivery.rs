@@ -5,9 +5,11 @@ mod world;
 
 use std::time::Duration;
 
+use bus::Party;
 use clinic::Database;
 use domain::Epoch;
 use store::transact;
+use tokio_util::sync::CancellationToken;
 use wire::bus::{Channel, Down, Up};
 use world::{Bus, Gateway, World, gateway_id};
 
@@ -198,5 +200,35 @@ async fn nothing_is_lost_or_doubled_in_one_process_whatever_happens() {
 async fn nothing_is_lost_or_doubled_through_a_broker_whatever_happens() {
     for seed in 0..3 {
         survive(World::new(Bus::broker()).await, seed).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_lost_or_doubled_on_postgresql_whatever_happens() {
+    for seed in 10..12 {
+        survive(World::on_postgres(Bus::hub()).await, seed).await;
+    }
+    survive(World::on_postgres(Bus::broker()).await, 12).await;
+}
+
+#[tokio::test]
+async fn two_bridges_on_one_database_take_everything_once() {
+    for world in [World::new(Bus::hub()).await, World::on_postgres(Bus::broker()).await] {
+        let shutdown = CancellationToken::new();
+        let link = world.bus.join(Party::Bridge("b2".into()));
+        let second =
+            mis_bridge::run(world.settings.clone(), world.database.clone(), link, world.clock(), shutdown.clone());
+        let second = tokio::spawn(second);
+        let mut gateway = Gateway::new(&world.bus, 300);
+        gateway.until_served().await;
+        for after in (0..300).step_by(10) {
+            gateway.send_batch(after, 10).await;
+        }
+        while gateway.acked < 300 {
+            gateway.acked = gateway.ack().await.seq;
+        }
+        assert_eq!(world.events().await, gateway.journal);
+        shutdown.cancel();
+        second.await.unwrap();
     }
 }

@@ -66,8 +66,7 @@ async fn import(world: &World, rows: &str) {
     clinic::people::import_csv(&world.database, text, options, NOW).await.unwrap();
 }
 
-async fn policy_arrives_and_a_withdrawn_card_is_gone_from_it(bus: Bus) {
-    let world = World::new(bus).await;
+async fn policy_arrives_and_a_withdrawn_card_is_gone_from_it(world: World) {
     import(&world, "p1,staff,surgeon,uid_hex,04A1B2C3,,\np2,patient,paying,uid_hex,04A1B2C4,,\n").await;
     let mut gateway = Gateway::new(&world.bus, 0);
     gateway.until_served().await;
@@ -101,12 +100,12 @@ async fn policy_arrives_and_a_withdrawn_card_is_gone_from_it(bus: Bus) {
 
 #[tokio::test]
 async fn a_policy_arrives_and_a_change_is_offered_at_once_in_one_process() {
-    policy_arrives_and_a_withdrawn_card_is_gone_from_it(Bus::hub()).await;
+    policy_arrives_and_a_withdrawn_card_is_gone_from_it(World::new(Bus::hub()).await).await;
 }
 
 #[tokio::test]
-async fn a_policy_arrives_and_a_change_is_offered_at_once_through_a_broker() {
-    policy_arrives_and_a_withdrawn_card_is_gone_from_it(Bus::broker()).await;
+async fn a_policy_arrives_and_a_change_is_offered_at_once_through_a_broker_and_from_postgresql() {
+    policy_arrives_and_a_withdrawn_card_is_gone_from_it(World::on_postgres(Bus::broker()).await).await;
 }
 
 #[tokio::test]
@@ -172,8 +171,7 @@ async fn next_command(gateway: &mut Gateway) -> Command {
 
 #[tokio::test]
 async fn an_order_reaches_the_gateway_and_its_answer_is_recorded() {
-    for bus in [Bus::hub(), Bus::broker()] {
-        let world = World::new(bus).await;
+    for world in [World::new(Bus::hub()).await, World::on_postgres(Bus::broker()).await] {
         let mut gateway = Gateway::new(&world.bus, 0);
         gateway.until_served().await;
         commands::give(&world.database, &order(1, 10_000)).await.unwrap();

@@ -92,6 +92,13 @@ impl World {
         Self::with(bus, database, folder).await
     }
 
+    /// With a database on a private PostgreSQL server.
+    pub async fn on_postgres(bus: Bus) -> Self {
+        let url = tokio::task::spawn_blocking(store::testing::postgres_url).await.unwrap();
+        let database = Database::open(&url).await.unwrap();
+        Self::with(bus, database, tempfile::tempdir().unwrap()).await
+    }
+
     /// With this database.
     pub async fn with(bus: Bus, database: Database, folder: tempfile::TempDir) -> Self {
         clinic::policy::put_layout(&database, layout(), NOW).await.unwrap();
