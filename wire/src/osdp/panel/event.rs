@@ -140,7 +140,8 @@ pub enum EventKind {
 pub struct Level {
     /// Now.
     pub active: bool,
-    /// It was different in the last report; false on the very first one.
+    /// It was different in the last report. On the very first one: for tamper and power it is
+    /// active, for inputs and outputs never.
     pub edge: bool,
 }
 

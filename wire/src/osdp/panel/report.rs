@@ -67,12 +67,10 @@ impl Reader {
             }
             Reply::Keypad { reader, keys } => EventKind::Keypad { number: reader, keys, age_at_most },
             Reply::LocalStatus { tamper, power_failed } => {
-                let before = self.levelled.local.replace((tamper, power_failed));
-                let level = |active: bool, before: Option<bool>| Level { active, edge: before == Some(!active) };
-                EventKind::LocalStatus {
-                    tamper: level(tamper, before.map(|b| b.0)),
-                    power_failed: level(power_failed, before.map(|b| b.1)),
-                }
+                // A fault in the very first report is an edge: some readers report only changes.
+                let before = self.levelled.local.replace((tamper, power_failed)).unwrap_or_default();
+                let level = |active: bool, before: bool| Level { active, edge: active != before };
+                EventKind::LocalStatus { tamper: level(tamper, before.0), power_failed: level(power_failed, before.1) }
             }
             Reply::Inputs(states) => EventKind::Inputs(levels(&mut self.levelled.inputs, &states)),
             Reply::Outputs(states) => EventKind::Outputs(levels(&mut self.levelled.outputs, &states)),
