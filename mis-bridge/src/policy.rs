@@ -26,6 +26,9 @@ impl Offered {
     }
 }
 
+/// `None`: nothing to offer.
+type Built = Result<Option<Offered>, Error>;
+
 /// Owns the snapshot of the moment and the one before, which some gateway may still be collecting. Memory: two
 /// snapshots, and a third with its source while it is built.
 pub(crate) struct PolicyDesk {
@@ -33,7 +36,8 @@ pub(crate) struct PolicyDesk {
     clock: Clock,
     current: Option<Arc<Offered>>,
     previous: Option<Arc<Offered>>,
-    building: Option<(u64, JoinHandle<Result<Option<Offered>, Error>>)>,
+    /// For which version, and the work.
+    building: Option<(u64, JoinHandle<Built>)>,
     /// A version that nothing can be offered of: looked at again when it changes.
     hopeless: Option<u64>,
 }
@@ -96,7 +100,7 @@ impl PolicyDesk {
 }
 
 /// `None`: there is no policy yet, or none that can be sent; then the reason has been said.
-async fn build(database: Database, built_at: UtcMillis) -> Result<Option<Offered>, Error> {
+async fn build(database: Database, built_at: UtcMillis) -> Built {
     let Some(source) = clinic::policy::source(&database, built_at).await? else { return Ok(None) };
     let version = source.layout.version;
     let encoded = spawn_blocking(move || {
