@@ -7,6 +7,7 @@ use clinic::{Database, Error};
 use domain::{Clock, GatewayId, UtcMillis};
 use sha2::{Digest, Sha256};
 use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
 use tracing::warn;
 use wire::bus::PolicyOffer;
 use wire::snapshot;
@@ -40,11 +41,16 @@ pub(crate) struct PolicyDesk {
     building: Option<(u64, JoinHandle<Built>)>,
     /// A version that nothing can be offered of: looked at again when it changes.
     hopeless: Option<u64>,
+    /// A large policy that changes all the time takes half of one processor, not all of it: after building, the desk
+    /// rests for as long as it took.
+    rest_until: Instant,
+    began: Instant,
 }
 
 impl PolicyDesk {
-    pub(crate) const fn new(database: Database, clock: Clock) -> Self {
-        Self { database, clock, current: None, previous: None, building: None, hopeless: None }
+    pub(crate) fn new(database: Database, clock: Clock) -> Self {
+        let (rest_until, began) = (Instant::now(), Instant::now());
+        Self { database, clock, current: None, previous: None, building: None, hopeless: None, rest_until, began }
     }
 
     pub(crate) fn current(&self) -> Option<&Offered> {
@@ -60,13 +66,14 @@ impl PolicyDesk {
     /// Starts building when the version in the database is another than the one on offer. While one is being built
     /// nothing is started: changes that come thick and fast make one snapshot at a time, each the newest.
     pub(crate) async fn look(&mut self) -> Result<(), Error> {
-        if self.building.is_some() {
+        if self.building.is_some() || Instant::now() < self.rest_until {
             return Ok(());
         }
         let version = clinic::policy::version(&self.database).await?;
         let offered = self.current.as_ref().map(|offered| offered.version);
         if offered != Some(version) && self.hopeless != Some(version) {
             let (database, built_at) = (self.database.clone(), self.clock.now());
+            self.began = Instant::now();
             self.building = Some((version, tokio::spawn(build(database, built_at))));
         }
         Ok(())
@@ -81,6 +88,7 @@ impl PolicyDesk {
             let Some((version, building)) = &mut self.building else { return std::future::pending().await };
             let (version, outcome) = (*version, building.await);
             self.building = None;
+            self.rest_until = Instant::now() + self.began.elapsed();
             match outcome {
                 Ok(Ok(Some(offered))) => {
                     let offered = Arc::new(offered);

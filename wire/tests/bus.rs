@@ -306,6 +306,9 @@ fn a_command_from_before_the_start_is_refused_because_it_may_have_been_done() {
     let mut guard = CommandGuard::new(gateway(), started);
     let old = Command { expires_at: NOW.plus_ms(60_000), ..open() };
     assert_eq!(guard.admit(&old, false, started), Err(CommandRefused::BeforeStart));
+    // Quickly restarted, and the broker delivers once more what was carried out a moment ago.
+    let mut guard = CommandGuard::new(gateway(), NOW.plus_ms(1));
+    assert_eq!(guard.admit(&open(), false, NOW.plus_ms(500)), Err(CommandRefused::BeforeStart));
 }
 
 #[test]
