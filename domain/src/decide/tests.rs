@@ -275,6 +275,20 @@ fn anti_passback_between_nested_zones_knows_both_sides() {
 }
 
 #[test]
+fn a_point_that_leads_in_from_a_part_to_its_whole_tells_the_sides_apart() {
+    let policy = small(|source| {
+        source.layout.zones[1].anti_passback = AntiPassback::Hard;
+        source.layout.points.push(point("back", "ward", "hall"));
+    });
+    let who = credential(1, 0);
+    let mut presence = Presence::new(&policy);
+    presence.place(who.person, &zone_id("ward"), NOON);
+    assert_eq!(ask(&policy, &presence, "back", Direction::In, &who), (true, Reason::Allowed));
+    presence.place(who.person, &zone_id("hall"), NOON);
+    assert_eq!(ask(&policy, &presence, "back", Direction::In, &who), (false, Reason::AntiPassback));
+}
+
+#[test]
 fn the_last_place_is_not_given_to_two_who_tap_at_once() {
     let policy = small(|source| source.layout.zones[1].capacity = Some(1));
     let (one, two) = (credential(1, 0), credential(2, 0));

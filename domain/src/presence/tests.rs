@@ -152,6 +152,32 @@ fn a_one_time_pass_granted_before_a_crash_counts_as_used_but_lets_out() {
 }
 
 #[test]
+fn a_grant_not_taken_elsewhere_does_not_give_a_one_time_pass_back() {
+    let policy = policy(|_| {});
+    let mut presence = Presence::new(&policy);
+    presence.apply(&policy, &fact(Kind::Granted, 0, 0, "t1", Direction::In));
+    // A soft point grants a used pass too.
+    presence.apply(&policy, &fact(Kind::Granted, 1, 0, "t2", Direction::In));
+    presence.apply(&policy, &fact(Kind::NotTaken, 2, 0, "t2", Direction::In));
+    let point = PointId::new("back").unwrap();
+    let again = Request::new(&point, Direction::In, CardId([0; 16]), NOW);
+    assert_eq!(decide(&policy, &presence, &again).reason, Reason::PassUsed);
+}
+
+#[test]
+fn passes_that_the_policy_no_longer_knows_take_no_memory() {
+    let before = policy(|_| {});
+    let mut presence = Presence::new(&before);
+    presence.apply(&before, &fact(Kind::Passed, 0, 0, "t1", Direction::In));
+    assert_eq!(presence.one_time.len(), 1);
+    presence.adopt(&before);
+    assert_eq!(presence.one_time.len(), 1);
+    let layout = before.layout().clone();
+    presence.adopt(&Policy::compile(PolicySource { layout, credentials: Vec::new() }, 1).unwrap());
+    assert_eq!(presence.one_time.len(), 0);
+}
+
+#[test]
 fn persons_known_to_be_outside_are_bounded() {
     let policy = policy(|_| {});
     let mut presence = Presence::new(&policy);
