@@ -1,2 +1,7 @@
-//! In preparation.
+//! The executable: reads the command line and the configuration, composes the programs, waits.
+
+mod cli;
+mod commands;
+mod config;
+
 fn main() {}

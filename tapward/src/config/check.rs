@@ -68,7 +68,13 @@ impl Checker<'_> {
     }
 
     /// One of a few words; `default` when nothing is written.
-    fn word<T: Copy>(&mut self, value: Option<&Spanned<String>>, key: &str, words: &[(&str, T)], default: Option<T>) -> Option<T> {
+    fn word<T: Copy>(
+        &mut self,
+        value: Option<&Spanned<String>>,
+        key: &str,
+        words: &[(&str, T)],
+        default: Option<T>,
+    ) -> Option<T> {
         let Some(value) = value else { return default };
         let text = value.get_ref().as_str();
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
@@ -80,7 +86,13 @@ impl Checker<'_> {
         None
     }
 
-    fn number(&mut self, value: Option<&Spanned<u64>>, key: &str, range: std::ops::RangeInclusive<u64>, default: u64) -> u64 {
+    fn number(
+        &mut self,
+        value: Option<&Spanned<u64>>,
+        key: &str,
+        range: std::ops::RangeInclusive<u64>,
+        default: u64,
+    ) -> u64 {
         let Some(value) = value else { return default };
         let number = *value.get_ref();
         if !range.contains(&number) {
@@ -168,8 +180,12 @@ impl Checker<'_> {
         categories.sort();
         categories.dedup();
         layout.categories = categories;
-        let known: HashSet<ZoneId> = layout.points.iter().flat_map(|p| [p.from.clone(), p.to.clone()])
-            .chain(layout.zones.iter().flat_map(|z| [Some(z.id.clone()), z.inside.clone()]).flatten()).collect();
+        let known: HashSet<ZoneId> = layout
+            .points
+            .iter()
+            .flat_map(|p| [p.from.clone(), p.to.clone()])
+            .chain(layout.zones.iter().flat_map(|z| [Some(z.id.clone()), z.inside.clone()]).flatten())
+            .collect();
         for rule in &file.rule {
             if let Some(zone) = &rule.zone
                 && !known.iter().any(|id| id.as_str() == zone.get_ref())
@@ -184,7 +200,8 @@ impl Checker<'_> {
 
     fn zone(&mut self, zone: &file::Zone) -> Option<Zone> {
         let passback = [("none", AntiPassback::None), ("soft", AntiPassback::Soft), ("hard", AntiPassback::Hard)];
-        let capacity = zone.capacity.as_ref().map(|_| self.number(zone.capacity.as_ref(), "zone.capacity", 1..=1_000_000, 1));
+        let capacity =
+            zone.capacity.as_ref().map(|_| self.number(zone.capacity.as_ref(), "zone.capacity", 1..=1_000_000, 1));
         let inside = match &zone.inside {
             Some(inside) => Some(self.parse::<ZoneId>(inside, "zone.inside")?),
             None => None,
@@ -215,7 +232,11 @@ impl Checker<'_> {
                 hours => match minute_range(hours) {
                     Some(range) => OnHoliday::Instead(vec![range]),
                     None => {
-                        self.fault(text, "schedule.holidays", format!("\"{hours}\" is none of: closed, as-usual, or hours such as 09:00-13:00"));
+                        self.fault(
+                            text,
+                            "schedule.holidays",
+                            format!("\"{hours}\" is none of: closed, as-usual, or hours such as 09:00-13:00"),
+                        );
                         return None;
                     }
                 },
@@ -235,7 +256,12 @@ impl Checker<'_> {
     }
 
     fn rule(&mut self, number: usize, rule: &file::Rule, schedules: &HashSet<ScheduleId>) -> Option<Rule> {
-        let effect = self.word(rule.effect.as_ref(), "rule.effect", &[("allow", Effect::Allow), ("deny", Effect::Deny)], Some(Effect::Allow));
+        let effect = self.word(
+            rule.effect.as_ref(),
+            "rule.effect",
+            &[("allow", Effect::Allow), ("deny", Effect::Deny)],
+            Some(Effect::Allow),
+        );
         let name = rule.name.as_ref().map_or_else(|| format!("rule {}", number + 1), |name| name.get_ref().clone());
         let mut made = Rule::new(&name, effect?);
         for category in &rule.categories {
@@ -247,7 +273,11 @@ impl Checker<'_> {
                 None => {
                     let valid: Vec<&str> = PassKind::ALL.iter().map(|kind| kind.as_str()).collect();
                     let near = hint(kind.get_ref(), valid.iter().copied());
-                    self.fault(kind, "rule.kinds", format!("\"{}\" is not one of: {}{near}", kind.get_ref(), valid.join(", ")));
+                    self.fault(
+                        kind,
+                        "rule.kinds",
+                        format!("\"{}\" is not one of: {}{near}", kind.get_ref(), valid.join(", ")),
+                    );
                     return None;
                 }
             }
@@ -275,19 +305,32 @@ impl Checker<'_> {
         let kinds: Vec<(&str, PointKind)> = PointKind::ALL.iter().map(|kind| (kind.as_str(), *kind)).collect();
         let kind = self.word(Some(&point.kind), "point.kind", &kinds, None)?;
         let desk = matches!(kind, PointKind::Workstation | PointKind::Enrolment);
-        let zone = |checker: &mut Self, value: &Option<Spanned<String>>, key: &str, other: &Option<Spanned<String>>| match (value, other) {
-            (Some(value), _) => checker.parse::<ZoneId>(value, key),
-            // A desk stands in one zone; either key may name it.
-            (None, Some(other)) if desk => checker.parse::<ZoneId>(other, key),
-            (None, _) => {
-                checker.fault(&point.id, key, format!("point \"{id}\" needs this zone"));
-                None
-            }
-        };
+        let zone =
+            |checker: &mut Self, value: &Option<Spanned<String>>, key: &str, other: &Option<Spanned<String>>| match (
+                value, other,
+            ) {
+                (Some(value), _) => checker.parse::<ZoneId>(value, key),
+                // A desk stands in one zone; either key may name it.
+                (None, Some(other)) if desk => checker.parse::<ZoneId>(other, key),
+                (None, _) => {
+                    checker.fault(&point.id, key, format!("point \"{id}\" needs this zone"));
+                    None
+                }
+            };
         let from = zone(self, &point.from, "point.from", &point.to);
         let to = zone(self, &point.to, "point.to", &point.from);
-        let mode = self.word(point.mode.as_ref(), "point.mode", &[("hard", Mode::Hard), ("soft", Mode::Soft)], Some(if desk { Mode::Soft } else { Mode::Hard }));
-        let verify = self.word(point.verify.as_ref(), "point.verify", &[("card", Verify::Card), ("card+pin", Verify::CardPin)], Some(Verify::Card));
+        let mode = self.word(
+            point.mode.as_ref(),
+            "point.mode",
+            &[("hard", Mode::Hard), ("soft", Mode::Soft)],
+            Some(if desk { Mode::Soft } else { Mode::Hard }),
+        );
+        let verify = self.word(
+            point.verify.as_ref(),
+            "point.verify",
+            &[("card", Verify::Card), ("card+pin", Verify::CardPin)],
+            Some(Verify::Card),
+        );
         let reuse = point.reuse_s.as_ref().map(|_| self.number(point.reuse_s.as_ref(), "point.reuse_s", 1..=86_400, 1));
         let mut made = Point::new(id, kind, from?, to?);
         made.mode = mode?;
@@ -307,10 +350,13 @@ impl Checker<'_> {
                 self.fault(&point.id, "point.id", format!("point \"{id}\" is declared twice"));
             }
         }
+        // Also those with a fault of their own, so that one mistake is told once.
+        let declared: Vec<PointId> =
+            file.point.iter().filter_map(|point| PointId::new(point.id.get_ref()).ok()).collect();
         let mut seen = Seen::default();
         let mut lines = Vec::new();
         for line in &file.line {
-            lines.extend(self.line(line, &points, &mut seen));
+            lines.extend(self.line(line, &declared, &mut seen));
         }
         (points, lines)
     }
@@ -319,8 +365,14 @@ impl Checker<'_> {
         let id = PointId::new(point.id.get_ref()).ok()?;
         let kind = PointKind::parse(point.kind.get_ref())?;
         let desk = matches!(kind, PointKind::Workstation | PointKind::Enrolment);
-        let on_fault = self.word(point.on_fault.as_ref(), "point.on_fault", &[("secure", OnFault::Secure), ("safe", OnFault::Safe)], Some(OnFault::Secure))?;
-        let release = self.number(point.release_ms.as_ref(), "point.release_ms", RELEASE_MIN_MS..=RELEASE_MAX_MS, RELEASE_MIN_MS);
+        let on_fault = self.word(
+            point.on_fault.as_ref(),
+            "point.on_fault",
+            &[("secure", OnFault::Secure), ("safe", OnFault::Safe)],
+            Some(OnFault::Secure),
+        )?;
+        let release =
+            self.number(point.release_ms.as_ref(), "point.release_ms", RELEASE_MIN_MS..=RELEASE_MAX_MS, RELEASE_MIN_MS);
         let held = self.number(point.held_ms.as_ref(), "point.held_ms", 1000..=3_600_000, 30_000);
         let wire = |checker: &mut Self, value: &Option<Spanned<u64>>, key: &str| {
             value.as_ref().map(|_| checker.number(value.as_ref(), key, 0..=31, 0)).and_then(|n| u8::try_from(n).ok())
@@ -345,7 +397,7 @@ impl Checker<'_> {
         ))
     }
 
-    fn line(&mut self, line: &file::Line, points: &BTreeMap<PointId, PointSettings>, seen: &mut Seen) -> Option<LineSettings> {
+    fn line(&mut self, line: &file::Line, declared: &[PointId], seen: &mut Seen) -> Option<LineSettings> {
         let id: LineId = self.parse(&line.id, "line.id")?;
         if !seen.lines.insert(id.clone()) {
             self.fault(&line.id, "line.id", format!("line \"{id}\" is declared twice"));
@@ -362,23 +414,29 @@ impl Checker<'_> {
         }
         let osdp = self.word(Some(&line.protocol), "line.protocol", &[("osdp", true), ("ascii", false)], None)?;
         let baud = self.number(line.baud.as_ref(), "line.baud", 1200..=921_600, 9600);
-        if let Some(value) = line.baud.as_ref().filter(|_| osdp && !wire::osdp::BAUD_RATES.iter().any(|rate| u64::from(*rate) == baud)) {
-            self.fault(value, "line.baud", format!("{baud} is none of OSDP's speeds: 9600, 19200, 38400, 57600, 115200, 230400"));
+        if let Some(value) =
+            line.baud.as_ref().filter(|_| osdp && !wire::osdp::BAUD_RATES.iter().any(|rate| u64::from(*rate) == baud))
+        {
+            self.fault(
+                value,
+                "line.baud",
+                format!("{baud} is none of OSDP's speeds: 9600, 19200, 38400, 57600, 115200, 230400"),
+            );
         }
         let protocol = if osdp {
             let mut readers = Vec::new();
             let mut addresses = HashMap::new();
             for reader in &line.reader {
-                readers.extend(self.osdp_reader(reader, points, seen, &mut addresses));
+                readers.extend(self.osdp_reader(reader, declared, seen, &mut addresses));
             }
             Protocol::Osdp(readers)
         } else {
-            self.ascii_line(line, points, seen)?
+            self.ascii_line(line, declared, seen)?
         };
         Some(LineSettings { id, port, baud: u32::try_from(baud).unwrap_or(9600), protocol })
     }
 
-    fn place(&mut self, reader: &file::Reader, points: &BTreeMap<PointId, PointSettings>, seen: &mut Seen) -> Option<Place> {
+    fn place(&mut self, reader: &file::Reader, declared: &[PointId], seen: &mut Seen) -> Option<Place> {
         let id: ReaderId = self.parse(&reader.id, "line.reader.id")?;
         if !seen.readers.insert(id.clone()) {
             self.fault(&reader.id, "line.reader.id", format!("reader \"{id}\" is declared twice"));
@@ -386,15 +444,20 @@ impl Checker<'_> {
         let point = match &reader.point {
             None => None,
             Some(name) => {
-                let point = PointId::new(name.get_ref()).ok().filter(|point| points.contains_key(point));
+                let point = PointId::new(name.get_ref()).ok().filter(|point| declared.contains(point));
                 if point.is_none() {
-                    let near = hint(name.get_ref(), points.keys().map(PointId::as_str));
-                    self.fault(name, "line.reader.point", format!("there is no [[point]] \"{}\"{near}", name.get_ref()));
+                    let near = hint(name.get_ref(), declared.iter().map(PointId::as_str));
+                    self.fault(
+                        name,
+                        "line.reader.point",
+                        format!("there is no [[point]] \"{}\"{near}", name.get_ref()),
+                    );
                 }
                 point
             }
         };
-        let direction = self.word(reader.direction.as_ref(), "line.reader.direction", &DIRECTIONS, Some(Direction::In))?;
+        let direction =
+            self.word(reader.direction.as_ref(), "line.reader.direction", &DIRECTIONS, Some(Direction::In))?;
         let orders = [("first-byte-first", false), ("last-byte-first", true)];
         let uid_reversed = self.word(reader.uid_order.as_ref(), "line.reader.uid_order", &orders, Some(false))?;
         Some(Place { reader: id, point, direction, uid_reversed })
@@ -403,30 +466,35 @@ impl Checker<'_> {
     fn osdp_reader(
         &mut self,
         reader: &file::Reader,
-        points: &BTreeMap<PointId, PointSettings>,
+        declared: &[PointId],
         seen: &mut Seen,
         addresses: &mut HashMap<u8, String>,
     ) -> Option<OsdpReader> {
-        let place = self.place(reader, points, seen);
+        let place = self.place(reader, declared, seen);
         let Some(address) = &reader.address else {
             self.fault(&reader.id, "line.reader.address", "an OSDP reader needs its address, 0 to 126");
             return None;
         };
         let number = u8::try_from(self.number(Some(address), "line.reader.address", 0..=126, 0)).ok()?;
         if let Some(other) = addresses.insert(number, reader.id.get_ref().clone()) {
-            self.fault(address, "line.reader.address", format!("address {number} is taken by reader \"{other}\" of the same line"));
+            self.fault(
+                address,
+                "line.reader.address",
+                format!("address {number} is taken by reader \"{other}\" of the same line"),
+            );
         }
         let security = self.security(reader, seen);
         let offline = self.number(reader.offline_after_ms.as_ref(), "line.reader.offline_after_ms", 1000..=8000, 8000);
-        let serial = match &reader.serial {
-            None => None,
-            Some(text) => {
-                let number = u32::from_str_radix(text.get_ref(), 16).ok();
-                if number.is_none() {
-                    self.fault(text, "line.reader.serial", "a serial number has up to 8 hexadecimal digits, as `tapward osdp scan` prints it");
+        let (vendor, serial) = match &reader.serial {
+            None => (None, None),
+            Some(text) => match pinned(text.get_ref()) {
+                Some((vendor, serial)) => (Some(vendor), Some(serial)),
+                None => {
+                    let what = "write vendor and serial number as `tapward osdp scan` prints them, such as \"CAFE01-0001E240\"";
+                    self.fault(text, "line.reader.serial", what);
+                    return None;
                 }
-                number
-            }
+            },
         };
         Some(OsdpReader {
             place: place?,
@@ -434,6 +502,7 @@ impl Checker<'_> {
             security: security?,
             offline_after: Duration::from_millis(offline),
             serial,
+            vendor,
         })
     }
 
@@ -463,7 +532,11 @@ impl Checker<'_> {
     fn key(&mut self, value: &Spanned<String>, reader: &str, seen: &mut Seen) -> Option<Scbk> {
         let key = "line.reader.key";
         let Some(name) = value.get_ref().strip_prefix("file:") else {
-            self.fault(value, key, "a key stands in a file of its own, mode 0600: key = \"file:keys/NAME\"; never in the configuration");
+            self.fault(
+                value,
+                key,
+                "a key stands in a file of its own, mode 0600: key = \"file:keys/NAME\"; never in the configuration",
+            );
             return None;
         };
         let path = self.folder.join(name);
@@ -474,13 +547,14 @@ impl Checker<'_> {
                 return None;
             }
         };
-        let scbk = match Scbk::from_hex(bytes.trim()) {
-            Ok(scbk) => scbk,
-            Err(error) => {
-                self.fault(value, key, format!("{}: {error}", path.display()));
-                return None;
-            }
+        let Some(scbk) = Scbk::from_hex(&bytes) else {
+            self.fault(value, key, format!("{} does not hold 32 hexadecimal digits", path.display()));
+            return None;
         };
+        if let Err(weak) = scbk.check_strength() {
+            self.fault(value, key, format!("{}: {weak}; make one with `tapward osdp provision`", path.display()));
+            return None;
+        }
         if let Some((other, _)) = seen.keys.iter().find(|(_, known)| *known == scbk) {
             self.fault(value, key, format!("reader \"{other}\" has the same key; each reader needs its own"));
             return None;
@@ -492,20 +566,29 @@ impl Checker<'_> {
     fn accepted(&mut self, value: &Spanned<String>) -> Option<Security> {
         let parts = value.get_ref().strip_prefix("accepted by ").and_then(|rest| rest.rsplit_once(" until "));
         let parsed = parts.and_then(|(name, date)| {
-            Some((name.trim(), NaiveDate::parse_from_str(date.trim(), "%Y-%m-%d").ok()?)).filter(|(name, _)| !name.is_empty())
+            Some((name.trim(), NaiveDate::parse_from_str(date.trim(), "%Y-%m-%d").ok()?))
+                .filter(|(name, _)| !name.is_empty())
         });
         let Some((name, until)) = parsed else {
-            self.fault(value, "line.reader.insecure", "write who accepts the risk and until when: \"accepted by NAME until YYYY-MM-DD\"");
+            self.fault(
+                value,
+                "line.reader.insecure",
+                "write who accepts the risk and until when: \"accepted by NAME until YYYY-MM-DD\"",
+            );
             return None;
         };
         if until < self.today {
-            self.fault(value, "line.reader.insecure", format!("the acceptance by {name} ended on {until}; give the reader a key, or accept anew"));
+            self.fault(
+                value,
+                "line.reader.insecure",
+                format!("the acceptance by {name} ended on {until}; give the reader a key, or accept anew"),
+            );
             return None;
         }
         Some(Security::Insecure { accepted_by: name.to_owned(), until: until.to_string() })
     }
 
-    fn ascii_line(&mut self, line: &file::Line, points: &BTreeMap<PointId, PointSettings>, seen: &mut Seen) -> Option<Protocol> {
+    fn ascii_line(&mut self, line: &file::Line, declared: &[PointId], seen: &mut Seen) -> Option<Protocol> {
         let [reader] = line.reader.as_slice() else {
             self.fault(&line.id, "line.reader", "an ascii line has exactly one reader");
             return None;
@@ -517,7 +600,7 @@ impl Checker<'_> {
         }
         let profiles: Vec<(&str, &str)> = gateway::desktop::PROFILES.iter().map(|name| (*name, *name)).collect();
         let profile = self.word(line.profile.as_ref(), "line.profile", &profiles, Some("ironlogic"))?;
-        Some(Protocol::Ascii(AsciiReader { place: self.place(reader, points, seen)?, profile: profile.to_owned() }))
+        Some(Protocol::Ascii(AsciiReader { place: self.place(reader, declared, seen)?, profile: profile.to_owned() }))
     }
 
     // ---- programs ----
@@ -527,7 +610,10 @@ impl Checker<'_> {
             (None, None) => Some(format!("sqlite:{}", data.join("tapward.db").display())),
             (Some(url), None) => {
                 let text = url.get_ref();
-                if !(text.starts_with("sqlite:") || text.starts_with("postgres://") || text.starts_with("postgresql://")) {
+                if !(text.starts_with("sqlite:")
+                    || text.starts_with("postgres://")
+                    || text.starts_with("postgresql://"))
+                {
                     self.fault(url, "database.url", "write \"sqlite:PATH\" or \"postgres://USER@HOST/DATABASE\"");
                     return None;
                 }
@@ -544,7 +630,11 @@ impl Checker<'_> {
                 }
             },
             (Some(_), Some(name)) => {
-                self.fault(name, "database.url_file", "write either url or url_file (for addresses that hold a password), not both");
+                self.fault(
+                    name,
+                    "database.url_file",
+                    "write either url or url_file (for addresses that hold a password), not both",
+                );
                 None
             }
         }
@@ -557,7 +647,11 @@ impl Checker<'_> {
             (Some(address), _) => (true, address),
             (_, Some(address)) => (false, address),
             _ => {
-                self.fault(url, "bus.url", "write \"mqtts://HOST:PORT\", or \"mqtt://127.0.0.1:PORT\" for a broker on this machine");
+                self.fault(
+                    url,
+                    "bus.url",
+                    "write \"mqtts://HOST:PORT\", or \"mqtt://127.0.0.1:PORT\" for a broker on this machine",
+                );
                 return None;
             }
         };
@@ -574,7 +668,10 @@ impl Checker<'_> {
             return None;
         };
         let key_path = self.folder.join(command_key.get_ref().trim_start_matches("file:"));
-        let secret = match read_secret(&key_path).and_then(|text| parse_key32(text.trim()).ok_or_else(|| format!("{} does not hold 64 hexadecimal digits", key_path.display()))) {
+        let secret = match read_secret(&key_path).and_then(|text| {
+            parse_key32(text.trim())
+                .ok_or_else(|| format!("{} does not hold 64 hexadecimal digits", key_path.display()))
+        }) {
             Ok(secret) => secret,
             Err(what) => {
                 self.fault(command_key, "bus.command_key", what);
@@ -599,12 +696,21 @@ impl Checker<'_> {
             Some(value) => match value.get_ref().parse() {
                 Ok(listen) => listen,
                 Err(_) => {
-                    self.fault(value, "dashboard.listen", format!("\"{}\" is no address and port such as 127.0.0.1:8443", value.get_ref()));
+                    self.fault(
+                        value,
+                        "dashboard.listen",
+                        format!("\"{}\" is no address and port such as 127.0.0.1:8443", value.get_ref()),
+                    );
                     return None;
                 }
             },
         };
-        let language = self.word(file.dashboard.language.as_ref(), "dashboard.language", &[("en", "en"), ("ru", "ru")], Some("en"))?;
+        let language = self.word(
+            file.dashboard.language.as_ref(),
+            "dashboard.language",
+            &[("en", "en"), ("ru", "ru")],
+            Some("en"),
+        )?;
         let certificate = match (&file.dashboard.cert, &file.dashboard.key) {
             (None, None) => None,
             (Some(cert), Some(key)) => Some((self.path(cert), self.path(key))),
@@ -626,6 +732,13 @@ struct Seen {
 }
 
 const DIRECTIONS: [(&str, Direction); 2] = [("in", Direction::In), ("out", Direction::Out)];
+
+/// `CAFE01-0001E240`: vendor code and serial number.
+fn pinned(text: &str) -> Option<([u8; 3], u32)> {
+    let (vendor, serial) = text.split_once('-')?;
+    let vendor = u32::from_str_radix(vendor, 16).ok().filter(|_| vendor.len() == 6)?.to_be_bytes();
+    Some(([vendor[1], vendor[2], vendor[3]], u32::from_str_radix(serial, 16).ok()?))
+}
 
 /// Reads a file that only its owner may read.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, String> {
@@ -653,7 +766,8 @@ pub fn parse_key32(text: &str) -> Option<[u8; 32]> {
 
 /// `mon-fri 08:00-20:00`, `sat,sun 09:00-14:00`, `daily 00:00-24:00`.
 fn weekly_range(text: &str) -> Result<WeeklyRange, String> {
-    let wrong = || format!("\"{text}\" is not days and hours such as \"mon-fri 08:00-20:00\" or \"sat,sun 09:00-14:00\"");
+    let wrong =
+        || format!("\"{text}\" is not days and hours such as \"mon-fri 08:00-20:00\" or \"sat,sun 09:00-14:00\"");
     let (days, hours) = text.trim().split_once(' ').ok_or_else(wrong)?;
     let range = minute_range(hours.trim()).ok_or_else(wrong)?;
     let mut set = 0_u8;

@@ -80,10 +80,8 @@ pub struct DashboardSettings {
 /// # Errors
 /// Everything wrong with it, each with its line and key.
 pub fn load(path: &Path, today: NaiveDate) -> Result<Config, ConfigError> {
-    let whole = |what: String| ConfigError {
-        file: path.to_owned(),
-        faults: vec![Fault { line: 0, key: String::new(), what }],
-    };
+    let whole =
+        |what: String| ConfigError { file: path.to_owned(), faults: vec![Fault { line: 0, key: String::new(), what }] };
     let meta = std::fs::metadata(path).map_err(|error| {
         whole(format!("cannot be read: {error}. Write one: tapward config default > {}", path.display()))
     })?;
@@ -103,3 +101,6 @@ pub fn parse(text: &str, folder: &Path, today: NaiveDate) -> Result<Config, Vec<
     let file = toml::from_str(text).map_err(|error| vec![error::from_toml(text, &error)])?;
     check::check(text, &file, folder, today)
 }
+
+#[cfg(test)]
+mod tests;
