@@ -155,10 +155,12 @@ impl Recorder {
             self.next().await;
         }
         while !self.backlog.is_empty() {
+            self.failing = false;
             self.retry();
-            let before = self.backlog.len();
-            self.next().await;
-            if self.failing || self.backlog.len() > before {
+            while !self.under_way.is_empty() {
+                self.next().await;
+            }
+            if self.failing {
                 tracing::error!(facts = self.backlog.len(), "facts could not be recorded before the end");
                 return;
             }
