@@ -1,0 +1,271 @@
+//! The pages in a real browser: first sign-in by link, a live event within a second, a lost connection, phone width,
+//! no foreign requests. With `TAPWARD_SCREENS=FOLDER` pictures of every page are written there.
+
+mod chromium;
+mod scene;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clinic::accounts::{Accounts, SessionRules};
+use dashboard::{Dashboard, Settings, TlsSource};
+use domain::{Clock, Direction, Kind, Reason, SiteId, UtcMillis};
+use fantoccini::{Client, Locator};
+use scene::{Recorder, fact};
+use store::Database;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const PASSWORD: &str = "a quiet morning in Kyiv";
+
+struct Stage {
+    folder: TempDir,
+    database: Database,
+    clock: Clock,
+    address: SocketAddr,
+    link: String,
+    shutdown: CancellationToken,
+    server: JoinHandle<()>,
+    recorder: Recorder,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a browser compares the server's clock with its own")]
+fn wall() -> Clock {
+    let begin = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let begin = i64::try_from(begin.as_millis()).unwrap();
+    let since = tokio::time::Instant::now();
+    Clock::new(move || UtcMillis(begin + i64::try_from(since.elapsed().as_millis()).unwrap()))
+}
+
+async fn stage() -> Stage {
+    let folder = tempfile::tempdir().unwrap();
+    let database = scene::database(folder.path()).await;
+    let clock = wall();
+    scene::furnish(&database, clock.now()).await;
+    let mut recorder = Recorder::new(&database);
+    scene::morning(&mut recorder, clock.now()).await;
+    scene::equipment(&database, clock.now()).await;
+    let accounts = Accounts::new(database.clone(), clock.clone(), SessionRules::default(), "clinic-3");
+    let link = accounts.create_first_run_link().await.unwrap().unwrap().path();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (shutdown, address, server) = serve(&folder, &database, &clock, listener).await;
+    Stage { folder, database, clock, address, link, shutdown, server, recorder }
+}
+
+async fn serve(
+    folder: &TempDir,
+    database: &Database,
+    clock: &Clock,
+    listener: TcpListener,
+) -> (CancellationToken, SocketAddr, JoinHandle<()>) {
+    let settings = Settings {
+        site: SiteId::new("clinic-3").unwrap(),
+        time_zone: chrono_tz::Europe::Kyiv,
+        language: "en".to_owned(),
+        tls: TlsSource::Own { folder: folder.path().join("tls"), names: vec![] },
+        sessions: SessionRules::default(),
+    };
+    let dashboard = Dashboard::new(settings, database.clone(), clock.clone());
+    let shutdown = CancellationToken::new();
+    let (ready, is_ready) = oneshot::channel();
+    let ending = shutdown.clone();
+    let server = tokio::spawn(async move { dashboard.serve(listener, ending, Some(ready)).await.unwrap() });
+    (shutdown, is_ready.await.unwrap(), server)
+}
+
+impl Stage {
+    fn url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.address)
+    }
+
+    async fn first_sign_in(&self, browser: &Client) {
+        browser.goto(&self.url(&self.link)).await.unwrap();
+        self.picture(browser, "welcome").await;
+        for (field, text) in
+            [("login", "olena.b"), ("shown_name", "Olena Bondar"), ("password", PASSWORD), ("again", PASSWORD)]
+        {
+            browser.find(Locator::Id(field)).await.unwrap().send_keys(text).await.unwrap();
+        }
+        browser.find(Locator::Css("button.primary")).await.unwrap().click().await.unwrap();
+        chromium::until(browser, "the live page", "return !!document.querySelector('[data-link-state=live]')").await;
+    }
+
+    async fn sign_in(&self, browser: &Client) {
+        browser.goto(&self.url("/")).await.unwrap();
+        for (field, text) in [("login", "olena.b"), ("password", PASSWORD)] {
+            browser.find(Locator::Id(field)).await.unwrap().send_keys(text).await.unwrap();
+        }
+        browser.find(Locator::Css("button.primary")).await.unwrap().click().await.unwrap();
+        chromium::until(browser, "the live page", "return !!document.querySelector('[data-link-state=live]')").await;
+    }
+
+    async fn picture(&self, browser: &Client, name: &str) {
+        if let Some(folder) = std::env::var_os("TAPWARD_SCREENS").map(PathBuf::from) {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(format!("{name}.png")), browser.screenshot().await.unwrap()).unwrap();
+        }
+    }
+
+    async fn end(self) {
+        self.shutdown.cancel();
+        tokio::time::timeout(Duration::from_secs(8), self.server).await.expect("an orderly end").unwrap();
+        drop(self.folder);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_signs_in_by_link_and_sees_a_tap_within_a_second() {
+    let mut stage = stage().await;
+    let browser = chromium::Browser::start(1280, 1000).await;
+    let page = browser.page();
+    stage.first_sign_in(page).await;
+
+    let now = stage.clock.now();
+    let tap = fact(now, Kind::Granted, "turnstile-1", Direction::In, Some(5), Some(Reason::Allowed));
+    let sent = tokio::time::Instant::now();
+    stage.recorder.record(vec![tap]).await;
+    chromium::until(page, "the granted line", "return document.querySelector('[data-feed] tr').dataset.slot.startsWith('turnstile-1|in|') && document.querySelector('[data-feed] .chip').textContent === 'granted'").await;
+    let took = sent.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    println!("event to page: {took:?}");
+
+    let lines = "return document.querySelectorAll('[data-feed] tr').length";
+    let before = page.execute(lines, vec![]).await.unwrap();
+    let passed = fact(now.plus_ms(900), Kind::Passed, "turnstile-1", Direction::In, Some(5), None);
+    stage.recorder.record(vec![passed]).await;
+    chromium::until(
+        page,
+        "the outcome in the same line",
+        "return document.querySelector('[data-feed] .chip').textContent === 'passed'",
+    )
+    .await;
+    assert_eq!(page.execute(lines, vec![]).await.unwrap(), before);
+
+    let refused = fact(now.plus_ms(1500), Kind::Refused, "turnstile-2", Direction::In, Some(7), Some(Reason::Expired));
+    stage.recorder.record(vec![refused]).await;
+    chromium::until(page, "the refusal, large and spoken", "return document.querySelector('.now').dataset.tone === 'bad' && document.querySelector('[data-say]').textContent.includes('expired')").await;
+    let foreign = page
+        .execute("return performance.getEntriesByType('resource').map(r => r.name).filter(n => !n.startsWith(location.origin))", vec![])
+        .await
+        .unwrap();
+    assert_eq!(foreign, serde_json::json!([]), "pages ask this server only");
+    browser.end().await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_connection_is_said_and_made_good_without_loss_or_doubling() {
+    let mut stage = stage().await;
+    let browser = chromium::Browser::start(1280, 1000).await;
+    let page = browser.page();
+    stage.first_sign_in(page).await;
+    page.execute("window.seen = []; new MutationObserver(c => c.forEach(m => m.addedNodes.forEach(n => n.dataset && seen.push(n.dataset.id)))).observe(document.querySelector('[data-feed]'), {childList: true})", vec![]).await.unwrap();
+
+    stage.shutdown.cancel();
+    (&mut stage.server).await.unwrap();
+    chromium::until(page, "the loss, said", "return document.querySelector('.is-lost') && document.querySelector('[data-over-text]').textContent.startsWith('Connection lost, showing ')").await;
+    stage.picture(page, "live-lost").await;
+    let now = stage.clock.now();
+    for n in 0..5 {
+        let at = now.plus_ms(n * 100);
+        let holder = u32::try_from(n).unwrap() + 900;
+        stage
+            .recorder
+            .record(vec![fact(
+                at,
+                Kind::Refused,
+                "turnstile-1",
+                Direction::In,
+                Some(holder),
+                Some(Reason::UnknownCard),
+            )])
+            .await;
+    }
+    let listener = TcpListener::bind(stage.address).unwrap();
+    let (shutdown, _, server) = serve(&stage.folder, &stage.database, &stage.clock, listener).await;
+    (stage.shutdown, stage.server) = (shutdown, server);
+    chromium::until(
+        page,
+        "the five, caught up",
+        "return window.seen.length >= 5 && !document.querySelector('.is-lost')",
+    )
+    .await;
+    let seen: Vec<String> = serde_json::from_value(page.execute("return window.seen", vec![]).await.unwrap()).unwrap();
+    let last: u64 = clinic::events::last_id(&stage.database).await.unwrap();
+    let expected: Vec<String> = (last - 4..=last).map(|id| id.to_string()).collect();
+    assert_eq!(seen, expected, "each once, in order");
+    browser.end().await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_scrolls_sideways_on_a_phone_or_a_desk() {
+    let stage = stage().await;
+    let desk = chromium::Browser::start(1280, 1000).await;
+    stage.first_sign_in(desk.page()).await;
+    // A row with each state of an account.
+    desk.page().goto(&stage.url("/accounts")).await.unwrap();
+    desk.page().find(Locator::Id("login")).await.unwrap().send_keys("guard.07").await.unwrap();
+    desk.page().find(Locator::Css("form[action='/accounts/create'] button")).await.unwrap().click().await.unwrap();
+    chromium::until(
+        desk.page(),
+        "the link for the new account",
+        "return document.querySelector('[data-link]')?.textContent.startsWith('https://')",
+    )
+    .await;
+    stage.picture(desk.page(), "desk-accounts-link").await;
+    let newest = clinic::events::last_id(&stage.database).await.unwrap();
+    let entry = format!("/journal?open={newest}");
+    let places = [
+        ("live", "/live"),
+        ("devices", "/devices"),
+        ("journal", "/journal"),
+        ("entry", entry.as_str()),
+        ("accounts", "/accounts"),
+        ("me", "/me"),
+        ("missing", "/nowhere"),
+        ("nothing", "/journal?q=nothing-like-it"),
+    ];
+    let phone = chromium::Browser::start(360, 780).await;
+    stage.sign_in(phone.page()).await;
+    let wide = "return Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) - window.innerWidth";
+    for (size, browser) in [("desk", desk.page()), ("phone", phone.page())] {
+        for look in ["light", "dark"] {
+            for language in ["en", "ru"] {
+                browser.goto(&stage.url("/me")).await.unwrap();
+                for (name, value) in [("theme", look), ("language", language)] {
+                    let press =
+                        format!("document.querySelector('button[name={name}][value={value}]').click(); return 1");
+                    browser.execute(&press, vec![]).await.unwrap();
+                    let attribute = if name == "theme" { "data-theme" } else { "lang" };
+                    chromium::until(browser, value, &format!("return document.documentElement.getAttribute('{attribute}') === '{value}' && document.readyState === 'complete'")).await;
+                }
+                for (name, path) in places {
+                    browser.goto(&stage.url(path)).await.unwrap();
+                    if name == "live" {
+                        chromium::until(browser, "live", "return !!document.querySelector('[data-link-state=live]')")
+                            .await;
+                    }
+                    if look == "light" || language == "en" {
+                        stage.picture(browser, &format!("{size}-{name}-{look}-{language}")).await;
+                    }
+                    let over = browser.execute(wide, vec![]).await.unwrap();
+                    assert!(over.as_i64().unwrap() <= 0, "{size} {path} {language}: {over} px too wide");
+                }
+            }
+        }
+    }
+    desk.page().goto(&stage.url("/me")).await.unwrap();
+    desk.page()
+        .execute("document.querySelector('form[action=\"/sign-out\"] button').click(); return 1", vec![])
+        .await
+        .unwrap();
+    chromium::until(desk.page(), "the sign-in page", "return location.pathname === '/sign-in'").await;
+    stage.picture(desk.page(), "desk-sign-in").await;
+    phone.end().await;
+    desk.end().await;
+    stage.end().await;
+}

@@ -1,0 +1,97 @@
+//! A private Chromium for tests: its driver on a free port, its profile in a temporary folder. Missing programs fail
+//! the test by name.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use tempfile::TempDir;
+
+const START_WITHIN: Duration = Duration::from_secs(30);
+const SEEN_WITHIN: Duration = Duration::from_secs(15);
+
+pub struct Browser {
+    driver: Child,
+    client: Client,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// With a window of this inner size; below 500 pixels it is a phone.
+    pub async fn start(width: u32, height: u32) -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("chromedriver is missing ({error}): run `make prepare`"));
+        let output = driver.stdout.take().unwrap();
+        let port = tokio::task::spawn_blocking(move || {
+            let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+            let port = lines.find_map(|line| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok());
+            // The rest of what it says must be read, or it would stop at a full pipe.
+            std::thread::spawn(move || lines.for_each(drop));
+            port
+        });
+        let port = tokio::time::timeout(START_WITHIN, port).await.expect("chromedriver starts").unwrap();
+        let port = port.expect("chromedriver says its port");
+        let profile = tempfile::tempdir().unwrap();
+        let mut options = json!({ "args": [
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--ignore-certificate-errors", "--hide-scrollbars", "--force-device-scale-factor=1",
+            "--disable-dev-shm-usage", format!("--window-size={width},{height}"),
+            format!("--user-data-dir={}", profile.path().display()),
+        ]});
+        if width < 500 {
+            options["mobileEmulation"] =
+                json!({ "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2.0 } });
+        }
+        let mut capabilities = serde_json::Map::new();
+        capabilities.insert("acceptInsecureCerts".to_owned(), json!(true));
+        capabilities.insert("goog:chromeOptions".to_owned(), options);
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .unwrap_or_else(|error| panic!("Chromium does not start ({error}): run `make prepare`"));
+        Self { driver, client, _profile: profile }
+    }
+
+    pub fn page(&self) -> &Client {
+        &self.client
+    }
+
+    pub async fn end(mut self) {
+        let _ = self.client.clone().close().await;
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// Asks the page again and again until the script's answer is true.
+pub async fn until(page: &Client, what: &str, script: &str) {
+    let end = tokio::time::Instant::now() + SEEN_WITHIN;
+    loop {
+        // While a page is being exchanged for another one a script may find neither.
+        let answer = page.execute(script, vec![]).await;
+        if answer.as_ref().is_ok_and(|answer| answer.as_bool() == Some(true)) {
+            return;
+        }
+        if tokio::time::Instant::now() > end {
+            let text = page.execute("return document.title + '\\n' + document.body.innerText", vec![]).await;
+            panic!("{what}: not seen ({answer:?}) on {text:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
