@@ -116,7 +116,8 @@ pub fn short_id(hex: &str) -> String {
     let digits: Vec<char> = hex.chars().take(8).collect();
     let (head, tail) = digits.split_at(digits.len().min(4));
     let (head, tail): (String, String) = (head.iter().collect(), tail.iter().collect());
-    if tail.is_empty() { head } else { format!("{head} {tail}") }
+    // A space that does not break: the two groups are one word.
+    if tail.is_empty() { head } else { format!("{head}\u{a0}{tail}") }
 }
 
 /// A configured name as it is read: `turnstile-1` is shown as `Turnstile 1`.
@@ -199,9 +200,9 @@ mod tests {
     fn a_person_is_a_short_pseudonym() {
         let mut fact = Draft::new(UtcMillis(0), Kind::Granted);
         fact.card = Some(CardId([0xab; 16]));
-        assert_eq!(who_of(&fact, &Language::En.texts()), "Card abab abab");
+        assert_eq!(who_of(&fact, &Language::En.texts()), "Card abab\u{a0}abab");
         fact.person = Some(PersonId([0x12; 16]));
-        assert_eq!(who_of(&fact, &Language::En.texts()), "Person 1212 1212");
+        assert_eq!(who_of(&fact, &Language::En.texts()), "Person 1212\u{a0}1212");
     }
 
     #[test]

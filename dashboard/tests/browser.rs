@@ -204,7 +204,7 @@ async fn a_lost_connection_is_said_and_made_good_without_loss_or_doubling() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_page_scrolls_sideways_on_a_phone_or_a_desk() {
     let stage = stage().await;
-    let desk = chromium::Browser::start(1280, 1000).await;
+    let desk = chromium::Browser::start(1280, 1500).await;
     stage.first_sign_in(desk.page()).await;
     // A row with each state of an account.
     desk.page().goto(&stage.url("/accounts")).await.unwrap();
@@ -229,7 +229,7 @@ async fn no_page_scrolls_sideways_on_a_phone_or_a_desk() {
         ("missing", "/nowhere"),
         ("nothing", "/journal?q=nothing-like-it"),
     ];
-    let phone = chromium::Browser::start(360, 780).await;
+    let phone = chromium::Browser::start(360, 1300).await;
     stage.sign_in(phone.page()).await;
     let wide = "return Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) - window.innerWidth";
     for (size, browser) in [("desk", desk.page()), ("phone", phone.page())] {

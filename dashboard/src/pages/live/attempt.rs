@@ -56,8 +56,12 @@ pub fn sub_of(event: &Event, texts: &Texts) -> String {
     let category = event.category.as_ref().map(|category| label(category.as_str()));
     let fact = &event.entry.fact;
     match (pass, category) {
-        (Some(pass), Some(category)) if !category.eq_ignore_ascii_case(&pass) => format!("{pass} · {category}"),
-        (Some(pass), _) => pass,
+        (Some(pass), Some(category)) => {
+            let first = |text: &str| text.split([' ', ',']).next().unwrap_or_default().to_lowercase();
+            // "Patient · Patient insured" says it twice.
+            if first(&pass) == first(&category) { category } else { format!("{pass} · {category}") }
+        }
+        (Some(pass), None) => pass,
         (None, Some(category)) => category,
         (None, None) => match (&fact.card, &fact.detail) {
             (Some(card), _) => texts.a("card-short", &words::short_id(&card.to_string())),
