@@ -1,6 +1,8 @@
 //! A small panel for the tests of the simulator: the real control panel of `wire` on a real port, letting in the
 //! cards it is told to.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +16,7 @@ use wire::osdp::panel::{Bus, BusSettings, EventKind, ReaderCommand, ReaderIndex,
 /// What the panel does with a card.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Answer {
-    /// Green LED, then the release for three seconds.
+    /// Green LED, then the release for 1.6 seconds.
     Grant,
     /// Red LED and a beep.
     Refuse,
@@ -141,7 +143,7 @@ fn reply(bus: &mut Bus, now: Duration, reader: ReaderIndex, answer: Answer) {
     };
     match answer {
         Answer::Grant => {
-            let open = OutputControl { output: 0, action: OutputAction::OnTimed, timer_100ms: 30 };
+            let open = OutputControl { output: 0, action: OutputAction::OnTimed, timer_100ms: 16 };
             bus.command(now, reader, ReaderCommand::Output(vec![open])).unwrap();
             bus.command(now, reader, led(Colour::Green)).unwrap();
         }
