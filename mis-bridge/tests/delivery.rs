@@ -1,5 +1,5 @@
 //! Nothing lost, nothing doubled, nothing acknowledged before it is committed.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]
 
 mod world;
 
@@ -230,5 +230,35 @@ async fn two_bridges_on_one_database_take_everything_once() {
         assert_eq!(world.events().await, gateway.journal);
         shutdown.cancel();
         second.await.unwrap();
+    }
+}
+
+/// `cargo test --release -p mis-bridge --test delivery -- --ignored --nocapture`
+#[tokio::test]
+#[ignore = "a measurement: prints figures, asserts nothing about time"]
+async fn measure_entries_a_second_and_the_way_there_and_back() {
+    for (name, bus) in [("one process", Bus::hub()), ("mosquitto", Bus::broker())] {
+        let world = World::new(bus).await;
+        let mut gateway = Gateway::new(&world.bus, 40_200);
+        gateway.until_served().await;
+        let mut ways = Vec::new();
+        for after in 0..200 {
+            let began = tokio::time::Instant::now();
+            gateway.send_batch(after, 1).await;
+            assert_eq!(gateway.ack().await.seq, after + 1);
+            ways.push(began.elapsed());
+        }
+        ways.sort();
+        let began = tokio::time::Instant::now();
+        let (mut sent, mut acked) = (200, 200);
+        while acked < 40_200 {
+            while sent < 40_200 && sent < acked + 2000 {
+                gateway.send_batch(sent, 500).await;
+                sent += 500;
+            }
+            acked = gateway.ack().await.seq;
+        }
+        let per_second = 40_000.0 / began.elapsed().as_secs_f64();
+        println!("{name}: one entry to its ack p50 {:?} p99 {:?}; {per_second:.0} entries/s", ways[100], ways[198]);
     }
 }
