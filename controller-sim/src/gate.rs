@@ -15,6 +15,8 @@ pub const DOOR_OPEN: Duration = Duration::from_millis(1500);
 pub const FOLLOWER: Duration = Duration::from_millis(700);
 /// How long the request-to-exit button is pressed.
 pub const BUTTON_PRESS: Duration = Duration::from_millis(300);
+/// How long who pressed the button waits for the door.
+pub const EXIT_PATIENCE: Duration = Duration::from_secs(5);
 /// Contact changes waiting for their time. More plans than this are refused ([`Gate::force`] returns false …): nobody
 /// has that many hands.
 const CHANGES_MAX: usize = 64;
@@ -80,6 +82,8 @@ pub struct Gate {
     released: bool,
     waiting: Option<Walk>,
     starts_at: Option<Duration>,
+    /// When who pressed the exit button gives up.
+    gives_up_at: Option<Duration>,
     changes: VecDeque<(Duration, ContactChange)>,
     ends_at: Option<(Duration, Walked)>,
     open: bool,
@@ -93,6 +97,7 @@ impl Gate {
             released: false,
             waiting: None,
             starts_at: None,
+            gives_up_at: None,
             changes: VecDeque::new(),
             ends_at: None,
             open: false,
@@ -123,11 +128,13 @@ impl Gate {
     pub fn leave(&mut self) {
         self.waiting = None;
         self.starts_at = None;
+        self.gives_up_at = None;
     }
 
     /// The reader's output released the lock, or locked it.
     pub fn set_released(&mut self, now: Duration, released: bool) {
         if released && !self.released {
+            self.gives_up_at = None;
             self.starts_at = match self.waiting {
                 Some(Walk::Through { after, .. }) => Some(now + after),
                 Some(Walk::Away) | None => None,
@@ -151,6 +158,7 @@ impl Gate {
     pub fn press_exit(&mut self, now: Duration, after: Duration) -> bool {
         if self.waiting.is_none() && !self.released {
             self.waiting = Some(Walk::Through { after, followers: 0, hold: Duration::ZERO });
+            self.gives_up_at = Some(now + EXIT_PATIENCE);
         }
         self.plan(now, Contact::Exit, BUTTON_PRESS)
     }
@@ -162,6 +170,9 @@ impl Gate {
 
     /// Contact changes due by `now`, oldest first. Call until it returns `None`.
     pub fn next_change(&mut self, now: Duration) -> Option<ContactChange> {
+        if self.gives_up_at.is_some_and(|at| at <= now) {
+            self.leave();
+        }
         self.start_walk(now);
         let (at, change) = *self.changes.front()?;
         if at > now {
@@ -191,7 +202,7 @@ impl Gate {
     pub fn deadline(&self) -> Option<Duration> {
         let change = self.changes.front().map(|(at, _)| *at);
         let end = self.ends_at.map(|(at, _)| at);
-        [change, end, self.starts_at].into_iter().flatten().min()
+        [change, end, self.starts_at, self.gives_up_at].into_iter().flatten().min()
     }
 
     fn start_walk(&mut self, now: Duration) {
@@ -305,6 +316,17 @@ mod tests {
         let (changes, walked) = run(&mut gate, ms(9000));
         assert_eq!(changes, [(300, false), (450, true), (1950, false)]);
         assert_eq!(walked, [Walked::Through]);
+    }
+
+    #[test]
+    fn who_presses_the_exit_button_in_vain_goes_away() {
+        let mut gate = Gate::new(GateKind::Door);
+        gate.press_exit(ms(0), ms(400));
+        assert!(gate.is_busy());
+        assert_eq!(run(&mut gate, ms(60_000)), (vec![(0, true), (300, false)], vec![]));
+        assert!(!gate.is_busy());
+        gate.set_released(ms(60_000), true);
+        assert_eq!(run(&mut gate, ms(90_000)), (vec![], vec![]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Desktop readers at workstations and enrolment desks: virtual COM ports that print one line a card.
 //!
 //! Owns: cutting a byte stream into lines, reading those lines by the profile of one reader model, and, for readers
-//! that must be asked, when to ask. Never: opens a port, looks at a clock, decides what a card means. May import
+//! that must be asked, when to ask. Never: opens a port, looks at a clock, decides who a card belongs to. May import
 //! `domain` only.
 //!
 //! # Run loop
@@ -12,6 +12,7 @@
 //!
 //! A reading has no age: these readers keep no history, and a line that nobody read is gone.
 
+mod identity;
 mod ironlogic;
 mod line;
 mod pattern;
@@ -19,6 +20,7 @@ mod reading;
 mod source;
 mod twn;
 
+pub use identity::IdentityRule;
 pub use line::{LINE_MAX_BYTES, LineReader, TooLong};
 pub use pattern::{Pattern, PatternError};
 pub use reading::{IDENTIFIER_MAX_BYTES, Identifier, Reading, Rejection};

@@ -70,6 +70,12 @@ impl Identifier {
         self.facility_number
     }
 
+    /// Whether the bytes are only that pair (see [`Self::from_facility_number`]).
+    pub(super) fn is_facility_number_only(&self) -> bool {
+        let pair = self.facility_number.map(|(facility, number)| Self::from_facility_number(facility, number));
+        pair.as_ref() == Some(self)
+    }
+
     /// A 4-byte identifier that begins with 08 is drawn at random by the card for each session (ISO/IEC 14443-3,
     /// 6.5.4): it identifies nobody.
     pub fn is_random_uid(&self) -> bool {
