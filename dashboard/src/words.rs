@@ -150,11 +150,13 @@ pub fn who_of(fact: &Draft, texts: &Texts) -> String {
         (Some(person), _) => texts.a("person-short", &short_id(&person.to_string())),
         (None, Some(_)) if fact.reason == Some(Reason::UnknownCard) => texts.t("card-unknown"),
         (None, Some(card)) => texts.a("card-short", &short_id(&card.to_string())),
-        (None, None) => match &fact.reader {
-            Some(reader) => texts.a("reader-named", &label(reader.as_str())),
-            None => texts.t("nobody"),
-        },
+        (None, None) => texts.t("equipment"),
     }
+}
+
+/// As [`who_of`] for a line of a table, where the column says that this is a person.
+pub fn who_in_line(fact: &Draft, texts: &Texts) -> String {
+    fact.person.map_or_else(|| who_of(fact, texts), |person| short_id(&person.to_string()))
 }
 
 #[cfg(test)]

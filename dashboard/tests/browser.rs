@@ -232,6 +232,7 @@ async fn no_page_scrolls_sideways_on_a_phone_or_a_desk() {
     let phone = chromium::Browser::start(360, 1300).await;
     stage.sign_in(phone.page()).await;
     let wide = "return Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) - window.innerWidth";
+    let sticking_out = "return [...document.querySelectorAll('.card *')].filter(e => e.getClientRects().length && !e.closest('.unseen, thead, .menu-sheet, details:not([open]) > :not(summary)') && e.getBoundingClientRect().right > e.closest('.card').getBoundingClientRect().right + 1).map(e => e.outerHTML.slice(0, 120)).slice(0, 3)";
     for (size, browser) in [("desk", desk.page()), ("phone", phone.page())] {
         for look in ["light", "dark"] {
             for language in ["en", "ru"] {
@@ -245,6 +246,10 @@ async fn no_page_scrolls_sideways_on_a_phone_or_a_desk() {
                 }
                 for (name, path) in places {
                     browser.goto(&stage.url(path)).await.unwrap();
+                    browser
+                        .execute("document.querySelectorAll('main details.more').forEach(d => d.open = true)", vec![])
+                        .await
+                        .unwrap();
                     if name == "live" {
                         chromium::until(browser, "live", "return !!document.querySelector('[data-link-state=live]')")
                             .await;
@@ -254,6 +259,8 @@ async fn no_page_scrolls_sideways_on_a_phone_or_a_desk() {
                     }
                     let over = browser.execute(wide, vec![]).await.unwrap();
                     assert!(over.as_i64().unwrap() <= 0, "{size} {path} {language}: {over} px too wide");
+                    let out = browser.execute(sticking_out, vec![]).await.unwrap();
+                    assert_eq!(out, serde_json::json!([]), "{size} {path} {language}: sticks out of its card");
                 }
             }
         }

@@ -210,5 +210,4 @@ direction-out = out
 person-short = Person { $a }
 card-short = Card { $a }
 card-unknown = Unknown card
-reader-named = Reader { $a }
-nobody = —
+equipment = Equipment

@@ -210,5 +210,4 @@ direction-out = выход
 person-short = Человек { $a }
 card-short = Карта { $a }
 card-unknown = Неизвестная карта
-reader-named = Считыватель { $a }
-nobody = —
+equipment = Оборудование

@@ -149,7 +149,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
             clock: times.clock(fact.at),
             tone: words::tone_of(fact).class(),
             result: words::result_of(fact, &texts),
-            who: words::who_of(fact, &texts),
+            who: words::who_in_line(fact, &texts),
             sub: sub_of(event, &texts),
             place: words::where_of(fact, event.entry.gateway.as_str(), &texts),
         }

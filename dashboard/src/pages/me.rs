@@ -25,6 +25,10 @@ struct Page {
 }
 
 impl Page {
+    fn browser(&self, agent: &str) -> String {
+        browser(agent).unwrap_or_else(|| agent.to_owned())
+    }
+
     fn is_bad(&self, field: &str) -> bool {
         self.problem.as_ref().is_some_and(|(at, _)| *at == field)
     }
@@ -121,4 +125,42 @@ pub async fn sessions(visit: Visit, Form(asked): Form<EndSession>) -> Result<Res
         None => visit.app.accounts.end_sessions_of(session, &session.account.id).await?,
     }
     Ok(go("/me?done=sessions"))
+}
+
+/// A browser's description of itself in three words; `None` if it is not a usual one.
+fn browser(agent: &str) -> Option<String> {
+    const PROGRAMS: &[(&str, &str)] = &[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("YaBrowser/", "Yandex Browser"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Version/", "Safari"),
+    ];
+    const SYSTEMS: &[(&str, &str)] = &[
+        ("Windows", "Windows"),
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Mac OS X", "macOS"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ];
+    let (mark, program) = PROGRAMS.iter().find(|(mark, _)| agent.contains(mark))?;
+    let version: String = agent.split(mark).nth(1)?.chars().take_while(char::is_ascii_digit).collect();
+    let system = SYSTEMS.iter().find(|(mark, _)| agent.contains(mark)).map_or("", |(_, name)| name);
+    Some(format!("{program} {version} · {system}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::browser;
+
+    #[test]
+    fn usual_browsers_are_named_in_words() {
+        let chrome =
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
+        assert_eq!(browser(chrome).as_deref(), Some("Chrome 156 · Linux"));
+        assert_eq!(browser("curl/8.1"), None);
+    }
 }

@@ -31,7 +31,8 @@ impl Browser {
         let output = driver.stdout.take().unwrap();
         let port = tokio::task::spawn_blocking(move || {
             let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-            let port = lines.find_map(|line| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok());
+            let port = lines
+                .find_map(|line| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok());
             // The rest of what it says must be read, or it would stop at a full pipe.
             std::thread::spawn(move || lines.for_each(drop));
             port

@@ -66,7 +66,7 @@ pub fn sub_of(event: &Event, texts: &Texts) -> String {
         (None, None) => match (&fact.card, &fact.detail) {
             (Some(card), _) => texts.a("card-short", &words::short_id(&card.to_string())),
             (None, Some(detail)) => detail.clone(),
-            (None, None) => String::new(),
+            (None, None) => fact.reader.as_ref().map(|reader| label(reader.as_str())).unwrap_or_default(),
         },
     }
 }
@@ -80,7 +80,7 @@ impl Row {
             slot: slot(event),
             is_open: fact.kind == domain::Kind::Granted,
             clock: times.clock(fact.at),
-            who: words::who_of(fact, texts),
+            who: words::who_in_line(fact, texts),
             sub: sub_of(event, texts),
             place: words::where_of(fact, event.entry.gateway.as_str(), texts),
             tone: words::tone_of(fact).class(),
