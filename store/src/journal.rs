@@ -107,6 +107,7 @@ pub struct Journal {
     acked: Arc<AtomicU64>,
     last: watch::Receiver<u64>,
     reader: JournalReader,
+    opened_at: u64,
 }
 
 impl Journal {
@@ -122,10 +123,10 @@ impl Journal {
         let (jobs, queue) = mpsc::unbounded_channel();
         let (durable, last) = watch::channel(opened.head.seq);
         let acked = Arc::new(AtomicU64::new(opened.acked));
-        let epoch = opened.epoch;
+        let (epoch, opened_at) = (opened.epoch, opened.head.seq);
         tokio::spawn(writer::run(opened, queue, durable, Arc::clone(&acked)));
         let room = Arc::new(Semaphore::new(QUEUE_MAX_FACTS));
-        Ok(Self { gateway, epoch, jobs, room, acked, last, reader })
+        Ok(Self { gateway, epoch, jobs, room, acked, last, reader, opened_at })
     }
 
     /// Hands over facts to be written together. They are numbered in the order of the calls.
@@ -218,6 +219,31 @@ impl Journal {
             let _ = self.jobs.send(Job::Acked);
         }
         Ok(())
+    }
+
+    /// Where the journal ended when it was opened. A receiver that has later numbers which were not sent to it since
+    /// then shows that the file was replaced by an older copy: see [`Journal::resume_after`].
+    pub fn opened_at(&self) -> u64 {
+        self.opened_at
+    }
+
+    /// For a file that was replaced by an older copy: `seq` is the last entry that the receiver has from the lost
+    /// file. Numbering goes on behind it, and what was recorded since the opening, under numbers that the receiver
+    /// would take for repetitions, is recorded once more behind it. Verification reports the hole. Returns the
+    /// numbers of the repeated entries, if there are any.
+    ///
+    /// # Errors
+    /// Engine errors; nothing is changed then, and it may be called again.
+    pub async fn resume_after(&self, seq: u64) -> Result<Option<RangeInclusive<u64>>, Error> {
+        let (answer, resumed) = oneshot::channel();
+        let closed = || Error::new("journal.resume", crate::Fault::Unavailable);
+        self.jobs.send(Job::Resume { seq, answer }).map_err(|_| closed())?;
+        let outcome = resumed.await.map_err(|_| closed())?;
+        if outcome.is_ok() {
+            self.acked.fetch_max(seq, Ordering::AcqRel);
+            let _ = self.jobs.send(Job::Acked);
+        }
+        outcome
     }
 
     /// Removes acknowledged entries, all but the last `keep` of them; the chain stays verifiable from there.

@@ -225,3 +225,24 @@ async fn colliding_transactions_are_run_again_until_each_has_counted() {
         assert_eq!(value, 80, "{database:?}");
     }
 }
+
+#[tokio::test]
+async fn a_transaction_left_open_unnoticed_does_not_reach_the_next_borrower() {
+    let folder = tempfile::tempdir().unwrap();
+    let [_, database] = store::testing::both(folder.path()).await;
+    with_table(&database).await;
+    // What a `BEGIN` whose caller went away leaves behind: the driver does not know of it.
+    read!(database, "test.leak", |conn| {
+        sqlx::raw_sql("BEGIN; INSERT INTO note VALUES (1, 'x')").execute(&mut *conn).await?;
+        Ok(())
+    })
+    .unwrap();
+    for _ in 0..20 {
+        assert_eq!(count(&database).await, 0);
+        let open: bool = read!(database, "test.state", |conn| {
+            Ok(sqlx::query_scalar("SELECT pg_current_xact_id_if_assigned() IS NOT NULL").fetch_one(&mut *conn).await?)
+        })
+        .unwrap();
+        assert!(!open, "the borrowed connection is inside somebody's transaction");
+    }
+}

@@ -271,3 +271,31 @@ async fn numbers_that_the_receiver_has_are_never_given_again() {
     assert_eq!(journal.append(vec![fact(1)]).unwrap().await.unwrap(), 9..=9);
     assert_eq!(journal.verify().await.unwrap().problems, [Problem::Missing { from: 7, to: 8 }]);
 }
+
+#[tokio::test]
+async fn after_an_older_copy_was_put_back_nothing_new_is_taken_for_a_repetition() {
+    let (folder, path) = place();
+    let journal = open(&path).await;
+    journal.append((1..=4).map(fact).collect()).unwrap().await.unwrap();
+    journal.close().await;
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(&path, &copy).unwrap();
+    let journal = open(&path).await;
+    journal.append((5..=9).map(fact).collect()).unwrap().await.unwrap();
+    journal.close().await;
+    std::fs::copy(&copy, &path).unwrap();
+
+    let journal = open(&path).await;
+    assert_eq!(journal.opened_at(), 4);
+    journal.append(vec![fact(100), fact(101)]).unwrap().await.unwrap();
+    // The receiver says that it has 9, though only 4 were ever sent by this file.
+    assert!(journal.set_acked(9).is_err());
+    assert_eq!(journal.resume_after(9).await.unwrap(), Some(10..=11));
+    assert_eq!((journal.acked(), journal.last_seq()), (9, 11));
+    let entries = journal.read_after(9, 10).await.unwrap();
+    assert_eq!(entries.iter().map(|it| it.fact.clone()).collect::<Vec<_>>(), [fact(100), fact(101)]);
+    assert_eq!(journal.append(vec![fact(102)]).unwrap().await.unwrap(), 12..=12);
+    assert_eq!(journal.verify().await.unwrap().problems, [Problem::Missing { from: 7, to: 9 }]);
+    // With nothing recorded meanwhile, only the numbering moves.
+    assert_eq!(journal.resume_after(20).await.unwrap(), Some(21..=23), "all since the first resumption");
+}

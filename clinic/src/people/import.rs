@@ -101,6 +101,8 @@ pub async fn import_csv(
     Ok(report)
 }
 
+/// Two rounds over the rows in one transaction: the first only looks, the second writes, if there was no mistake. Each
+/// takes a statement's worth of rows at a time, so that a million rows need no million passes in memory.
 async fn apply_rows(
     database: &Database,
     rows: Vec<Wanted>,
@@ -109,115 +111,177 @@ async fn apply_rows(
     now: UtcMillis,
 ) -> Result<(ImportReport, Mistakes), Error> {
     transact!(database, "people.import", |conn| {
-        let mut persons: HashMap<String, PersonId> = HashMap::new();
-        let mut known: HashSet<PersonId> = HashSet::new();
-        let mut passes: HashMap<CardId, Row> = HashMap::new();
-        for chunk in rows.chunks(ROWS_MAX) {
-            let mut query =
-                sqlx::QueryBuilder::<Db>::new("SELECT id, external_ref FROM person WHERE external_ref IN (");
-            let mut list = query.separated(", ");
-            for row in chunk {
-                list.push_bind(match &row.holder {
-                    Holder::Reference(reference) => Some(reference.reveal().to_owned()),
-                    Holder::Pseudonym(_) => None,
-                });
-            }
-            query.push(") OR id IN (");
-            let mut list = query.separated(", ");
-            for row in chunk {
-                list.push_bind(match &row.holder {
-                    Holder::Reference(_) => None,
-                    Holder::Pseudonym(person) => Some(person.to_string()),
-                });
-            }
-            query.push(")");
-            let found: Vec<(String, Option<String>)> =
-                query.build_query_as().persistent(chunk.len() == ROWS_MAX).fetch_all(&mut *conn).await?;
-            for (id, reference) in found {
-                let id: PersonId = column("person", "id", &id, |text: &str| text.parse())?;
-                known.insert(id);
-                if let Some(reference) = reference {
-                    persons.insert(reference, id);
-                }
-            }
-            let mut query =
-                sqlx::QueryBuilder::<Db>::new("SELECT * FROM credential WHERE until_ms IS NULL AND card IN (");
-            let mut list = query.separated(", ");
-            for row in chunk {
-                list.push_bind(row.card.to_string());
-            }
-            query.push(")");
-            let found: Vec<Row> =
-                query.build_query_as().persistent(chunk.len() == ROWS_MAX).fetch_all(&mut *conn).await?;
-            for row in found {
-                passes.insert(column("credential", "card", &row.card, |text: &str| text.parse())?, row);
-            }
-        }
         let categories: Vec<String> =
             sqlx::query_scalar("SELECT id FROM category UNION SELECT category FROM credential WHERE until_ms IS NULL")
                 .fetch_all(&mut *conn)
                 .await?;
-        let mut plan = plan(&rows, &persons, &known, &passes, &categories, seed)?;
-        let report = std::mem::take(&mut plan.report);
-        if !apply || !plan.mistakes.kept.is_empty() || plan.is_empty() {
-            let applied = apply && plan.mistakes.kept.is_empty();
-            return Ok((ImportReport { applied, ..report }, plan.mistakes));
-        }
-        for chunk in plan.persons.chunks(ROWS_MAX) {
-            let mut insert = sqlx::QueryBuilder::<Db>::new("INSERT INTO person (id, external_ref, created_ms) ");
-            insert.push_values(chunk, |mut row, (person, reference)| {
-                row.push_bind(person.to_string()).push_bind(reference.clone()).push_bind(now.0);
-            });
-            insert.build().persistent(chunk.len() == ROWS_MAX).execute(&mut *conn).await?;
-        }
-        for chunk in plan.close.chunks(ROWS_MAX) {
-            let mut update = sqlx::QueryBuilder::<Db>::new("UPDATE credential SET until_ms = ");
-            update.push_bind(now.0).push(" WHERE id IN (");
-            let mut list = update.separated(", ");
-            for id in chunk {
-                list.push_bind(*id);
+        let mut total = Total::default();
+        for writing in [false, true] {
+            if writing && (!apply || !total.mistakes.kept.is_empty() || total.is_empty()) {
+                break;
             }
-            update.push(")");
-            update.build().persistent(chunk.len() == ROWS_MAX).execute(&mut *conn).await?;
-        }
-        let last: i64 =
-            sqlx::query_scalar("UPDATE counter SET value = value + $1 WHERE name = 'credential' RETURNING value")
-                .bind(i64::try_from(plan.passes.len()).unwrap_or(i64::MAX))
+            for chunk in rows.chunks(ROWS_MAX) {
+                let full = chunk.len() == ROWS_MAX;
+                let mut known = Known::default();
+                let mut query =
+                    sqlx::QueryBuilder::<Db>::new("SELECT id, external_ref FROM person WHERE external_ref IN (");
+                let mut list = query.separated(", ");
+                for row in chunk {
+                    list.push_bind(row.holder.reference().map(str::to_owned));
+                }
+                query.push(") OR id IN (");
+                let mut list = query.separated(", ");
+                for row in chunk {
+                    list.push_bind(row.holder.pseudonym().map(|person| person.to_string()));
+                }
+                query.push(")");
+                let found: Vec<(String, Option<String>)> =
+                    query.build_query_as().persistent(full).fetch_all(&mut *conn).await?;
+                for (id, reference) in found {
+                    known.add_person(&id, reference)?;
+                }
+                let mut query =
+                    sqlx::QueryBuilder::<Db>::new("SELECT * FROM credential WHERE until_ms IS NULL AND card IN (");
+                let mut list = query.separated(", ");
+                for row in chunk {
+                    list.push_bind(row.card.to_string());
+                }
+                query.push(")");
+                let found: Vec<Row> = query.build_query_as().persistent(full).fetch_all(&mut *conn).await?;
+                for row in found {
+                    known.passes.insert(column("credential", "card", &row.card, |text: &str| text.parse())?, row);
+                }
+                let plan = plan(chunk, &known, seed)?;
+                if !writing {
+                    total.add(plan);
+                    continue;
+                }
+                if !plan.persons.is_empty() {
+                    let mut insert =
+                        sqlx::QueryBuilder::<Db>::new("INSERT INTO person (id, external_ref, created_ms) ");
+                    insert.push_values(&plan.persons, |mut row, (person, reference)| {
+                        row.push_bind(person.to_string()).push_bind(reference.clone()).push_bind(now.0);
+                    });
+                    insert.build().persistent(plan.persons.len() == ROWS_MAX).execute(&mut *conn).await?;
+                }
+                if !plan.close.is_empty() {
+                    let mut update = sqlx::QueryBuilder::<Db>::new("UPDATE credential SET until_ms = ");
+                    update.push_bind(now.0).push(" WHERE id IN (");
+                    let mut list = update.separated(", ");
+                    for id in &plan.close {
+                        list.push_bind(*id);
+                    }
+                    update.push(")");
+                    update.build().persistent(plan.close.len() == ROWS_MAX).execute(&mut *conn).await?;
+                }
+                if plan.passes.is_empty() {
+                    continue;
+                }
+                let count = i64::try_from(plan.passes.len()).unwrap_or(i64::MAX);
+                let last: i64 = sqlx::query_scalar(
+                    "UPDATE counter SET value = value + $1 WHERE name = 'credential' RETURNING value",
+                )
+                .bind(count)
                 .fetch_one(&mut *conn)
                 .await?;
-        let mut id = last - i64::try_from(plan.passes.len()).unwrap_or(i64::MAX);
-        for chunk in plan.passes.chunks(ROWS_MAX) {
-            let mut insert = sqlx::QueryBuilder::<Db>::new(
-                "INSERT INTO credential (id, card, person, kind, category, state, one_time, valid_from, valid_until,
-                     pin, duress_pin, since_ms) ",
-            );
-            insert.push_values(chunk, |mut row, pass| {
-                id += 1;
-                row.push_bind(id)
-                    .push_bind(pass.card.clone())
-                    .push_bind(pass.person.clone())
-                    .push_bind(pass.kind.clone())
-                    .push_bind(pass.category.clone())
-                    .push_bind(pass.state.clone())
-                    .push_bind(pass.one_time)
-                    .push_bind(pass.valid_from)
-                    .push_bind(pass.valid_until)
-                    .push_bind(pass.pin.clone())
-                    .push_bind(pass.duress_pin.clone())
-                    .push_bind(now.0);
-            });
-            insert.build().persistent(chunk.len() == ROWS_MAX).execute(&mut *conn).await?;
+                let mut id = last - count;
+                let mut insert = sqlx::QueryBuilder::<Db>::new(
+                    "INSERT INTO credential (id, card, person, kind, category, state, one_time, valid_from,
+                         valid_until, pin, duress_pin, since_ms) ",
+                );
+                insert.push_values(&plan.passes, |mut row, pass| {
+                    id += 1;
+                    row.push_bind(id)
+                        .push_bind(pass.card.clone())
+                        .push_bind(pass.person.clone())
+                        .push_bind(pass.kind.clone())
+                        .push_bind(pass.category.clone())
+                        .push_bind(pass.state.clone())
+                        .push_bind(pass.one_time)
+                        .push_bind(pass.valid_from)
+                        .push_bind(pass.valid_until)
+                        .push_bind(pass.pin.clone())
+                        .push_bind(pass.duress_pin.clone())
+                        .push_bind(now.0);
+                });
+                insert.build().persistent(plan.passes.len() == ROWS_MAX).execute(&mut *conn).await?;
+            }
+            if writing {
+                sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'policy'").execute(&mut *conn).await?;
+            }
         }
-        sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'policy'").execute(&mut *conn).await?;
-        Ok((ImportReport { applied: true, ..report }, Mistakes::default()))
+        Ok(total.report(apply, &categories))
     })
 }
 
-/// What to write.
+/// What the database has of the persons and cards of some rows.
 #[derive(Default)]
-struct Plan {
+struct Known {
+    references: HashMap<String, PersonId>,
+    persons: HashSet<PersonId>,
+    passes: HashMap<CardId, Row>,
+}
+
+impl Known {
+    fn add_person(&mut self, id: &str, reference: Option<String>) -> Result<(), Error> {
+        let id: PersonId = column("person", "id", id, |text: &str| text.parse())?;
+        self.persons.insert(id);
+        if let Some(reference) = reference {
+            self.references.insert(reference, id);
+        }
+        Ok(())
+    }
+
+    fn find(&self, holder: &Holder) -> Option<PersonId> {
+        match holder {
+            Holder::Pseudonym(person) => self.persons.contains(person).then_some(*person),
+            Holder::Reference(reference) => self.references.get(reference.reveal()).copied(),
+        }
+    }
+}
+
+/// What the first round found.
+#[derive(Default)]
+struct Total {
     report: ImportReport,
     mistakes: Mistakes,
+    persons: HashSet<PersonId>,
+    categories: BTreeSet<CategoryId>,
+}
+
+impl Total {
+    fn add(&mut self, plan: Plan) {
+        let Plan { report, mistakes, persons, categories, .. } = plan;
+        self.report.added += report.added;
+        self.report.changed += report.changed;
+        self.report.unchanged += report.unchanged;
+        self.report.not_active += report.not_active;
+        mistakes.kept.into_iter().for_each(|mistake| self.mistakes.push(mistake));
+        self.mistakes.more += mistakes.more;
+        self.persons.extend(persons.into_iter().map(|(person, _)| person));
+        self.categories.extend(categories);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.report.added + self.report.changed == 0 && self.persons.is_empty()
+    }
+
+    fn report(self, apply: bool, categories: &[String]) -> (ImportReport, Mistakes) {
+        let applied = apply && self.mistakes.kept.is_empty();
+        let known: HashSet<&str> = categories.iter().map(String::as_str).collect();
+        let new_categories = self.categories.into_iter().filter(|it| !known.contains(it.as_str())).collect();
+        let persons_added = self.persons.len() as u64;
+        (ImportReport { applied, new_categories, persons_added, ..self.report }, self.mistakes)
+    }
+}
+
+/// What to write for some rows.
+#[derive(Default)]
+struct Plan {
+    /// Counts only.
+    report: ImportReport,
+    mistakes: Mistakes,
+    categories: BTreeSet<CategoryId>,
     persons: Vec<(PersonId, Option<String>)>,
     /// Rows that end.
     close: Vec<i64>,
@@ -225,31 +289,12 @@ struct Plan {
     passes: Vec<Row>,
 }
 
-impl Plan {
-    fn is_empty(&self) -> bool {
-        self.persons.is_empty() && self.passes.is_empty()
-    }
-}
-
-fn plan(
-    rows: &[Wanted],
-    persons: &HashMap<String, PersonId>,
-    known: &HashSet<PersonId>,
-    passes: &HashMap<CardId, Row>,
-    categories: &[String],
-    seed: Seed,
-) -> Result<Plan, Error> {
+fn plan(rows: &[Wanted], known: &Known, seed: Seed) -> Result<Plan, Error> {
     let mut plan = Plan::default();
-    let mut new_persons: HashMap<&Holder, PersonId> = HashMap::new();
-    let categories: HashSet<&str> = categories.iter().map(String::as_str).collect();
-    let mut new_categories = BTreeSet::new();
+    let mut fresh: HashMap<&Holder, PersonId> = HashMap::new();
     for row in rows {
-        let before = passes.get(&row.card);
-        let person = match &row.holder {
-            Holder::Pseudonym(person) => known.contains(person).then_some(*person),
-            Holder::Reference(reference) => persons.get(reference.reveal()).copied(),
-        };
-        let person = person.or_else(|| new_persons.get(&row.holder).copied());
+        let before = known.passes.get(&row.card);
+        let person = known.find(&row.holder).or_else(|| fresh.get(&row.holder).copied());
         if let Some(before) = before
             && before.state != PassState::Withdrawn.as_str()
             && person.is_none_or(|person| person.to_string() != before.person)
@@ -265,19 +310,16 @@ fn plan(
         let person = match person {
             Some(person) => person,
             None => {
-                let (person, reference) = match &row.holder {
-                    Holder::Pseudonym(person) => (*person, None),
-                    Holder::Reference(it) => (seed.person(it.reveal()), Some(it.reveal().to_owned())),
+                let person = match &row.holder {
+                    Holder::Pseudonym(person) => *person,
+                    Holder::Reference(reference) => seed.person(reference.reveal()),
                 };
-                new_persons.insert(&row.holder, person);
-                plan.persons.push((person, reference));
-                plan.report.persons_added += 1;
+                fresh.insert(&row.holder, person);
+                plan.persons.push((person, row.holder.reference().map(str::to_owned)));
                 person
             }
         };
-        if !categories.contains(row.category.as_str()) {
-            new_categories.insert(row.category.clone());
-        }
+        plan.categories.insert(row.category.clone());
         let after = wanted(row, person, before)?;
         if after.state != PassState::Active.as_str() {
             plan.report.not_active += 1;
@@ -295,7 +337,6 @@ fn plan(
             }
         }
     }
-    plan.report.new_categories = new_categories.into_iter().collect();
     Ok(plan)
 }
 

@@ -75,6 +75,22 @@ pub(super) enum Holder {
     Reference(Reference),
 }
 
+impl Holder {
+    pub fn pseudonym(&self) -> Option<PersonId> {
+        match self {
+            Self::Pseudonym(person) => Some(*person),
+            Self::Reference(_) => None,
+        }
+    }
+
+    pub fn reference(&self) -> Option<&str> {
+        match self {
+            Self::Pseudonym(_) => None,
+            Self::Reference(reference) => Some(reference.reveal()),
+        }
+    }
+}
+
 /// A sound row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {

@@ -26,6 +26,10 @@ pub(super) enum Job {
         answer: oneshot::Sender<Answer>,
         permit: OwnedSemaphorePermit,
     },
+    Resume {
+        seq: u64,
+        answer: oneshot::Sender<Result<Option<RangeInclusive<u64>>, Error>>,
+    },
     /// The cursor has moved; its value is shared.
     Acked,
     Prune {
@@ -53,6 +57,8 @@ struct Writer {
     durable: watch::Sender<u64>,
     acked: Arc<AtomicU64>,
     acked_written: u64,
+    /// Entries behind this one were written since the file was opened.
+    opened_at: u64,
 }
 
 pub(super) async fn run(
@@ -62,7 +68,8 @@ pub(super) async fn run(
     acked: Arc<AtomicU64>,
 ) {
     let Opened { path, connection, head, acked: acked_written, lock, .. } = opened;
-    let mut writer = Writer { path, connection: Some(connection), head, durable, acked, acked_written };
+    let mut writer =
+        Writer { path, connection: Some(connection), opened_at: head.seq, head, durable, acked, acked_written };
     let mut next = None;
     let mut cursor_due: Option<Instant> = None;
     let closed = loop {
@@ -89,6 +96,9 @@ pub(super) async fn run(
             }
             Some(Job::Prune { keep, answer }) => {
                 let _ = answer.send(writer.prune(keep).await);
+            }
+            Some(Job::Resume { seq, answer }) => {
+                let _ = answer.send(writer.resume(seq).await);
             }
             Some(Job::Close { answer }) => break Some(answer),
             None => break None,
@@ -208,6 +218,26 @@ impl Writer {
         }
     }
 
+    async fn resume(&mut self, seq: u64) -> Result<Option<RangeInclusive<u64>>, Error> {
+        self.reconnect().await?;
+        let from = self.opened_at;
+        let last = self.head.seq.max(seq);
+        let behind = Head { seq: last, ..self.head };
+        let outcome = repeat(self.connected()?, from, behind).await;
+        match outcome {
+            Ok(head) => {
+                self.head = head;
+                self.opened_at = last;
+                self.durable.send_replace(head.seq);
+                Ok((head.seq > last).then_some(last + 1..=head.seq))
+            }
+            Err(error) => {
+                self.connection = None;
+                Err(error.during("journal.resume"))
+            }
+        }
+    }
+
     async fn prune(&mut self, keep: u64) -> Result<u64, Error> {
         self.reconnect().await?;
         let until = self.acked.load(Ordering::Acquire).min(self.head.seq).saturating_sub(keep);
@@ -217,6 +247,33 @@ impl Writer {
         }
         outcome.map_err(|error| error.during("journal.prune"))
     }
+}
+
+/// Writes the entries behind `from` once more, behind `head`.
+async fn repeat(connection: &mut SqliteConnection, from: u64, mut head: Head) -> Result<Head, Error> {
+    let rows = sqlx::query("SELECT * FROM entry WHERE seq > $1 ORDER BY seq")
+        .bind(from.cast_signed())
+        .fetch_all(&mut *connection)
+        .await?;
+    let facts: Vec<Draft> =
+        rows.iter().map(|row| file::read_row(row).map(|(_, fact, _)| fact)).collect::<Result<_, _>>()?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    for facts in facts.chunks(GROUP_MAX) {
+        let first = head.seq + 1;
+        let links: Vec<Link> = facts
+            .iter()
+            .map(|fact| {
+                head.seq += 1;
+                head.link = chain::link(&head.link, head.seq, fact);
+                head.link
+            })
+            .collect();
+        let rows =
+            facts.iter().zip(&links).enumerate().map(|(index, (fact, link))| (first + index as u64, fact, *link));
+        file::insert(&mut transaction, rows).await?;
+    }
+    transaction.commit().await?;
+    Ok(head)
 }
 
 async fn prune(connection: &mut SqliteConnection, until: u64) -> Result<u64, Error> {
