@@ -216,6 +216,13 @@ pub fn explain(policy: &Policy, presence: &Presence, request: &Request<'_>) -> E
     Explanation { decision, category, steps: writer.steps }
 }
 
+/// Whether a PIN is the card's own or its duress PIN; `None` for an unknown card. For counting tries: a decision's
+/// reason may name something that came before the PIN.
+pub fn pin_is_right(policy: &Policy, card: CardId, pin: PinHash) -> Option<bool> {
+    let pass = policy.pass(card)?;
+    Some(policy.pins(pass).is_some_and(|pins| pins.pin == Some(pin) || pins.duress == Some(pin)))
+}
+
 /// What a step is about, before anybody wants to read it.
 #[derive(Clone, Copy)]
 enum About {

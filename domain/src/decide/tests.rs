@@ -319,6 +319,25 @@ fn a_workstation_moves_nobody_and_keeps_nobody() {
 }
 
 #[test]
+fn tries_are_counted_by_the_pin_and_not_by_what_a_soft_point_names_first() {
+    let policy = small(|source| {
+        source.layout.points[0].mode = Mode::Soft;
+        source.layout.points[0].verify = Verify::CardPin;
+        source.layout.allow_all_if_no_rules = false;
+        source.credentials[0].pin = Some(PinHash([1; 16]));
+        source.credentials[0].duress_pin = Some(PinHash([2; 16]));
+    });
+    let (card, point) = (credential(1, 0).card, point_id("t1"));
+    let pin = PinEntry::Entered(PinHash([3; 16]));
+    let request = Request { pin, ..Request::new(&point, Direction::In, card, NOON) };
+    assert_eq!(decide(&policy, &Presence::new(&policy), &request).reason, Reason::NoRule);
+    let right = |no| pin_is_right(&policy, card, PinHash([no; 16]));
+    assert_eq!([right(1), right(2), right(3)], [Some(true), Some(true), Some(false)]);
+    assert_eq!(pin_is_right(&policy, credential(2, 0).card, PinHash([1; 16])), Some(false), "it has none");
+    assert_eq!(pin_is_right(&policy, CardId([0; 16]), PinHash([1; 16])), None);
+}
+
+#[test]
 fn explain_names_the_rule_and_the_zone_that_settled_it() {
     let policy = small(|source| {
         source.layout.schedules = vec![schedule("night", 22 * 60, 6 * 60)];
