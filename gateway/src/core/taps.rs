@@ -6,6 +6,7 @@ use domain::card::{CardError, CardNumber};
 use domain::decide::{self, Decision, PinEntry, PointCondition, Verdict};
 use domain::door::{Holder, Input};
 use domain::ids::{Direction, PointId, ReaderId};
+use domain::pin::PinHash;
 use domain::{CardId, Draft, Kind, Reason};
 use tokio::time::Instant;
 
@@ -270,18 +271,20 @@ impl Core {
             ..Draft::new(self.clock.now(), Kind::Tap)
         };
         let before = self.lockout.is_locked(card, self.now());
-        if let (PinEntry::Entered(_), false) = (entry, before) {
-            self.count_tries(&tap, &point, card, direction, entry);
+        if let (PinEntry::Entered(pin), false) = (entry, before) {
+            self.count_tries(&tap, card, pin);
         }
         self.ask(tap, point, card, direction, entry, false);
     }
 
-    /// A wrong PIN counts; a right one clears the count.
-    fn count_tries(&mut self, tap: &Draft, point: &PointId, card: CardId, direction: Direction, pin: PinEntry) {
-        let (Some(policy), Some(presence)) = (&self.policy, &self.presence) else { return };
-        let request = decide::Request { pin, ..decide::Request::new(point, direction, card, tap.at) };
+    /// A wrong PIN counts; a right one clears the count. What else a decision would name does not matter: a soft point
+    /// that notes another reason first must not give a stolen card fresh tries.
+    fn count_tries(&mut self, tap: &Draft, card: CardId, pin: PinHash) {
+        let Some(right) = self.policy.as_ref().and_then(|policy| decide::pin_is_right(policy, card, pin)) else {
+            return;
+        };
         let now = self.started.elapsed();
-        if decide::decide(policy, presence, &request).reason != Reason::PinWrong {
+        if right {
             return self.lockout.right(card);
         }
         if self.lockout.wrong(card, now) {
