@@ -320,3 +320,17 @@ fn alarms_do_not_flood() {
     assert_eq!(reported, 2, "one at once, one after the pause");
     assert!(line.stats().alarms > 100);
 }
+
+#[test]
+fn thirty_two_readers_at_9600_connect_and_stay() {
+    let configured = (0..32).map(|n| ReaderSettings::keyed(n, key(n))).collect();
+    let readers = (0..32).map(|n| FakeReader::new(n, key(n))).collect();
+    let mut line = Line::with(BusSettings::new(9600), configured, readers);
+    line.run(25 * S);
+    assert_eq!(line.count(|e| matches!(e, EventKind::Secure)), 32);
+    assert_eq!(line.count(|e| matches!(e, EventKind::Outputs(_))), 32, "all inspected");
+    assert!(line.heard.iter().position(|h| h.address == 31 && h.code == code::SCRYPT).is_some_and(|at| at < 200));
+    line.events.clear();
+    line.run(20 * S);
+    assert_eq!(line.events, []);
+}

@@ -412,7 +412,8 @@ impl Line {
     pub fn connected(mut self) -> Self {
         let count = self.readers.len();
         for _ in 0..count {
-            assert!(self.run_for(5 * S, |e| matches!(e, EventKind::Secure)), "a session comes about");
+            // The last step of the inspection.
+            assert!(self.run_for(10 * S, |e| matches!(e, EventKind::Outputs(_))), "it connects");
         }
         self.run(S);
         assert!(self.events.iter().all(|e| !matches!(e.kind, EventKind::Alarm { .. })), "{:?}", self.events);

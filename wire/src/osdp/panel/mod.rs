@@ -81,7 +81,7 @@ pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 const REFUSAL_GRACE: Duration = Duration::from_millis(20);
 /// After garbage, how long the true reply may still come before the question is repeated.
 const GARBAGE_GRACE: Duration = Duration::from_millis(5);
-/// Steps of connecting that one reader may take in a row.
+/// Steps of a handshake that one reader may take in a row.
 const BURST: u32 = 8;
 /// Output commands that may overtake the polls in a row.
 const OUTPUTS_IN_A_ROW: u32 = 8;
@@ -128,6 +128,7 @@ pub struct Bus {
     burst: u32,
     outputs_in_a_row: u32,
     last_was_command: bool,
+    last_was_neglected: bool,
     down: bool,
     now: Duration,
     next_index: u32,
@@ -160,6 +161,7 @@ impl Bus {
             burst: 0,
             outputs_in_a_row: 0,
             last_was_command: false,
+            last_was_neglected: false,
             down: false,
             now: Duration::ZERO,
             next_index: 0,
@@ -375,6 +377,12 @@ impl Bus {
             return Some((place, true));
         }
         self.outputs_in_a_row = 0;
+        if !std::mem::take(&mut self.last_was_neglected)
+            && let Some(place) = self.most_neglected(now)
+        {
+            self.last_was_neglected = true;
+            return Some((place, false));
+        }
         if self.burst < BURST
             && let Some(reader) = self.readers.get(self.cursor)
             && reader.connecting()
@@ -399,6 +407,12 @@ impl Bus {
         })?;
         self.cursor = place;
         Some((place, false))
+    }
+
+    /// The connected reader whose session is most in danger because others are connecting.
+    fn most_neglected(&self, now: Duration) -> Option<usize> {
+        let neglected = self.readers.iter().enumerate().filter(|(_, reader)| reader.neglected(now, &self.settings));
+        neglected.min_by_key(|(_, reader)| reader.heard).map(|(place, _)| place)
     }
 
     /// When something will be due if nothing happens.

@@ -138,6 +138,8 @@ pub(super) struct Reader {
     pub due: Duration,
     /// Last reply that counts for supervision. `None` before the first step.
     pub heard: Option<Duration>,
+    /// First question since then.
+    asked_since: Option<Duration>,
     pub online: bool,
     /// `Secure` was reported and `SessionLost` was not.
     pub secure_announced: bool,
@@ -178,6 +180,7 @@ impl Reader {
             inflight: None,
             due: now.unwrap_or_default(),
             heard: now,
+            asked_since: None,
             online: false,
             secure_announced: false,
             offline_announced: false,
@@ -241,17 +244,33 @@ impl Reader {
         self.misses >= 2 || (!self.online && self.misses > 0)
     }
 
+    /// It has something to be asked besides polls: a command, or a step of its inspection.
     pub fn ready_for_command(&self) -> bool {
-        matches!(self.stage, Stage::Ready) && self.inflight.is_none() && !self.queue.is_empty()
+        let wanted = match self.stage {
+            Stage::Ready => !self.queue.is_empty(),
+            Stage::Inspect(_) => true,
+            _ => false,
+        };
+        wanted && self.inflight.is_none()
     }
 
     pub fn ready_for_output(&self) -> bool {
-        self.ready_for_command() && self.queue.iter().any(|q| matches!(q.command, ReaderCommand::Output(_)))
+        matches!(self.stage, Stage::Ready)
+            && self.ready_for_command()
+            && self.queue.iter().any(|q| matches!(q.command, ReaderCommand::Output(_)))
     }
 
-    /// In the middle of connecting, with the reader answering: go on at once.
+    /// In the middle of a handshake, with the reader answering: go on at once.
     pub fn connecting(&self) -> bool {
-        self.misses == 0 && !matches!(self.stage, Stage::Start | Stage::Ready)
+        self.misses == 0 && matches!(self.stage, Stage::Challenge | Stage::Prove(_) | Stage::InstallKey)
+    }
+
+    /// Connected and not asked for so long that its session is in danger: others connecting
+    /// took the line.
+    pub fn neglected(&self, now: Duration, settings: &BusSettings) -> bool {
+        self.misses == 0
+            && matches!(self.stage, Stage::Ready | Stage::Inspect(_))
+            && self.heard.is_some_and(|heard| now.saturating_sub(heard) > settings.offline_after / 3)
     }
 
     pub fn queued(&self) -> usize {
@@ -278,6 +297,7 @@ impl Reader {
             }
         }
         inflight.attempts += 1;
+        self.asked_since.get_or_insert(ctx.now);
         true
     }
 
@@ -308,9 +328,18 @@ impl Reader {
                 self.stage = Stage::InstallKey;
                 self.install_key(ctx);
             }
+            // Inspection takes turns with polls, as commands do: nobody's card waits for it.
             Stage::Inspect(step) => {
                 self.stage = Stage::Inspect(step);
-                self.open(ctx, &step.command(), Purpose::Inspect(step));
+                while commands && self.inflight.is_none() {
+                    match self.take_command() {
+                        Some(queued) => self.open_command(ctx, queued),
+                        None => self.open(ctx, &step.command(), Purpose::Inspect(step)),
+                    }
+                }
+                if self.inflight.is_none() {
+                    self.open(ctx, &Command::Poll, Purpose::Poll);
+                }
             }
             Stage::Ready => {
                 self.stage = Stage::Ready;
@@ -332,10 +361,18 @@ impl Reader {
         self.inflight.is_some()
     }
 
-    /// Outputs first, then in order.
+    /// Outputs first, then in order. What changes the link waits for the end of the inspection.
     fn take_command(&mut self) -> Option<Queued> {
         let output = self.queue.iter().position(|q| matches!(q.command, ReaderCommand::Output(_)));
-        self.queue.remove(output.unwrap_or(0))
+        let inspecting = matches!(self.stage, Stage::Inspect(_));
+        let first = self.queue.iter().position(|q| {
+            !inspecting
+                || !matches!(
+                    q.command,
+                    ReaderCommand::RotateKey(_) | ReaderCommand::RenewSession | ReaderCommand::SetCommunication { .. }
+                )
+        });
+        self.queue.remove(output.or(first)?)
     }
 
     fn open_command(&mut self, ctx: &mut Context<'_>, queued: Queued) {
@@ -525,6 +562,7 @@ impl Reader {
         self.misses = 0;
         self.conflict = self.conflict.saturating_sub(1);
         self.heard = Some(ctx.now);
+        self.asked_since = None;
         self.due = ctx.now;
         if !self.online {
             self.online = true;
@@ -536,16 +574,17 @@ impl Reader {
     /// Offline if it was silent too long.
     pub fn supervise(&mut self, ctx: &mut Context<'_>) {
         let heard = *self.heard.get_or_insert(ctx.now);
-        let silent_for = ctx.now.saturating_sub(heard);
-        if silent_for < ctx.settings.offline_after || self.offline_announced {
-            return;
+        if self.offline_at(ctx.settings).is_some_and(|at| ctx.now >= at) {
+            self.go_offline(ctx, ctx.now.saturating_sub(heard));
         }
-        self.go_offline(ctx, silent_for);
     }
 
-    /// When [`Reader::supervise`] will have something to say.
+    /// When [`Reader::supervise`] will have something to say. Silence counts only if it was
+    /// asked: on a crowded line its turn may come late.
     pub fn offline_at(&self, settings: &BusSettings) -> Option<Duration> {
-        (!self.offline_announced).then(|| self.heard.unwrap_or_default() + settings.offline_after)
+        let asked = self.asked_since.filter(|_| !self.offline_announced)?;
+        let heard = self.heard.unwrap_or(asked);
+        Some((heard + settings.offline_after).max(asked + RETRY_SOON.min(settings.offline_after / 2)))
     }
 
     pub fn go_offline(&mut self, ctx: &mut Context<'_>, silent_for: Duration) {
