@@ -1,6 +1,8 @@
 //! Our control panel with readers we did not write: libosdp's peripheral device (its Python
 //! wheel) behind a real pseudo-terminal.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;

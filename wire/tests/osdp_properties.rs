@@ -1,6 +1,8 @@
 //! OSDP under any bytes: nothing panics, nothing grows, chunks do not matter; and our frames
 //! and sessions against an implementation we did not write (the `osdp` crate).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
 use osdp::packet::{Address, ControlByte, CtrlFlags, PacketBuilder, ParsedPacket, Sqn};

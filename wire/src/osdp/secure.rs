@@ -337,7 +337,7 @@ impl Session {
         if data.is_empty() {
             return Ok(());
         }
-        if data.len() % BLOCK != 0 {
+        if !data.len().is_multiple_of(BLOCK) {
             return Err(SecureFault::Padding);
         }
         let mut previous = start.map(|b| !b);

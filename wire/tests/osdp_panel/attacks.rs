@@ -257,10 +257,13 @@ fn attack_10_forged_plaintext_ack_to_keyset() {
     assert_eq!(line.count(|e| *e == EventKind::KeyRotated), 1);
 }
 
+/// A sequence number and the frame that came with it.
+type Recording = (u8, Vec<u8>);
+
 #[test]
 fn attack_11_replay_of_a_recorded_card() {
     let mut line = Line::keyed(1).connected();
-    let recorded: Rc<RefCell<Vec<(u8, Vec<u8>)>>> = Rc::default();
+    let recorded: Rc<RefCell<Vec<Recording>>> = Rc::default();
     let tape = recorded.clone();
     line.readers[0].events.push_back(card26());
     line.cable(move |heard, reply| {

@@ -267,18 +267,16 @@ pub struct Line {
 /// The first reader of every test.
 pub fn first() -> ReaderIndex {
     let bus = Bus::new(BusSettings::new(9600), vec![ReaderSettings::keyed(0, key(0))], Box::new(|_| {})).unwrap();
-    let index = bus.readers().next().unwrap().0;
-    index
+    bus.readers().map(|(index, _)| index).next().unwrap()
 }
 
 pub fn nth(number: usize) -> ReaderIndex {
     let settings = (0..=number).map(|n| ReaderSettings::insecure(n as u8, "test", "test")).collect();
     let bus = Bus::new(BusSettings::new(9600), settings, Box::new(|_| {})).unwrap();
-    let index = bus.readers().nth(number).unwrap().0;
-    index
+    bus.readers().map(|(index, _)| index).nth(number).unwrap()
 }
 
-pub fn random() -> Box<dyn FnMut(&mut [u8]) + Send> {
+pub fn random() -> wire::osdp::panel::Random {
     let mut state = 1u64;
     Box::new(move |bytes| {
         for byte in bytes {

@@ -114,7 +114,7 @@ fn pitfall_06_failures_over_hours_do_not_add_up() {
     let count = Cell::new(0u32);
     line.cable(move |_, reply| {
         count.set(count.get() + 1);
-        if count.get() % 20 == 0 { Vec::new() } else { delayed(reply) }
+        if count.get().is_multiple_of(20) { Vec::new() } else { delayed(reply) }
     });
     line.run(120 * S);
     assert!(line.stats().timeouts > 100, "{}", line.stats().timeouts);

@@ -32,12 +32,14 @@
 //!
 //! May import the codec beside it; nothing else.
 
+mod comset;
 mod connect;
 mod event;
 mod reader;
 mod receive;
 mod report;
 mod settings;
+mod silence;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -574,7 +576,7 @@ impl Bus {
             ReaderCommand::Identity | ReaderCommand::Capabilities | ReaderCommand::SetCommunication { .. }
         );
         let unprovisioned = matches!(reader.settings.security, Security::Unprovisioned) && reader.online;
-        if !connected && !(unprovisioned && harmless) {
+        if !(connected || unprovisioned && harmless) {
             return Err(CommandError::NotConnected);
         }
         if reader.queued() >= MAX_QUEUED_COMMANDS {
