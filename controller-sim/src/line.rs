@@ -69,7 +69,8 @@ pub(crate) struct LineTask {
     reopen_at: Option<Duration>,
     started: Instant,
     readers: Vec<SimReader>,
-    points: HashMap<PointId, PassagePoint>,
+    points: Vec<PassagePoint>,
+    point_places: HashMap<PointId, usize>,
     decoder: Decoder,
     faults: LineFaults,
     rng: fastrand::Rng,
@@ -83,6 +84,10 @@ struct SimReader {
     id: ReaderId,
     settings: Reader,
     device: Device,
+    /// Place of its point in [`LineTask::points`].
+    point: usize,
+    /// When its device has something to do by itself.
+    due: Option<Duration>,
     passage_input: Option<u8>,
     exit_input: Option<u8>,
     silent: bool,
@@ -105,17 +110,19 @@ impl LineTask {
     ) -> std::io::Result<(Self, Vec<watch::Receiver<ReaderState>>)> {
         let port = Port::open(&settings.port).await?;
         let mut rng = fastrand::Rng::with_seed(seed);
-        let mut readers = Vec::new();
-        let mut states = Vec::new();
+        let (mut readers, mut states) = (Vec::new(), Vec::new());
+        let (mut points, mut point_places) = (Vec::new(), HashMap::new());
         for place in 0..settings.readers.len() {
             let (state, seen) = watch::channel(ReaderState::default());
-            readers.push(SimReader::new(&settings, place, state, rng.fork()));
+            let mut reader = SimReader::new(&settings, place, state, rng.fork());
+            let id = &reader.settings.point;
+            reader.point = *point_places.entry(id.clone()).or_insert_with(|| {
+                let kind = kinds.get(id).copied().unwrap_or(PointKind::Workstation);
+                points.push(PassagePoint::new(Gate::new(kind.gate())));
+                points.len() - 1
+            });
+            readers.push(reader);
             states.push(seen);
-        }
-        let mut points = HashMap::new();
-        for reader in &settings.readers {
-            let kind = kinds.get(&reader.point).copied().unwrap_or(PointKind::Workstation);
-            points.entry(reader.point.clone()).or_insert_with(|| PassagePoint::new(Gate::new(kind.gate())));
         }
         let task = Self {
             address: port.address(),
@@ -124,6 +131,7 @@ impl LineTask {
             started: Instant::now(),
             readers,
             points,
+            point_places,
             decoder: Decoder::new(),
             faults: LineFaults::default(),
             rng,
@@ -207,14 +215,18 @@ impl LineTask {
             let Ok(frame) = found else { continue };
             let mut answer: Option<Vec<u8>> = None;
             let mut turnaround = Duration::ZERO;
-            for reader in &mut self.readers {
+            for place in 0..self.readers.len() {
+                let reader = &mut self.readers[place];
                 let address = frame.header.address;
                 let concerned = address == reader.device.settings().address || address == wire::osdp::BROADCAST;
                 if !concerned || reader.silent || reader.off_until.is_some() {
                     continue;
                 }
                 reader.device.on_frame(now, &frame);
-                let Step::Send(honest) = reader.device.next(now) else { continue };
+                let Step::Send(honest) = reader.device.next(now) else {
+                    self.settle_reader(now, place);
+                    continue;
+                };
                 let mut own = honest.to_vec();
                 turnaround = turnaround.max(reader.settings.turnaround());
                 if let Some(mode) = reader.hostile {
@@ -228,6 +240,7 @@ impl LineTask {
                     Some(first) => collide(first, &own),
                     None => answer = Some(own),
                 }
+                self.settle_reader(now, place);
             }
             if let Some(answer) = answer {
                 let wait = self.wire_time(frame.bytes().len() + answer.len(), turnaround);
@@ -255,16 +268,21 @@ impl LineTask {
         }
     }
 
-    /// Does everything that is due: devices, gates, people, answers.
+    /// Does everything that is due: devices, gates, people, answers. Readers that were spoken to are settled where
+    /// that happened, so that a line of many readers costs no more a poll than one of few.
     fn settle(&mut self, now: Duration) {
         for place in 0..self.readers.len() {
-            self.settle_reader(now, place);
+            let reader = &self.readers[place];
+            if [reader.due, reader.off_until].into_iter().flatten().any(|due| due <= now) {
+                self.settle_reader(now, place);
+            }
         }
-        let points: Vec<PointId> =
-            self.points.iter().filter(|(_, point)| !point.is_quiet()).map(|(id, _)| id.clone()).collect();
-        for id in points {
-            while let Some(action) = self.points.get_mut(&id).and_then(|point| point.next(now)) {
-                self.act(now, &id, action);
+        for place in 0..self.points.len() {
+            if self.points[place].is_quiet() {
+                continue;
+            }
+            while let Some(action) = self.points.get_mut(place).and_then(|point| point.next(now)) {
+                self.act(now, place, action);
             }
         }
         while let Some((at, bytes)) = self.outgoing.front() {
@@ -289,7 +307,7 @@ impl LineTask {
         // Timers only: an answer is taken where the command came.
         let _ = reader.device.next(now);
         while let Some(event) = reader.device.poll_event() {
-            let point = self.points.get_mut(&reader.settings.point);
+            let point = self.points.get_mut(reader.point);
             match event {
                 DeviceEvent::Output { output, on } if output == reader.settings.release_output => {
                     if let Some(point) = point {
@@ -328,13 +346,17 @@ impl LineTask {
                 | DeviceEvent::CardForgotten(_) => {}
             }
         }
+        reader.due = match reader.device.next(now) {
+            Step::WaitUntil(at) => Some(at),
+            Step::Send(_) | Step::WaitForBytes => None,
+        };
     }
 
-    fn act(&mut self, now: Duration, id: &PointId, action: Action) {
+    fn act(&mut self, now: Duration, point: usize, action: Action) {
         match action {
-            Action::Present { reader, card } => self.present(now, id, reader, &card),
+            Action::Present { reader, card } => self.present(now, point, reader, &card),
             Action::Contact { contact, active } => {
-                for reader in self.readers.iter_mut().filter(|reader| reader.settings.point == *id) {
+                for reader in self.readers.iter_mut().filter(|reader| reader.point == point) {
                     let input = match contact {
                         Contact::Passage => reader.passage_input,
                         Contact::Exit => reader.exit_input,
@@ -357,27 +379,28 @@ impl LineTask {
         }
     }
 
-    fn present(&mut self, now: Duration, id: &PointId, place: usize, card: &CardNumber) {
+    fn present(&mut self, now: Duration, point: usize, place: usize, card: &CardNumber) {
         let (bits, bytes) = card.to_bits();
         if self.settings.protocol == Protocol::Ascii {
             self.send(now, ascii_lines::placed(bits, &bytes));
             self.send(now + CARD_ON_DESK, ascii_lines::removed());
-            if let Some(point) = self.points.get_mut(id) {
+            if let Some(point) = self.points.get_mut(point) {
                 point.on_printed();
             }
             return;
         }
         let reader = self.readers.get_mut(place).filter(|reader| reader.off_until.is_none());
         let tag = reader.and_then(|reader| reader.device.present_card(now, CardBits::new(bits, bytes)?).ok());
-        if let Some(point) = self.points.get_mut(id) {
+        if let Some(point) = self.points.get_mut(point) {
             point.on_presented(tag);
         }
+        self.settle_reader(now, place);
     }
 
     fn obey(&mut self, now: Duration, command: LineCommand) {
         match command {
             LineCommand::Attempt { point, attempt } => {
-                if let Some(point) = self.points.get_mut(&point) {
+                if let Some(point) = self.point(&point) {
                     point.enqueue(attempt);
                 }
             }
@@ -393,12 +416,12 @@ impl LineTask {
                 }
             }
             LineCommand::ExitButton { point, after } => {
-                if let Some(point) = self.points.get_mut(&point) {
+                if let Some(point) = self.point(&point) {
                     point.gate().press_exit(now, after);
                 }
             }
             LineCommand::Force { point, hold } => {
-                if let Some(point) = self.points.get_mut(&point) {
+                if let Some(point) = self.point(&point) {
                     point.gate().force(now, hold);
                 }
             }
@@ -415,14 +438,16 @@ impl LineTask {
                     self.reopen_at = Some(now);
                 }
             }
-            LineCommand::Inject { reader: Some(reader), fault } => {
-                if let Some(reader) = self.readers.get_mut(reader) {
+            LineCommand::Inject { reader: Some(place), fault } => {
+                if let Some(reader) = self.readers.get_mut(place) {
                     reader.inject(now, fault, &mut self.rng);
+                    self.settle_reader(now, place);
                 }
             }
-            LineCommand::Heal { reader: Some(reader) } => {
-                if let Some(reader) = self.readers.get_mut(reader) {
+            LineCommand::Heal { reader: Some(place) } => {
+                if let Some(reader) = self.readers.get_mut(place) {
                     reader.heal();
+                    self.settle_reader(now, place);
                 }
             }
             LineCommand::Stats { reader, answer } => {
@@ -433,17 +458,15 @@ impl LineTask {
         }
     }
 
-    fn deadline(&mut self) -> Option<Duration> {
-        let now = self.started.elapsed();
-        let devices = self.readers.iter_mut().filter_map(|reader| match reader.device.next(now) {
-            Step::WaitUntil(at) => Some(at),
-            Step::Send(_) | Step::WaitForBytes => None,
-        });
-        let nearest = devices.min();
-        let off = self.readers.iter().filter_map(|reader| reader.off_until).min();
-        let points = self.points.values().filter_map(PassagePoint::deadline).min();
+    fn point(&mut self, id: &PointId) -> Option<&mut PassagePoint> {
+        self.points.get_mut(*self.point_places.get(id)?)
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        let readers = self.readers.iter().flat_map(|reader| [reader.due, reader.off_until]).flatten().min();
+        let points = self.points.iter().filter_map(PassagePoint::deadline).min();
         let outgoing = self.outgoing.front().map(|(at, _)| at.saturating_sub(self.late_by));
-        [nearest, off, points, outgoing, self.reopen_at].into_iter().flatten().min()
+        [readers, points, outgoing, self.reopen_at].into_iter().flatten().min()
     }
 }
 
@@ -477,6 +500,8 @@ impl SimReader {
             id: settings.id.clone(),
             passage_input: wired(|reader| reader.passage_input, PASSAGE_INPUT),
             exit_input: wired(|reader| reader.exit_input, EXIT_INPUT),
+            point: 0,
+            due: None,
             device: Device::new(device, Box::new(move |bytes| rng.fill(bytes))),
             settings,
             silent: false,

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use domain::card::{self, CardFormat, CardNumber};
 
-use crate::scenario::Scenario;
+use crate::scenario::{PEOPLE_MAX, Scenario};
 
 /// One person.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub fn people(scenario: &Scenario) -> Vec<Person> {
     let mut all = Vec::new();
     for (index, category) in scenario.categories.iter().enumerate() {
         let format = CardFormat::parse(&category.card_format).unwrap_or(CardFormat::FacilityNumber);
-        for number in 1..=category.people {
+        for number in 1..=category.people.min(PEOPLE_MAX) {
             let card = loop {
                 // A number drawn twice is drawn again; the formats hold far more cards than a scenario people.
                 match draw(format, &mut rng) {
