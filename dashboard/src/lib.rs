@@ -25,5 +25,8 @@ mod view;
 mod visit;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 pub use server::{Dashboard, DashboardError};
 pub use settings::{Settings, TlsSource};

@@ -136,7 +136,8 @@ pub fn direction(direction: Option<Direction>, texts: &Texts) -> String {
 pub fn where_of(fact: &Draft, gateway: &str, texts: &Texts) -> String {
     match (&fact.point, &fact.reader) {
         (Some(point), _) => match fact.direction {
-            Some(way) => format!("{} · {}", label(point.as_str()), direction(Some(way), texts)),
+            // Stays together: the way belongs to the name.
+            Some(way) => format!("{} ·\u{a0}{}", label(point.as_str()), direction(Some(way), texts)),
             None => label(point.as_str()),
         },
         (None, Some(reader)) => label(reader.as_str()),

@@ -1,0 +1,163 @@
+//! The pages without a browser: requests against the whole router, made from the table of routes.
+
+mod access;
+mod forms;
+mod look;
+#[path = "../tests/scene/mod.rs"]
+mod scene;
+mod stream;
+mod texts;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use clinic::accounts::{
+    AccountId, Accounts, Login, NewAccount, Password, Role, Session, SessionRules, SessionToken, Visitor,
+};
+use domain::SiteId;
+use scene::{Hands, Recorder};
+use store::Database;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::visit::{SESSION_COOKIE, VISIT_COOKIE};
+use crate::{Dashboard, Settings, TlsSource};
+
+const PASSWORD: &str = "a quiet morning in Kyiv";
+
+/// A dashboard over a furnished clinic, its clock in our hands, with one account of each role.
+struct Stage {
+    folder: TempDir,
+    hands: Hands,
+    database: Database,
+    accounts: Accounts,
+    router: Router,
+    recorder: Recorder,
+    ending: CancellationToken,
+    tokens: Vec<(Role, SessionToken)>,
+}
+
+/// An answer, read.
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+fn visitor() -> Visitor {
+    Visitor { address: "10.0.0.7".parse().unwrap(), agent: "test".to_owned() }
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let hands = Hands::new();
+        let database = scene::database(folder.path()).await;
+        let settings = Settings {
+            site: SiteId::new("clinic-3").unwrap(),
+            time_zone: chrono_tz::Europe::Kyiv,
+            language: "en".to_owned(),
+            tls: TlsSource::Own { folder: folder.path().join("tls"), names: vec![] },
+            sessions: SessionRules::default(),
+        };
+        let dashboard = Dashboard::new(settings, database.clone(), hands.clock());
+        let router = dashboard.router();
+        let ending = CancellationToken::new();
+        let until = ending.clone();
+        tokio::spawn(async move { dashboard.follow(until).await });
+        let accounts = Accounts::new(database.clone(), hands.clock(), SessionRules::default(), "clinic-3");
+        let recorder = Recorder::new(&database);
+        let mut stage = Self { folder, hands, database, accounts, router, recorder, ending, tokens: Vec::new() };
+        stage.staff().await;
+        stage
+    }
+
+    async fn staff(&mut self) {
+        let link = self.accounts.create_first_run_link().await.unwrap().unwrap();
+        let login = Login::new("administrator").unwrap();
+        let password = || Password::new(PASSWORD);
+        let from = visitor();
+        let first = self.accounts.redeem_first_run(&link, &login, "Олена Бондар", "en", password(), &from);
+        let first = first.await.unwrap();
+        let administrator = self.session(&first).await;
+        for role in [Role::Guard, Role::Manager] {
+            let login = Login::new(role.as_str()).unwrap();
+            let new = NewAccount { login, shown_name: String::new(), role, locale: "en".to_owned() };
+            let link = self.accounts.create(&administrator, new).await.unwrap();
+            let token = self.accounts.redeem_password(&link, password(), &visitor()).await.unwrap();
+            self.tokens.push((role, token));
+        }
+        self.tokens.push((Role::Administrator, first));
+    }
+
+    async fn session(&self, token: &SessionToken) -> Session {
+        self.accounts.resume(token, false).await.unwrap().unwrap()
+    }
+
+    fn token(&self, role: Role) -> SessionToken {
+        self.tokens.iter().find(|(of, _)| *of == role).unwrap().1.clone()
+    }
+
+    async fn account(&self, role: Role) -> AccountId {
+        self.session(&self.token(role)).await.account.id
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, 8 << 20).await.unwrap();
+        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    async fn get(&self, path: &str, token: Option<&SessionToken>) -> Answer {
+        self.ask(request("GET", path, token).body(Body::empty()).unwrap()).await
+    }
+
+    /// Posts a form with the right hidden field.
+    async fn post(&self, path: &str, token: &SessionToken, fields: &str) -> Answer {
+        let body = format!("form={}&{fields}", token.derive("form"));
+        self.ask(form(path, Some(token), body)).await
+    }
+
+    /// The tables that requests could change, as text, but for the use of sessions.
+    async fn state(&self) -> String {
+        let rows: Vec<String> = store::read!(self.database, "test.state", |conn| {
+            Ok(store::sqlx::query_scalar(
+                "SELECT id || login || shown_name || role || locale || theme || COALESCE(password_hash, '') || \
+                 COALESCE(disabled_at, 0) FROM account \
+                 UNION ALL SELECT id || COALESCE(ended_at, 0) FROM account_session \
+                 UNION ALL SELECT token_hash || COALESCE(used_at, 0) FROM account_link \
+                 UNION ALL SELECT id FROM account_log UNION ALL SELECT id || '' FROM event ORDER BY 1",
+            )
+            .fetch_all(&mut *conn)
+            .await?)
+        })
+        .unwrap();
+        rows.join("\n")
+    }
+}
+
+fn request(method: &str, path: &str, token: Option<&SessionToken>) -> axum::http::request::Builder {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, "localhost")
+        .header(header::ACCEPT, "text/html");
+    match token {
+        Some(token) => request.header(header::COOKIE, format!("{SESSION_COOKIE}={}", token.reveal())),
+        None => request,
+    }
+}
+
+fn form(path: &str, token: Option<&SessionToken>, body: String) -> Request<Body> {
+    request("POST", path, token)
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(body))
+        .unwrap()
+}
+
+/// A path of the table with its parameters filled in.
+fn filled(path: &str) -> String {
+    path.replace("{link}", &"0".repeat(64)).replace("{name}", "tapward.css")
+}

@@ -1,0 +1,177 @@
+use super::*;
+use crate::fault::Fault;
+use crate::headers;
+use crate::routes::{Access, Data, ROUTES, Verb};
+
+#[tokio::test]
+async fn every_route_opens_for_its_roles_and_for_nobody_else() {
+    let stage = Stage::new().await;
+    for route in ROUTES {
+        let path = filled(route.path);
+        for (role, token) in stage.tokens.iter().map(|(role, token)| (Some(*role), Some(token))).chain([(None, None)]) {
+            let request = match route.verb {
+                Verb::Show => request(if path == "/live/stream" { "HEAD" } else { "GET" }, &path, token)
+                    .body(Body::empty())
+                    .unwrap(),
+                // Nothing typed: a handler that is reached answers otherwise than the guard, and changes nothing.
+                Verb::Change => form(&path, token, "form=wrong".to_owned()),
+            };
+            let status = stage.ask(request).await.status;
+            let allowed = match (route.access, role) {
+                (Access::Anyone, _) => true,
+                (Access::Roles(_), None) => false,
+                (Access::Roles(roles), Some(role)) => roles.contains(&role),
+            };
+            let refusals = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+            match (allowed, route.verb) {
+                (true, Verb::Show) => assert!(!refusals.contains(&status), "{path} {role:?}: {status}"),
+                (true, Verb::Change) => assert_eq!(status, Fault::Form.status(), "{path} {role:?}"),
+                (false, _) if role.is_none() => assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}"),
+                (false, _) => assert_eq!(status, StatusCode::FORBIDDEN, "{path} {role:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_is_sound() {
+    for route in ROUTES {
+        if route.data != Data::None {
+            assert_ne!(route.access, Access::Anyone, "{}: data for anybody", route.path);
+        }
+        assert_eq!(route.log.is_some(), route.verb == Verb::Change, "{}: changes are logged", route.path);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_in_the_table_is_refused_in_a_designed_page() {
+    let stage = Stage::new().await;
+    let token = stage.token(Role::Administrator);
+    for (method, path, status) in [
+        ("GET", "/nowhere", 404),
+        ("GET", "/live/", 404),
+        ("GET", "/../etc/passwd", 404),
+        ("GET", "/assets/..%2f..%2fCargo.toml", 404),
+        ("PUT", "/live", 405),
+        ("DELETE", "/accounts", 405),
+        ("TRACE", "/live", 405),
+        ("POST", "/live", 405),
+    ] {
+        let answer = stage.ask(request(method, path, Some(&token)).body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status.as_u16(), status, "{method} {path}");
+        assert!(answer.text.contains("<h1>"), "{method} {path}: {}", answer.text);
+        assert!(!answer.text.contains("passwd"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_the_headers() {
+    let stage = Stage::new().await;
+    let token = stage.token(Role::Administrator);
+    let mut requests =
+        vec![request("GET", "/nowhere", None).body(Body::empty()).unwrap(), form("/sign-in", None, String::new())];
+    for route in ROUTES.iter().filter(|route| route.verb == Verb::Show && route.path != "/live/stream") {
+        requests.push(request("GET", &filled(route.path), Some(&token)).body(Body::empty()).unwrap());
+        requests.push(request("GET", &filled(route.path), None).body(Body::empty()).unwrap());
+    }
+    requests.push(request("HEAD", "/live/stream", Some(&token)).body(Body::empty()).unwrap());
+    for request in requests {
+        let path = request.uri().to_string();
+        let answer = stage.ask(request).await;
+        for (name, value) in headers::ALWAYS {
+            assert_eq!(answer.headers.get(*name).map(|v| v.to_str().unwrap()), Some(*value), "{path} {name}");
+        }
+        let cache = answer.headers[header::CACHE_CONTROL].to_str().unwrap();
+        let expected = if path.starts_with("/assets/") {
+            "public, max-age=31536000, immutable"
+        } else if path == "/live/stream" {
+            "no-cache"
+        } else {
+            "no-store"
+        };
+        assert!(cache == expected || cache == "no-store", "{path}: {cache}");
+        if !answer.text.is_empty() {
+            let kind = answer.headers[header::CONTENT_TYPE].to_str().unwrap();
+            assert!(kind.contains("charset=utf-8"), "{path}: {kind}");
+        }
+        assert!(!answer.headers.contains_key("access-control-allow-origin"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn forged_cookies_open_nothing() {
+    let stage = Stage::new().await;
+    let good = stage.token(Role::Guard).reveal();
+    let flipped = format!("{}{}", if good.starts_with('0') { '1' } else { '0' }, &good[1..]);
+    for forged in [
+        "",
+        "0",
+        "null",
+        "../../",
+        &"0".repeat(64),
+        &"f".repeat(64),
+        &flipped,
+        &good[..63],
+        &good.to_uppercase(),
+        &format!("{good}0"),
+        &format!("\"{good}\""),
+    ] {
+        if *forged == good {
+            continue;
+        }
+        let cookie = format!("{SESSION_COOKIE}={forged}");
+        let request = Request::get("/live")
+            .header(header::COOKIE, cookie)
+            .header(header::ACCEPT, "text/html")
+            .body(Body::empty())
+            .unwrap();
+        assert_eq!(stage.ask(request).await.status, StatusCode::UNAUTHORIZED, "{forged:?}");
+    }
+    // A second cookie of the same name, as another site under our name could plant one.
+    let cookie = format!("{SESSION_COOKIE}={good}; {SESSION_COOKIE}={}", "0".repeat(64));
+    let request = Request::get("/live").header(header::COOKIE, cookie).body(Body::empty()).unwrap();
+    assert_eq!(stage.ask(request).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(stage.get("/live", Some(&stage.token(Role::Guard))).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_session_ends_by_signing_out_by_idleness_and_by_age() {
+    let stage = Stage::new().await;
+    let rules = SessionRules::default();
+    let token = stage.token(Role::Manager);
+    stage.hands.pass(rules.idle_ms - 1000);
+    assert_eq!(stage.get("/live", Some(&token)).await.status, StatusCode::OK, "one second before");
+    stage.hands.pass(rules.idle_ms);
+    assert_eq!(stage.get("/live", Some(&token)).await.status, StatusCode::UNAUTHORIZED, "idle");
+
+    let from = visitor();
+    let sign_in = || stage.accounts.sign_in("manager", Password::new(PASSWORD), &from);
+    let token = sign_in().await.unwrap();
+    let minutes = rules.absolute_ms / 60_000;
+    for _ in 0..(minutes / 10 - 1) {
+        stage.hands.pass(600_000);
+        assert_eq!(stage.get("/me", Some(&token)).await.status, StatusCode::OK);
+    }
+    stage.hands.pass(600_000);
+    assert_eq!(stage.get("/me", Some(&token)).await.status, StatusCode::UNAUTHORIZED, "twelve hours, however busy");
+
+    let token = sign_in().await.unwrap();
+    let answer = stage.post("/sign-out", &token, "").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(answer.headers.contains_key("clear-site-data"));
+    for route in ROUTES.iter().filter(|route| route.access != Access::Anyone && route.verb == Verb::Show) {
+        assert_eq!(stage.get(route.path, Some(&token)).await.status, StatusCode::UNAUTHORIZED, "{}", route.path);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_role_counts_from_the_next_request() {
+    let stage = Stage::new().await;
+    let administrator = stage.session(&stage.token(Role::Administrator)).await;
+    let (token, id) = (stage.token(Role::Manager), stage.account(Role::Manager).await);
+    assert_eq!(stage.get("/journal.csv", Some(&token)).await.status, StatusCode::OK);
+    stage.accounts.change_role(&administrator, &id, Role::Guard).await.unwrap();
+    assert_eq!(stage.get("/journal.csv", Some(&token)).await.status, StatusCode::FORBIDDEN);
+    stage.accounts.set_disabled(&administrator, &id, true).await.unwrap();
+    assert_eq!(stage.get("/live", Some(&token)).await.status, StatusCode::UNAUTHORIZED);
+}
