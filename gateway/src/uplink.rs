@@ -29,6 +29,8 @@ const STATUS_EVERY: Duration = Duration::from_secs(2);
 const STATUS_GAP: Duration = Duration::from_millis(250);
 /// How long acknowledgements may stay away before sending starts again from the cursor.
 const ACK_LIMIT: Duration = Duration::from_secs(5);
+/// An acknowledgement that repeats itself this long after the last progress means that something got lost.
+const REPEATED_ACK: Duration = Duration::from_millis(500);
 /// How long a decision core may take to carry out a command.
 const COMMAND_LIMIT: Duration = Duration::from_secs(2);
 
@@ -211,6 +213,9 @@ impl Uplink {
             self.rewind(ack.seq);
         } else if ack.seq > before || self.sent <= ack.seq {
             self.progress = Instant::now();
+        } else if self.progress.elapsed() > REPEATED_ACK {
+            // The same answer again while more is on its way: something got lost.
+            self.rewind(ack.seq);
         }
         self.sent = self.sent.max(ack.seq);
         self.send_entries().await;

@@ -225,8 +225,6 @@ pub enum PeopleCommand {
 pub enum AccountsCommand {
     /// Print a one-time sign-in link for the administrator's account (valid 24 hours)
     Link,
-    /// List accounts
-    List,
 }
 
 /// `tapward osdp …`
@@ -239,9 +237,6 @@ pub enum OsdpCommand {
         /// Only this speed; all six if not given
         #[arg(long)]
         baud: Option<u32>,
-        /// Highest address to ask
-        #[arg(long, default_value_t = 126)]
-        up_to: u8,
     },
     /// Give one reader in installation mode a fresh key. Do this on a bench, with this one reader on the line
     Provision {

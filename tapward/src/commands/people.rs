@@ -1,0 +1,131 @@
+//! `tapward people import|list|set`.
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use clinic::people::{self, ImportReport, Options, Reference};
+use domain::policy::PassState;
+use domain::{Clock, PersonId};
+use serde_json::json;
+use store::Database;
+
+use crate::cli::{PeopleCommand, exit};
+use crate::compose;
+use crate::config::{Config, hint};
+use crate::keys;
+
+/// Carries it out.
+pub async fn people(config: &Config, command: PeopleCommand, clock: &Clock) -> anyhow::Result<u8> {
+    keys::private_folder(&config.data)?;
+    let database = compose::open_database(config, clock, false).await?;
+    let done = match command {
+        PeopleCommand::Import { file, dry_run } => import(config, &database, &file, dry_run, clock).await,
+        PeopleCommand::List { json } => list(&database, json).await,
+        PeopleCommand::Set { person, state } => set(&database, &person, &state, clock).await,
+    };
+    database.close().await;
+    done
+}
+
+async fn import(config: &Config, database: &Database, path: &Path, dry_run: bool, clock: &Clock) -> anyhow::Result<u8> {
+    let file = File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
+    let report =
+        import_file(config, database, file, dry_run, clock).await.with_context(|| path.display().to_string())?;
+    print(&report, dry_run);
+    Ok(if report.errors.is_empty() { 0 } else { exit::FOUND })
+}
+
+/// Imports from an open file.
+pub async fn import_file(
+    config: &Config,
+    database: &Database,
+    source: impl std::io::Read + Send + 'static,
+    dry_run: bool,
+    clock: &Clock,
+) -> anyhow::Result<ImportReport> {
+    let keys = keys::site_keys(&config.data)?;
+    let options = Options { card_key: keys.card, pin_key: Some(keys.pin), zone: config.time_zone, dry_run };
+    Ok(people::import_csv(database, source, options, clock.now()).await?)
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to the person at the terminal")]
+fn print(report: &ImportReport, dry_run: bool) {
+    for error in &report.errors {
+        println!("{error}");
+    }
+    if report.more_errors > 0 {
+        println!("… and {} more", report.more_errors);
+    }
+    for category in &report.new_categories {
+        println!("note: category \"{category}\" is new; if that is a typing error, correct the file");
+    }
+    let outcome = match (report.applied, dry_run, report.errors.is_empty()) {
+        (true, ..) => "imported",
+        (false, true, true) => "dry run: nothing was changed",
+        (false, ..) => "nothing was imported: correct the lines above and import again",
+    };
+    println!(
+        "{outcome}. {} rows: {} persons new, {} passes new, {} changed, {} as before",
+        report.rows, report.persons_added, report.added, report.changed, report.unchanged
+    );
+    if report.not_active > 0 {
+        println!("{} passes of the file are blocked, lost or withdrawn here and stay so", report.not_active);
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to the person at the terminal")]
+async fn list(database: &Database, as_json: bool) -> anyhow::Result<u8> {
+    let mut after = None;
+    loop {
+        let passes = people::list(database, after, people::READ_MAX).await?;
+        let Some(last) = passes.last() else { return Ok(0) };
+        after = Some(last.card);
+        for pass in &passes {
+            let reference = people::reference_of(database, pass.person).await?;
+            let reference = reference.as_ref().map_or("", Reference::reveal);
+            if as_json {
+                let instant = |at: Option<domain::UtcMillis>| at.map(|at| at.to_rfc3339());
+                println!(
+                    "{}",
+                    json!({
+                        "reference": reference, "person": pass.person.to_string(), "card": pass.card.to_string(),
+                        "kind": pass.kind.as_str(), "category": pass.category.as_str(), "state": pass.state.as_str(),
+                        "one_time": pass.one_time, "valid_from": instant(pass.valid_from),
+                        "valid_until": instant(pass.valid_until), "has_pin": pass.has_pin,
+                    })
+                );
+            } else {
+                println!("{}  {:<9} {:<18} {:<18} {reference}", pass.person, pass.state, pass.kind, pass.category);
+            }
+        }
+    }
+}
+
+/// The person of a reference or pseudonym.
+pub async fn person(database: &Database, text: &str) -> anyhow::Result<PersonId> {
+    if let Some(reference) = Reference::new(text)
+        && let Some(person) = people::find(database, &reference).await?
+    {
+        return Ok(person);
+    }
+    match text.parse::<PersonId>() {
+        Ok(person) if !people::passes_of(database, person).await?.is_empty() => Ok(person),
+        _ => bail!("nobody is known by this reference or pseudonym"),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to the person at the terminal")]
+async fn set(database: &Database, text: &str, state: &str, clock: &Clock) -> anyhow::Result<u8> {
+    let Some(state) = PassState::parse(state) else {
+        let words = PassState::ALL.iter().map(|state| state.as_str());
+        bail!("\"{state}\" is not one of active, blocked, lost, withdrawn{}", hint(state, words));
+    };
+    let person = person(database, text).await?;
+    let passes = people::passes_of(database, person).await?;
+    for pass in &passes {
+        people::set_state(database, pass.card, state, clock.now()).await?;
+    }
+    println!("{} passes are {state} now", passes.len());
+    Ok(0)
+}

@@ -1,0 +1,67 @@
+//! Keys of the site that Tapward makes for itself at the first start, in the data folder, mode 0600.
+//!
+//! `card.key` makes pseudonyms of card numbers and `pin.key` hashes of PINs. Every gateway of a site and whoever
+//! imports people must have the same two files. Without them cards cannot be recognised: keep a copy in a safe place.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use domain::card::CardKey;
+use domain::pin::PinKey;
+use gateway::core::SiteKeys;
+use zeroize::Zeroizing;
+
+use crate::config::{parse_key32, read_secret};
+
+/// Makes a folder that only its owner may enter, with those above it.
+pub fn private_folder(path: &Path) -> anyhow::Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.with_context(|| format!("the folder {} cannot be made", path.display()))
+}
+
+/// The site's keys, made if they are not there yet.
+pub fn site_keys(data: &Path) -> anyhow::Result<SiteKeys> {
+    let folder = data.join("keys");
+    private_folder(&folder)?;
+    Ok(SiteKeys {
+        card: CardKey::new(*key32(&folder.join("card.key"))?),
+        pin: PinKey::new(*key32(&folder.join("pin.key"))?),
+    })
+}
+
+fn key32(path: &PathBuf) -> anyhow::Result<Zeroizing<[u8; 32]>> {
+    if !path.exists() {
+        let mut key = Zeroizing::new([0_u8; 32]);
+        random(&mut *key)?;
+        write_secret(path, &hex(&*key))?;
+    }
+    let text = read_secret(path).map_err(anyhow::Error::msg)?;
+    match parse_key32(text.trim()) {
+        Some(key) => Ok(Zeroizing::new(key)),
+        None => bail!("{} does not hold 64 hexadecimal digits; restore it from a copy", path.display()),
+    }
+}
+
+/// Random bytes of the operating system.
+pub fn random(bytes: &mut [u8]) -> anyhow::Result<()> {
+    getrandom::fill(bytes).map_err(|error| anyhow::anyhow!("the operating system gives no random bytes: {error}"))
+}
+
+/// Writes a new file that only its owner may read; never overwrites.
+pub fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()
+    };
+    write().with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
