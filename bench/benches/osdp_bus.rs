@@ -47,6 +47,8 @@ struct Line {
     asked: Vec<u64>,
     cards: u64,
     dead: Option<u8>,
+    /// A card that comes to this reader at this time.
+    tap: Option<(Duration, usize)>,
 }
 
 impl Line {
@@ -69,12 +71,14 @@ impl Line {
             asked: vec![0; usize::from(count)],
             cards: 0,
             dead: None,
+            tap: None,
         }
     }
 
     fn connected(count: u8, baud: u32, turnaround: Duration) -> Self {
         let mut line = Self::new(count, baud, turnaround);
-        line.run(Duration::from_secs(20));
+        // 32 readers at 9600 take 20 s to connect and be inspected.
+        line.run(Duration::from_secs(60));
         line.reset();
         line
     }
@@ -118,6 +122,10 @@ impl Line {
         self.asked[usize::from(address)] += 1;
         if self.dead == Some(address) {
             return;
+        }
+        if let Some((at, reader)) = self.tap.take_if(|(at, _)| *at <= self.now) {
+            let card = CardBits::new(26, vec![1, 2, 3, 64]).unwrap();
+            self.devices[reader].present_card(at, card).unwrap();
         }
         let device = &mut self.devices[usize::from(address)];
         let mut input = &sent[..];
@@ -200,15 +208,12 @@ fn dead_reader() {
 /// Tap to event with the wire as the only limit: 32 readers, 115200, 3 ms.
 fn tap_to_event() {
     let mut line = Line::connected(32, 115_200, TURNAROUND);
-    let (mut sum, mut worst, taps) = (Duration::ZERO, Duration::ZERO, 400u32);
+    let (mut sum, mut worst, taps) = (Duration::ZERO, Duration::ZERO, 4000u32);
     let mut state = 5u64;
     for _ in 0..taps {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        line.run(Duration::from_micros(200_000 + (state >> 40) % 200_000));
-        let reader = (state >> 33) as usize % 32;
-        let tapped = line.now;
-        let card = CardBits::new(26, vec![1, 2, 3, 64]).unwrap();
-        line.devices[reader].present_card(tapped, card).unwrap();
+        let tapped = line.now + Duration::from_micros(10_000 + (state >> 40) % 200_000);
+        line.tap = Some((tapped, (state >> 33) as usize % 32));
         let before = line.cards;
         while line.cards == before {
             line.step(tapped + Duration::from_secs(10));

@@ -191,11 +191,14 @@ fn attack_08_plaintext_data_in_session() {
 
 #[test]
 fn attack_09_forged_nak_and_busy_cannot_stall_the_reader() {
-    // A forged refusal before each true reply: not one session is lost.
-    let mut line = Line::keyed(1).connected();
+    // A forged refusal before each true reply, of a reader that takes its time: not one session
+    // is lost.
+    let mut line = Line::keyed(1);
+    line.tau = 60 * MS;
+    let mut line = line.connected();
     line.cable(|heard, reply| {
         let mut out = vec![(2 * MS, reply_frame(0, heard.sequence, None, &Reply::Nak(NakReason::SecurityRequired)))];
-        out.extend(delayed(reply));
+        out.extend(reply.map(|r| (60 * MS, r)));
         out
     });
     line.readers[0].events.push_back(card26());

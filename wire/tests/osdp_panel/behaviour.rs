@@ -334,3 +334,37 @@ fn thirty_two_readers_at_9600_connect_and_stay() {
     line.run(20 * S);
     assert_eq!(line.events, []);
 }
+
+#[test]
+fn a_full_line_of_126_readers_at_9600_connects_and_stays() {
+    let configured = (0..126).map(|n| ReaderSettings::keyed(n, key(n))).collect();
+    let readers = (0..126).map(|n| FakeReader::new(n, key(n))).collect();
+    let mut line = Line::with(BusSettings::new(9600), configured, readers);
+    line.run(180 * S);
+    let connected = (0..126).filter(|&n| line.bus.stats(nth(n)).unwrap().state == ReaderState::Secure).count();
+    assert_eq!((connected, line.lost_sessions()), (126, 0));
+    line.events.clear();
+    line.heard.clear();
+    line.run(20 * S);
+    assert_eq!(line.events, []);
+    // A round is 126 x 36 ms; nobody is asked twice in it.
+    let polls = line.sent(POLL).len() as f64 / 20.0;
+    assert!(polls > 0.95 * 27.5, "{polls}");
+    for n in 0..126 {
+        let asked = line.heard.iter().filter(|h| h.address == n).count();
+        assert!((4..=5).contains(&asked), "{n}: {asked}");
+    }
+}
+
+#[test]
+fn a_rotation_that_was_never_sent_may_be_tried_again_with_its_key() {
+    let mut line = Line::keyed(1).connected();
+    line.readers[0].silent = true;
+    line.order(ReaderCommand::RotateKey(key(70)));
+    line.run(10 * S);
+    line.readers[0].silent = false;
+    line.run(10 * S);
+    line.order(ReaderCommand::RotateKey(key(70)));
+    line.run(S);
+    assert_eq!(line.count(|e| *e == EventKind::KeyRotated), 1);
+}

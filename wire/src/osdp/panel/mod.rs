@@ -383,6 +383,10 @@ impl Bus {
             && let Some(place) = self.most_neglected(now)
         {
             self.last_was_neglected = true;
+            let next = (self.cursor + 1) % count;
+            if place == next && !self.readers.get(self.cursor).is_some_and(Reader::connecting) {
+                self.cursor = place;
+            }
             return Some((place, false));
         }
         if self.burst < BURST
@@ -502,8 +506,10 @@ impl Bus {
         match readers[place].receive(&mut ctx, frame, turnaround) {
             Heard::Ignored => {}
             Heard::Suspicious => {
+                let usual = readers[place].stats.turnaround_max.unwrap_or_default();
                 if let Some(open) = &mut self.outstanding {
-                    open.deadline = open.deadline.min(now + REFUSAL_GRACE);
+                    let better_by = now.max(open.sent_by + usual) + REFUSAL_GRACE;
+                    open.deadline = open.deadline.min(better_by);
                 }
             }
             Heard::Closed => {
@@ -587,7 +593,11 @@ impl Bus {
                 if state != ReaderState::Secure {
                     return Err(CommandError::NotConnected);
                 }
-                self.check_key(key)?;
+                // Its own next key may be sent again: the last try may have got lost.
+                let own = &reader.settings.security;
+                if !matches!(own, Security::Keyed { next: Some(next), .. } if next == key) {
+                    self.check_key(key)?;
+                }
             }
             ReaderCommand::RenewSession if state != ReaderState::Secure => return Err(CommandError::NotConnected),
             ReaderCommand::SetCommunication { address, baud } => {
