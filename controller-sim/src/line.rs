@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use wire::osdp::command::TemporaryLed;
 use wire::osdp::device::{Device, DeviceEvent, DeviceSettings, DeviceStats, Step};
 use wire::osdp::frame::Decoder;
-use wire::osdp::reply::{CardBits, Identity};
+use wire::osdp::reply::{CardBits, Characters, Identity};
 use wire::osdp::secure::Scbk;
 
 use crate::ascii_lines;
@@ -51,7 +51,7 @@ pub struct ReaderState {
 #[derive(Debug)]
 pub(crate) enum LineCommand {
     Attempt { point: PointId, attempt: Attempt },
-    Keys { reader: usize, keys: Vec<u8> },
+    Keys { reader: usize, keys: Characters },
     Input { reader: usize, input: u8, active: bool },
     ExitButton { point: PointId, after: Duration },
     Force { point: PointId, hold: Duration },
@@ -334,13 +334,17 @@ impl LineTask {
                         point.on_sent(place, tag);
                     }
                 }
+                DeviceEvent::LinkRestarted => {
+                    if let Some(point) = point {
+                        point.on_link_restarted(place);
+                    }
+                }
                 DeviceEvent::Found => reader.state.send_modify(|state| state.found = true),
                 DeviceEvent::Lost => reader.state.send_modify(|state| *state = ReaderState::default()),
                 DeviceEvent::Secure { .. } => reader.state.send_modify(|state| state.secure = true),
                 DeviceEvent::SessionLost => reader.state.send_modify(|state| state.secure = false),
                 DeviceEvent::KeySet(_) => tracing::info!(reader = %reader.id, "the simulated reader has a new key"),
                 DeviceEvent::Output { .. }
-                | DeviceEvent::LinkRestarted
                 | DeviceEvent::Manufacturer { .. }
                 | DeviceEvent::ComSet { .. }
                 | DeviceEvent::CardForgotten(_) => {}
@@ -407,7 +411,7 @@ impl LineTask {
             LineCommand::Keys { reader, keys } => {
                 if let Some(reader) = self.readers.get_mut(reader) {
                     // A full reader beeps; so be it.
-                    let _ = reader.device.press_keys(&keys);
+                    let _ = reader.device.press_keys(keys.expose());
                 }
             }
             LineCommand::Input { reader, input, active } => {

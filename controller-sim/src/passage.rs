@@ -143,6 +143,14 @@ impl PassagePoint {
         }
     }
 
+    /// The reader's panel began anew: the card it was sent is lost with the old link, and what the new one says is
+    /// no answer to it.
+    pub(crate) fn on_link_restarted(&mut self, reader: usize) {
+        if let Some(current) = self.current.as_mut().filter(|current| current.attempt.reader == reader) {
+            current.sent &= current.answered.is_some();
+        }
+    }
+
     /// The panel answered at that reader.
     pub(crate) fn on_answer(&mut self, now: Duration, reader: usize, by: AnsweredBy) {
         if let Some(current) = self.current.as_mut().filter(|current| current.attempt.reader == reader && current.sent)
@@ -337,6 +345,19 @@ mod tests {
         point.on_answer(ms(20), 0, AnsweredBy::Led);
         point.on_sent(0, CardTag(7));
         point.on_answer(ms(30), 1, AnsweredBy::Led);
+        assert_eq!(run(&mut point, 30, 9000), [(4000, "Unanswered".into())]);
+        assert_eq!(outcome.try_recv(), Ok(Outcome::Unanswered));
+    }
+
+    #[test]
+    fn what_a_restarted_panel_says_is_no_answer_to_a_card_of_before() {
+        let mut point = PassagePoint::new(Gate::new(GateKind::Door));
+        let (attempt, mut outcome) = attempt(1, 0);
+        point.enqueue(attempt);
+        run(&mut point, 0, 0);
+        point.on_sent(0, CardTag(7));
+        point.on_link_restarted(0);
+        point.on_answer(ms(30), 0, AnsweredBy::Led);
         assert_eq!(run(&mut point, 30, 9000), [(4000, "Unanswered".into())]);
         assert_eq!(outcome.try_recv(), Ok(Outcome::Unanswered));
     }

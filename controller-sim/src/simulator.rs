@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::osdp::device::DeviceStats;
+use wire::osdp::reply::Characters;
 
 use crate::fault::Fault;
 use crate::gate::Walk;
@@ -184,7 +185,7 @@ impl Handle {
             b'#' => Some(0x0D),
             _ => None,
         });
-        self.send(&entry.line, LineCommand::Keys { reader: entry.place, keys: keys.collect() }).await
+        self.send(&entry.line, LineCommand::Keys { reader: entry.place, keys: Characters::new(keys.collect()) }).await
     }
 
     /// Sets an input of a reader by hand.

@@ -31,8 +31,7 @@ pub(super) struct Local {
     pub(super) power_failed: bool,
 }
 
-/// All that waits.
-#[derive(Debug)]
+/// All that waits. No `Debug`: keys are somebody's PIN.
 pub(super) struct Reports {
     cards: VecDeque<(CardTag, Duration, CardBits)>,
     tags: u64,
