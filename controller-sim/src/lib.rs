@@ -13,7 +13,7 @@
 //! people    the people of a scenario, and the file that registers them
 //! day       runs a scenario
 //! simulator runs a plant; Handle
-//! line      one line's task: port, readers, gates, faults
+//! line      one line's task: port, readers, gates, faults       reader    one reader
 //! passage   one access point as its users see it       gate   its mechanics
 //! port      pseudo-terminal or TCP                      fault  damage to bytes, hostile answers
 //! record    counts, and the JSON lines of answered taps
@@ -28,6 +28,7 @@ mod passage;
 mod people;
 pub mod plant;
 mod port;
+mod reader;
 mod record;
 pub mod scenario;
 mod simulator;
@@ -35,10 +36,10 @@ mod simulator;
 pub use day::{run, run_on};
 pub use fault::{Fault, Hostile};
 pub use gate::Walk;
-pub use line::ReaderState;
 pub use passage::{AnsweredBy, Outcome};
 pub use people::{Person, people, people_csv, strange_card};
 pub use plant::Plant;
+pub use reader::ReaderState;
 pub use record::Report;
 pub use scenario::{Scenario, ScenarioError};
 pub use simulator::{Handle, Options, SimError, Simulator};

@@ -6,23 +6,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::PointId;
 use domain::card::CardNumber;
-use domain::{PointId, ReaderId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::osdp::command::TemporaryLed;
-use wire::osdp::device::{Device, DeviceEvent, DeviceSettings, DeviceStats, Step};
+use wire::osdp::device::{DeviceEvent, DeviceStats, Step};
 use wire::osdp::frame::Decoder;
-use wire::osdp::reply::{CardBits, Characters, Identity};
-use wire::osdp::secure::Scbk;
+use wire::osdp::reply::{CardBits, Characters};
 
 use crate::ascii_lines;
 use crate::fault::{Fault, Hostile, LATE_MS, LineFaults, collide, pervert};
 use crate::gate::{Contact, Gate};
 use crate::passage::{Action, AnsweredBy, Attempt, PassagePoint};
-use crate::plant::{EXIT_INPUT, INPUTS, Line, OUTPUTS, PASSAGE_INPUT, PointKind, Protocol, Reader};
+use crate::plant::{Line, PointKind, Protocol};
 use crate::port::Port;
+use crate::reader::{ReaderState, SimReader};
 use crate::record::Record;
 
 /// Answers on their way along the wire. More than one only when the panel does not wait; beyond that they are lost.
@@ -31,21 +31,8 @@ const OUTGOING_MAX: usize = 16;
 /// After a failed attempt to open a port again, how long to wait.
 const REOPEN_AFTER: Duration = Duration::from_millis(500);
 
-/// How long a reader keeps a card that its panel does not fetch: less than a person's patience, so that an answer
-/// always belongs to the card last shown.
-const CARD_HOLD: Duration = Duration::from_secs(3);
-
 /// How long a card lies on a desktop reader.
 const CARD_ON_DESK: Duration = Duration::from_millis(800);
-
-/// What a reader is to its panel now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ReaderState {
-    /// A panel speaks to it.
-    pub found: bool,
-    /// Secure Channel is up.
-    pub secure: bool,
-}
 
 /// What others may ask of a line.
 #[derive(Debug)]
@@ -78,26 +65,6 @@ pub(crate) struct LineTask {
     /// How late the last answer went out: taken off the next one's wait, for timers round up.
     late_by: Duration,
     record: Arc<Record>,
-}
-
-struct SimReader {
-    id: ReaderId,
-    settings: Reader,
-    device: Device,
-    /// Place of its point in [`LineTask::points`].
-    point: usize,
-    /// When its device has something to do by itself.
-    due: Option<Duration>,
-    passage_input: Option<u8>,
-    exit_input: Option<u8>,
-    silent: bool,
-    off_until: Option<Duration>,
-    hostile: Option<Hostile>,
-    answer_before: Vec<u8>,
-    /// The key it had before it got a wrong one.
-    own_key: Option<Option<Scbk>>,
-    moved: bool,
-    state: watch::Sender<ReaderState>,
 }
 
 impl LineTask {
@@ -471,99 +438,6 @@ impl LineTask {
         let points = self.points.iter().filter_map(PassagePoint::deadline).min();
         let outgoing = self.outgoing.front().map(|(at, _)| at.saturating_sub(self.late_by));
         [readers, points, outgoing, self.reopen_at].into_iter().flatten().min()
-    }
-}
-
-impl SimReader {
-    fn new(line: &Line, place: usize, state: watch::Sender<ReaderState>, mut rng: fastrand::Rng) -> Self {
-        let settings = line.readers[place].clone();
-        let first_of_point = line.readers.iter().position(|other| other.point == settings.point) == Some(place);
-        let wired = |get: fn(&Reader) -> Option<u8>, usual: u8| {
-            let nobody = line.readers.iter().all(|other| other.point != settings.point || get(other).is_none());
-            get(&settings).or((nobody && first_of_point).then_some(usual))
-        };
-        let device = DeviceSettings {
-            baud: line.baud,
-            key: settings.key.clone(),
-            install_mode: settings.install_mode,
-            identity: Identity {
-                vendor: [0x54, 0x57, 0x44],
-                model: 1,
-                version: 1,
-                serial: settings.serial,
-                firmware: [1, 0, 0],
-            },
-            inputs: INPUTS,
-            outputs: OUTPUTS,
-            // The line adds its own times to the answer.
-            turnaround: Duration::ZERO,
-            card_hold: CARD_HOLD,
-            ..DeviceSettings::new(settings.address)
-        };
-        Self {
-            id: settings.id.clone(),
-            passage_input: wired(|reader| reader.passage_input, PASSAGE_INPUT),
-            exit_input: wired(|reader| reader.exit_input, EXIT_INPUT),
-            point: 0,
-            due: None,
-            device: Device::new(device, Box::new(move |bytes| rng.fill(bytes))),
-            settings,
-            silent: false,
-            off_until: None,
-            hostile: None,
-            answer_before: Vec::new(),
-            own_key: None,
-            moved: false,
-            state,
-        }
-    }
-
-    fn inject(&mut self, now: Duration, fault: Fault, rng: &mut fastrand::Rng) {
-        match fault {
-            Fault::Silent => self.silent = true,
-            Fault::WrongKey => {
-                let mut other = [0; 16];
-                rng.fill(&mut other);
-                self.own_key.get_or_insert(self.device.settings().key.clone());
-                self.device.set_key(Some(Scbk::new(other)));
-                self.device.restart();
-            }
-            Fault::PowerCycle { off_ms } => self.off_until = Some(now + Duration::from_millis(off_ms)),
-            Fault::Address { address } => {
-                self.moved = true;
-                self.device.set_address(address);
-            }
-            Fault::Tamper => self.device.set_tamper(true),
-            Fault::PowerFailed => self.device.set_power_failed(true),
-            Fault::Hostile { mode } => {
-                self.hostile = Some(mode);
-                if mode == Hostile::NoSecurity {
-                    self.device.set_claims_security(false);
-                    self.device.restart();
-                }
-            }
-            Fault::Noise { .. }
-            | Fault::Drop { .. }
-            | Fault::Duplicate { .. }
-            | Fault::Insert { .. }
-            | Fault::Delay { .. }
-            | Fault::Echo
-            | Fault::Unplug => {}
-        }
-    }
-
-    fn heal(&mut self) {
-        self.silent = false;
-        self.hostile = None;
-        self.device.set_claims_security(true);
-        if let Some(key) = self.own_key.take() {
-            self.device.set_key(key);
-        }
-        if std::mem::take(&mut self.moved) {
-            self.device.set_address(self.settings.address);
-        }
-        self.device.set_tamper(false);
-        self.device.set_power_failed(false);
     }
 }
 

@@ -18,9 +18,10 @@ use wire::osdp::reply::Characters;
 
 use crate::fault::Fault;
 use crate::gate::Walk;
-use crate::line::{LineCommand, LineTask, ReaderState};
+use crate::line::{LineCommand, LineTask};
 use crate::passage::{Attempt, Outcome};
 use crate::plant::{Plant, PlantError};
+use crate::reader::ReaderState;
 use crate::record::{Record, Report};
 use crate::scenario::ScenarioError;
 

@@ -17,6 +17,7 @@
 //! bytes; other bytes under that number get NAK 4. The installation key is taken in install mode only.
 
 mod answer;
+mod handshake;
 mod outputs;
 mod report;
 
@@ -25,11 +26,12 @@ use std::time::Duration;
 
 use zeroize::Zeroize;
 
-use super::command::{self, BuzzerControl, Command, LedControl, Opaque, TextControl};
+use super::command::{self, BuzzerControl, LedControl, Opaque, TextControl};
 use super::frame::{self, Decoder, Direction, Frame, Header, MARK, SecurityBlock, scs};
 use super::reply::{Identity, NakReason, Reply};
-use super::secure::{self, Scbk, Session, SessionKeys};
+use super::secure::{Scbk, Session};
 use super::{BROADCAST, MAX_ADDRESS};
+use handshake::Handshake;
 use outputs::Outputs;
 use report::Reports;
 pub use report::{CARDS_MAX, CardTag, INPUT_CHANGES_MAX, KEYS_MAX, QueueFull};
@@ -201,14 +203,6 @@ struct Exchange {
     sequence: u8,
     command: Vec<u8>,
     reply: Vec<u8>,
-}
-
-/// Between CCRYPT and SCRYPT. An earlier session lives on until the panel has proved itself.
-struct Handshake {
-    keys: SessionKeys,
-    rnd_a: [u8; 8],
-    rnd_b: [u8; 8],
-    install_key: bool,
 }
 
 /// How a reply travels.
@@ -463,42 +457,6 @@ impl Device {
         self.last =
             Some(Exchange { sequence: header.sequence, command: frame.bytes().to_vec(), reply: self.out.clone() });
         self.send_at = Some(now + self.settings.turnaround);
-    }
-
-    fn challenge(&mut self, frame: &Frame<'_>, key_kind: u8) -> Result<Reply, NakReason> {
-        let Ok(Command::Challenge(rnd_a)) = Command::decode(frame.code, frame.data) else {
-            return Err(NakReason::Length);
-        };
-        let install_key = key_kind == scs::KEY_DEFAULT;
-        let key = if install_key {
-            self.settings.install_mode.then(Scbk::install_default).ok_or(NakReason::SecurityRequired)?
-        } else {
-            self.settings.key.clone().ok_or(NakReason::SecurityUnsupported)?
-        };
-        let mut rnd_b = [0; 8];
-        (self.random)(&mut rnd_b);
-        let keys = SessionKeys::derive(&key, &rnd_a);
-        let cryptogram = keys.client_cryptogram(&rnd_a, &rnd_b);
-        self.handshake = Some(Handshake { keys, rnd_a, rnd_b, install_key });
-        let Identity { vendor: [a, b, c], model, serial, .. } = self.settings.identity;
-        let [s0, s1, s2, s3] = serial.to_le_bytes();
-        Ok(Reply::ClientCryptogram { uid: [a, b, c, model, s0, s1, s2, s3], rnd_b, cryptogram })
-    }
-
-    /// The reply and the status byte of its security block: 1 good, 0xFF refused.
-    fn server_cryptogram(&mut self, frame: &Frame<'_>) -> Result<(Reply, u8), NakReason> {
-        let Ok(Command::ServerCryptogram(claimed)) = Command::decode(frame.code, frame.data) else {
-            return Err(NakReason::Length);
-        };
-        let Handshake { keys, rnd_a, rnd_b, install_key } = self.handshake.take().ok_or(NakReason::SecurityRequired)?;
-        if !secure::same(&keys.server_cryptogram(&rnd_a, &rnd_b), &claimed) {
-            return Ok((Reply::InitialRmac([0; 16]), 0xFF));
-        }
-        let rmac = keys.initial_rmac(&claimed);
-        self.session = Some(Session::new(keys, rmac));
-        self.stats.sessions += 1;
-        self.note(DeviceEvent::Secure { install_key });
-        Ok((Reply::InitialRmac(rmac), 0x01))
     }
 
     /// Answers NAK in clear and remembers nothing, so that the panel's own next command is still the expected one.
