@@ -208,6 +208,20 @@ fn pitfall_09_one_dead_reader_leaves_the_others_their_pace() {
 }
 
 #[test]
+fn pitfall_09_many_absent_readers_together_take_at_most_a_fifth_of_the_line() {
+    let configured = (0..8).map(|n| ReaderSettings::keyed(n, key(n))).collect();
+    let readers = (6..8).map(|n| FakeReader::new(n, key(n))).collect();
+    let mut line = Line::with(BusSettings::new(115_200), configured, readers);
+    line.run(3 * S);
+    line.heard.clear();
+    line.run(10 * S);
+    let absent = line.heard.iter().filter(|h| h.address < 6).count();
+    let share = absent as f64 * 0.2 / 10.0;
+    assert!(share <= 0.21, "{share}");
+    assert!(absent > 5, "and are still looked for");
+}
+
+#[test]
 fn pitfall_10_a_power_cycle_of_one_reader_leaves_the_others_sessions() {
     let mut line = Line::keyed(3).connected();
     for _ in 0..3 {
