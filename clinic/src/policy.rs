@@ -5,6 +5,8 @@
 //! of layout or passes. Never decides who may pass (`domain::decide` does).
 
 use domain::pin::PinHash;
+use std::collections::HashMap;
+
 use domain::policy::{
     Credential, Effect, Layout, Mode, PassKind, PassState, Point, PointKind, PolicyBuilder, PolicyError, PolicySource,
     Rule, Verify,
@@ -257,19 +259,18 @@ pub async fn source(database: &Database, built_at: UtcMillis) -> Result<Option<P
         let Some(mut layout) = read_layout(database).await? else { return Ok(None) };
         layout.built_at = built_at;
         add_categories(database, &mut layout).await?;
+        let categories: HashMap<&str, u16> = layout.categories.iter().map(|id| id.as_str()).zip(0..u16::MAX).collect();
         let mut credentials = Vec::new();
-        let mut after = None;
+        let mut after = 0;
         let complete = loop {
-            match credentials_after(database, &layout, after).await? {
+            match credentials_after(database, &categories, after).await? {
                 // A category came up that was not there a moment ago.
                 None => break false,
-                Some(page) => match page.last() {
-                    Some(last) => {
-                        after = Some(last.card);
-                        credentials.extend(page);
-                    }
-                    None => break true,
-                },
+                Some((page, _)) if page.is_empty() => break true,
+                Some((page, last)) => {
+                    after = last;
+                    credentials.extend(page);
+                }
             }
         };
         if complete && version(database).await? == layout.version {
@@ -294,38 +295,36 @@ async fn add_categories(database: &Database, layout: &mut Layout) -> Result<(), 
     Ok(())
 }
 
-/// The passes behind a card, in the order of cards; empty at the end, `None` if one has a category that the layout
-/// does not list.
+/// The passes behind a row number, in the order in which they were set, which is the order in which the engine keeps
+/// them: a million are read without going back and forth in the file. Empty at the end; `None` if one has a category
+/// that is not among `categories`.
 async fn credentials_after(
     database: &Database,
-    layout: &Layout,
-    after: Option<CardId>,
-) -> Result<Option<Vec<Credential>>, Error> {
-    let after = after.map_or_else(String::new, |card| card.to_string());
+    categories: &HashMap<&str, u16>,
+    after: i64,
+) -> Result<Option<(Vec<Credential>, i64)>, Error> {
     let rows: Vec<CredentialRow> = read!(database, "policy.credentials", |conn| {
         Ok(sqlx::query_as(
-            "SELECT card, person, kind, category, state, one_time, valid_from, valid_until, pin, duress_pin
-             FROM credential WHERE until_ms IS NULL AND card > $1 ORDER BY card LIMIT $2",
+            "SELECT id, card, person, kind, category, state, one_time, valid_from, valid_until, pin, duress_pin
+             FROM credential WHERE until_ms IS NULL AND id > $1 ORDER BY id LIMIT $2",
         )
-        .bind(&after)
+        .bind(after)
         .bind(PAGE)
         .fetch_all(&mut *conn)
         .await?)
     })?;
+    let last = rows.last().map_or(after, |row| row.id);
     let mut credentials = Vec::with_capacity(rows.len());
     for row in rows {
-        let Some(category) = layout.categories.iter().position(|id| id.as_str() == row.category) else {
-            return Ok(None);
-        };
-        let category = u16::try_from(category)
-            .map_err(|_| Error::bad_row("credential", "category", "there are too many categories"))?;
-        credentials.push(row.read(category)?);
+        let Some(category) = categories.get(row.category.as_str()) else { return Ok(None) };
+        credentials.push(row.read(*category)?);
     }
-    Ok(Some(credentials))
+    Ok(Some((credentials, last)))
 }
 
 #[derive(FromRow)]
 struct CredentialRow {
+    id: i64,
     card: String,
     person: String,
     kind: String,
