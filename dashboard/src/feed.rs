@@ -110,14 +110,14 @@ impl Feed {
 
     /// Events after number `id` in order, at most `limit`.
     pub async fn after(&self, database: &Database, id: u64, limit: usize) -> Result<Vec<Arc<Event>>, store::Error> {
-        if let Some(found) = self.from_ring(id, limit) {
+        if let Some(found) = self.in_ring(id, limit) {
             return Ok(found);
         }
         let limit = u32::try_from(limit).unwrap_or(events::READ_MAX);
         Ok(events::after(database, id, limit).await?.into_iter().map(Arc::new).collect())
     }
 
-    fn from_ring(&self, id: u64, limit: usize) -> Option<Vec<Arc<Event>>> {
+    fn in_ring(&self, id: u64, limit: usize) -> Option<Vec<Arc<Event>>> {
         let ring = self.lock();
         if id < ring.complete_after {
             return None;

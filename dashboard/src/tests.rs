@@ -28,7 +28,7 @@ const PASSWORD: &str = "a quiet morning in Kyiv";
 
 /// A dashboard over a furnished clinic, its clock in our hands, with one account of each role.
 struct Stage {
-    folder: TempDir,
+    _folder: TempDir,
     hands: Hands,
     database: Database,
     accounts: Accounts,
@@ -68,7 +68,8 @@ impl Stage {
         tokio::spawn(async move { dashboard.follow(until).await });
         let accounts = Accounts::new(database.clone(), hands.clock(), SessionRules::default(), "clinic-3");
         let recorder = Recorder::new(&database);
-        let mut stage = Self { folder, hands, database, accounts, router, recorder, ending, tokens: Vec::new() };
+        let mut stage =
+            Self { _folder: folder, hands, database, accounts, router, recorder, ending, tokens: Vec::new() };
         stage.staff().await;
         stage
     }

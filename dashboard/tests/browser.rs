@@ -1,6 +1,8 @@
 //! The pages in a real browser: first sign-in by link, a live event within a second, a lost connection, phone width,
 //! no foreign requests. With `TAPWARD_SCREENS=FOLDER` pictures of every page are written there.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
+
 mod chromium;
 mod scene;
 

@@ -71,7 +71,7 @@ impl fmt::Debug for Password {
 
 /// `word` repeated until it fills `plain`, for example `testtesttest`.
 fn made_of(plain: &str, word: &str) -> bool {
-    word.len() >= 3 && plain.len() % word.len() == 0 && plain == word.repeat(plain.len() / word.len())
+    word.len() >= 3 && plain.len().is_multiple_of(word.len()) && plain == word.repeat(plain.len() / word.len())
 }
 
 /// Each character is the one before it plus one, minus one or itself, all the way (wrapping from 9 to 0).

@@ -48,7 +48,7 @@ pub struct Asked {
 /// `GET /accounts`
 pub async fn show(visit: Visit, Query(asked): Query<Asked>) -> Result<Response, Fault> {
     let done = asked.done.as_deref().and_then(|done| visit.texts().code_if_any("accounts-done-", done));
-    Ok(page(&visit, StatusCode::OK).await?.with(|page| page.done = done)?)
+    page(&visit, StatusCode::OK).await?.with(|page| page.done = done)
 }
 
 struct Unfinished {

@@ -40,6 +40,42 @@ fn words_of(html: &str) -> String {
     lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
+/// Every kind and reason as the large banner and as a line, in every language: the page of all components.
+#[test]
+fn every_component_renders_for_every_kind_reason_and_language() {
+    use crate::pages::live::{Banner, Row};
+    use askama::Template;
+    for language in crate::language::Language::ALL {
+        let texts = language.texts();
+        let times = crate::times::Times::new(chrono_tz::Europe::Kyiv, texts);
+        let mut words = String::new();
+        for kind in Kind::ALL {
+            for reason in domain::Reason::ALL.iter().copied().map(Some).chain([None]) {
+                let fact = Draft {
+                    reason,
+                    ..scene::fact(domain::UtcMillis(0), *kind, "turnstile-1", domain::Direction::In, Some(1), None)
+                };
+                let entry = domain::Entry {
+                    gateway: GatewayId::new("g").unwrap(),
+                    epoch: domain::Epoch([0; 16]),
+                    seq: 1,
+                    fact,
+                };
+                let event =
+                    clinic::events::Event { id: 1, received: domain::UtcMillis(0), entry, category: None, pass: None };
+                words += &Row::new(&event, &texts, &times).render().unwrap();
+                words += &Banner::new(&event, &texts, &times).render().unwrap();
+            }
+        }
+        for key in ["kind-", "reason-", "todo-", "verdict-held", "verdict-alarm"] {
+            assert!(!words.contains(&format!(">{key}")), "{language:?}: a key in place of a text");
+        }
+        for tone in ["tone-ok", "tone-warn", "tone-bad", "tone-info"] {
+            assert!(words.contains(tone), "{tone}");
+        }
+    }
+}
+
 const HOSTILE: &[&str] = &[
     "<img src=x onerror=alert(1)>",
     "\"><script>alert(1)</script>",

@@ -1,6 +1,8 @@
 //! A private Chromium for tests: its driver on a free port, its profile in a temporary folder. Missing programs fail
 //! the test by name.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

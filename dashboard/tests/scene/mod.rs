@@ -1,5 +1,6 @@
 //! A small clinic for tests of pages: its layout, people, a morning of passages, and equipment with a few faults.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::path::Path;
