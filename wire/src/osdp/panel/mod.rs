@@ -329,6 +329,7 @@ impl Bus {
     /// The port is open again, at the speed of [`Bus::baud`].
     pub fn line_up(&mut self, now: Duration) {
         self.down = false;
+        self.outstanding = None;
         self.decoder.reset();
         self.free_at = now;
         self.probe_at = now;
