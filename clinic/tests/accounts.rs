@@ -50,7 +50,7 @@ impl Scene {
     }
 
     async fn sign_in(&self, name: &str, typed: &str, host: u8) -> Result<SessionToken, AccountError> {
-        self.accounts.sign_in(name, Password::new(typed), &from(host)).await
+        self.accounts.sign_in(name, Password::new(typed), from(host)).await
     }
 }
 

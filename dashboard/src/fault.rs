@@ -94,13 +94,20 @@ pub async fn dress(State(app): State<App>, request: Request, next: Next) -> Resp
     let (parts, body) = request.into_parts();
     let wants_page = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let wants_page = wants_page.is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"));
-    let anonymous = Visit::anonymous(&app, &parts).ok();
+    let asked = parts.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
     let status = response.status();
     let is_bare = response.extensions().get::<Dressed>().is_none();
     if is_bare && (status.is_client_error() || status.is_server_error()) {
         let fault = response.extensions().get::<Fault>().copied();
-        let visit = response.extensions_mut().remove::<Visit>().or(anonymous);
+        let visit = match response.extensions_mut().remove::<Visit>() {
+            Some(visit) => Some(visit),
+            // No route was reached, so nobody has looked who asks; without a database it is nobody.
+            None => match Visit::read(&app, &asked, None, false).await {
+                Ok(visit) => Some(visit),
+                Err(_) => Visit::anonymous(&app, &asked).ok(),
+            },
+        };
         if let (true, Some(visit)) = (wants_page, visit) {
             let allow = response.headers().get(header::ALLOW).cloned();
             let dressed = if fault == Some(Fault::SignIn) {

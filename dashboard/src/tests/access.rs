@@ -61,6 +61,7 @@ async fn what_is_not_in_the_table_is_refused_in_a_designed_page() {
         assert_eq!(answer.status.as_u16(), status, "{method} {path}");
         assert!(answer.text.contains("<h1>"), "{method} {path}: {}", answer.text);
         assert!(!answer.text.contains("passwd"), "{path}");
+        assert!(answer.text.contains("href=\"/journal\""), "{path}: who is signed in keeps the places");
     }
 }
 
