@@ -3,7 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,24 +14,48 @@ use serde_json::json;
 use tempfile::TempDir;
 
 const START_WITHIN: Duration = Duration::from_secs(30);
+const END_WITHIN: Duration = Duration::from_secs(10);
 const SEEN_WITHIN: Duration = Duration::from_secs(15);
 
+/// The driver's process; ends with its owner, and its browser before it.
+struct Driver {
+    process: Child,
+    port: u16,
+    session: Option<String>,
+}
+
+impl Drop for Driver {
+    /// Also when a test fails: a browser whose driver is only killed would live on.
+    fn drop(&mut self) {
+        if let Some(session) = &self.session
+            && let Ok(mut line) = TcpStream::connect(("127.0.0.1", self.port))
+        {
+            let _ = line.set_read_timeout(Some(END_WITHIN));
+            let _ = write!(line, "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n");
+            let _ = line.read(&mut [0; 512]);
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 pub struct Browser {
-    driver: Child,
     client: Client,
+    _driver: Driver,
     _profile: TempDir,
 }
 
 impl Browser {
     /// With a window of this inner size; below 500 pixels it is a phone.
     pub async fn start(width: u32, height: u32) -> Self {
-        let mut driver = Command::new("chromedriver")
+        let mut process = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("chromedriver is missing ({error}): run `make prepare`"));
-        let output = driver.stdout.take().unwrap();
+        let output = process.stdout.take().unwrap();
+        let mut driver = Driver { process, port: 0, session: None };
         let port = tokio::task::spawn_blocking(move || {
             let mut lines = BufReader::new(output).lines().map_while(Result::ok);
             let port = lines
@@ -41,6 +66,7 @@ impl Browser {
         });
         let port = tokio::time::timeout(START_WITHIN, port).await.expect("chromedriver starts").unwrap();
         let port = port.expect("chromedriver says its port");
+        driver.port = port;
         let profile = tempfile::tempdir().unwrap();
         let mut options = json!({ "args": [
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -61,24 +87,18 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap_or_else(|error| panic!("Chromium does not start ({error}): run `make prepare`"));
-        Self { driver, client, _profile: profile }
+        driver.session = client.session_id().await.unwrap();
+        Self { client, _driver: driver, _profile: profile }
     }
 
     pub fn page(&self) -> &Client {
         &self.client
     }
 
-    pub async fn end(mut self) {
-        let _ = self.client.clone().close().await;
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.driver.kill();
-        let _ = self.driver.wait();
+    #[expect(clippy::unused_async, reason = "called where tests await")]
+    pub async fn end(self) {
+        // The rest is the driver's own end.
+        drop(self);
     }
 }
 
