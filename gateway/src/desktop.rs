@@ -40,7 +40,9 @@ impl DesktopLine {
         let reader = self.place.reader.clone();
         teller.reader(&reader, ReaderFact::Online).await;
         let ended = self.listen(port, teller, cancel).await;
-        teller.reader(&reader, ReaderFact::Offline(std::time::Duration::ZERO)).await;
+        if ended.is_err() {
+            teller.reader(&reader, ReaderFact::Offline(std::time::Duration::ZERO)).await;
+        }
         ended
     }
 

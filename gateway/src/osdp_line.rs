@@ -88,8 +88,10 @@ impl OsdpLine {
     ) -> io::Result<()> {
         self.bus.line_up(self.now());
         let ended = self.work(port, teller, orders, cancel).await;
-        self.bus.line_down(self.now());
-        self.tell(teller).await;
+        if ended.is_err() {
+            self.bus.line_down(self.now());
+            self.tell(teller).await;
+        }
         ended
     }
 

@@ -1,6 +1,6 @@
 //! From bytes of a reader to a released door and back: a real device codec on a real TCP line.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod rig;
 

@@ -16,17 +16,27 @@ use super::{Core, clipped};
 use crate::line::{ReaderOrder, Signal};
 use crate::settings::OnFault;
 
-/// A decided tap whose record is on its way to the disk.
+/// A tap whose record is on its way to the disk. Nothing is shown at the reader before it is there.
 pub(super) struct WaitingTap {
     reader: ReaderId,
     point: Option<PointId>,
-    direction: Direction,
-    holder: Holder,
-    granted: bool,
-    /// The facts as recorded, to know what to apply.
+    then: Then,
+    /// What was decided, as recorded.
     fact: Draft,
     /// When the point follows its declared mode.
     pub(super) until: Instant,
+}
+
+/// What to do when the record is durable.
+enum Then {
+    /// Release the point for the holder.
+    Open(Direction, Holder),
+    /// Show that it stays closed.
+    Refuse,
+    /// Show the green light again: the way is open for this holder.
+    ShowAgain,
+    /// Ask for the PIN of this card.
+    AskPin(CardId),
 }
 
 impl Core {
@@ -68,9 +78,7 @@ impl Core {
             return self.decided(tap, true, refuse(Reason::ReaderUntrusted));
         }
         if self.doors.get(&point).is_some_and(|unit| unit.door.repeats(direction, card)) {
-            // The same holder again while the way is open: the green light again, and a tap on record.
-            self.order(id, ReaderOrder::Show(Signal::Granted));
-            return self.record(tap);
+            return self.wait(id.clone(), Then::ShowAgain, vec![tap.clone()], tap);
         }
         self.ask(tap, point, card, direction, PinEntry::NotYet, true);
     }
@@ -91,16 +99,8 @@ impl Core {
             }
             _ => self.without_policy(condition, direction),
         };
-        if decision.verdict == Verdict::AskPin {
-            let reader = tap.reader.clone();
-            self.record(tap);
-            if let Some(id) = reader {
-                if let Some(unit) = self.readers.get_mut(&id) {
-                    unit.keypad = Some(Keypad::new(card, now));
-                }
-                self.order(&id, ReaderOrder::Show(Signal::AskPin));
-            }
-            return;
+        if let (Verdict::AskPin, Some(reader)) = (decision.verdict, &tap.reader) {
+            return self.wait(reader.clone(), Then::AskPin(card), vec![tap.clone()], tap);
         }
         self.decided(tap, first, decision);
     }
@@ -141,32 +141,31 @@ impl Core {
             ..tap.clone()
         };
         self.apply(&fact);
-        let waiting = WaitingTap {
-            reader: match &tap.reader {
-                Some(reader) => reader.clone(),
-                None => return,
-            },
-            point: tap.point.clone(),
-            direction: tap.direction.unwrap_or(Direction::In),
-            holder: Holder { card: tap.card, person: fact.person },
-            granted,
-            fact: fact.clone(),
-            until: Instant::now() + self.settings.journal_stall,
-        };
+        let Some(reader) = tap.reader.clone() else { return };
         let mut facts = Vec::with_capacity(3);
         if with_tap {
-            facts.push(Draft { detail: None, ..tap });
+            facts.push(Draft { detail: None, ..tap.clone() });
         }
         if decision.duress {
             facts.push(Draft { kind: Kind::Alarm, reason: Some(Reason::Duress), ..fact.clone() });
         }
-        facts.push(fact);
-        if granted && let Some(point) = &waiting.point {
-            self.reserve(point);
-        }
+        facts.push(fact.clone());
+        let then = match (granted, &tap.point) {
+            (true, Some(point)) => {
+                self.reserve(point);
+                let holder = Holder { card: tap.card, person: fact.person };
+                Then::Open(tap.direction.unwrap_or(Direction::In), holder)
+            }
+            _ => Then::Refuse,
+        };
+        self.wait(reader, then, facts, fact);
+    }
+
+    fn wait(&mut self, reader: ReaderId, then: Then, facts: Vec<Draft>, fact: Draft) {
+        let until = Instant::now() + self.settings.journal_stall;
         let number = self.next_tap;
         self.next_tap += 1;
-        self.waiting.insert(number, waiting);
+        self.waiting.insert(number, WaitingTap { reader, point: fact.point.clone(), then, fact, until });
         self.recorder.tap(number, facts);
     }
 
@@ -200,11 +199,26 @@ impl Core {
 
     /// Durable: answer the reader, move the door.
     fn act(&mut self, tap: WaitingTap) {
-        self.order(&tap.reader, ReaderOrder::Show(if tap.granted { Signal::Granted } else { Signal::Refused }));
-        if let (true, Some(point)) = (tap.granted, &tap.point) {
-            self.release_reservation(point);
-            self.door_input(point, Some(&tap.reader), Input::Grant(tap.direction, tap.holder));
+        let signal = match tap.then {
+            Then::Open(..) | Then::ShowAgain => Signal::Granted,
+            Then::Refuse => Signal::Refused,
+            Then::AskPin(_) => Signal::AskPin,
+        };
+        let reader = tap.reader.clone();
+        match (tap.then, &tap.point) {
+            (Then::Open(direction, holder), Some(point)) => {
+                self.release_reservation(point);
+                self.door_input(point, Some(&tap.reader), Input::Grant(direction, holder));
+            }
+            (Then::AskPin(card), _) => {
+                let now = self.now();
+                if let Some(reader) = self.readers.get_mut(&tap.reader) {
+                    reader.keypad = Some(Keypad::new(card, now));
+                }
+            }
+            _ => {}
         }
+        self.order(&reader, ReaderOrder::Show(signal));
     }
 
     /// Not durable: the point follows its declared mode.
@@ -215,21 +229,16 @@ impl Core {
             tracing::error!(%why, "points follow their declared fault mode");
             self.record(Draft { point: tap.point.clone(), ..stall_alarm(at, why.to_owned()) });
         }
-        let safe = tap.point.as_ref().and_then(|point| self.settings.points.get(point)).map(|point| point.on_fault);
-        if tap.granted && safe == Some(OnFault::Safe) {
+        let mode = tap.point.as_ref().and_then(|point| self.settings.points.get(point)).map(|point| point.on_fault);
+        if mode == Some(OnFault::Safe) {
             return self.act(tap);
         }
         self.order(&tap.reader, ReaderOrder::Show(Signal::Refused));
-        if let (true, Some(point)) = (tap.granted, &tap.point) {
+        if let (Then::Open(..), Some(point)) = (&tap.then, &tap.point) {
             self.release_reservation(point);
             // Every grant ends once, also one that was never carried out.
-            self.record(Draft {
-                at,
-                kind: Kind::NotTaken,
-                reason: Some(Reason::JournalStalled),
-                detail: None,
-                ..tap.fact
-            });
+            let kind = Kind::NotTaken;
+            self.record(Draft { at, kind, reason: Some(Reason::JournalStalled), detail: None, ..tap.fact });
         }
     }
 

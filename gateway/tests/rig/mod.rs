@@ -180,13 +180,8 @@ pub fn policy(verify: Verify, version: u64) -> PolicySource {
         ZoneId::new("hall").unwrap(),
     );
     point.verify = verify;
-    let mut layout = Layout {
-        version,
-        built_at: now(),
-        categories: vec![category],
-        points: vec![point],
-        ..Layout::empty()
-    };
+    let mut layout =
+        Layout { version, built_at: now(), categories: vec![category], points: vec![point], ..Layout::empty() };
     layout.complete_zones();
     let credentials = vec![
         credential(ACTIVE, 1, PassState::Active),

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use controller_sim::plant::{Line, Plant, Protocol, Reader};
@@ -45,15 +46,18 @@ pub async fn demo(arguments: DemoArgs, clock: Clock) -> anyhow::Result<u8> {
     greet(&running);
     println!("A simulated clinic is beside it. Files are in {}; Ctrl-C stops.", folder.display());
     let handle = simulator.handle();
+    // People come when the readers work: a card read before a reader was ever polled would be late.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let playing = controller_sim::run_on(&handle, scenario, &stop);
     tokio::select! {
         () = playing => {}
         () = ended(arguments.for_s)? => {}
     }
-    stop.cancel();
+    // The doors first: readers that vanish before the gateway has stopped would be alarms.
     let report = handle.report();
-    simulator.stop().await;
     running.stop().await?;
+    stop.cancel();
+    simulator.stop().await;
     print_report(&report);
     Ok(0)
 }

@@ -76,7 +76,6 @@ pub struct Bus {
 #[serde(deny_unknown_fields)]
 pub struct Dashboard {
     pub listen: Option<Spanned<String>>,
-    pub public_url: Option<Spanned<String>>,
     pub cert: Option<Spanned<String>>,
     pub key: Option<Spanned<String>>,
     pub language: Option<Spanned<String>>,
