@@ -245,7 +245,11 @@ impl fmt::Display for CardNumber {
     }
 }
 
-/// Reads a number written in `format`. Blanks around it are ignored; UID bytes may be parted by `:`, `-` or blanks.
+/// What may stand between facility and number: lists of cards come with any of them.
+const PARTED: [char; 4] = [',', ':', '/', '-'];
+
+/// Reads a number written in `format`. Blanks around it are ignored; facility and number may be parted by `,`, `:`, `/`
+/// or `-`, UID bytes by `:`, `-` or blanks.
 pub fn parse(format: CardFormat, text: &str) -> Result<CardNumber, CardError> {
     let text = text.trim();
     if text.is_empty() {
@@ -319,7 +323,7 @@ fn decimal(
         let value: u64 = part.parse().unwrap_or(u64::MAX);
         if value > max { Err(CardError::Range { format, part: name, max }) } else { Ok(value) }
     };
-    match text.split_once(',') {
+    match text.split_once(PARTED) {
         Some((facility, number)) => {
             let facility = digits(facility, "the facility code", facility_bits)?;
             Ok((facility << number_bits) | digits(number, "the number", number_bits)?)
@@ -330,7 +334,7 @@ fn decimal(
 
 fn facility_number(text: &str) -> Result<CardNumber, CardError> {
     let format = CardFormat::FacilityNumber;
-    if !text.contains(',') {
+    if !text.contains(PARTED) {
         return Err(CardError::Form { format, like: "90,324" });
     }
     let value = decimal(format, text, 16, 19, "90,324")?;

@@ -5,12 +5,10 @@
 //! tracer that writes down each step. May import `policy`, `presence`, `pin` (hashes), `zone`, `schedule`.
 //!
 //! # Order of the checks
-//! What is wrong with the door itself comes first and counts at soft points too, because it is about safety or was
-//! ordered by a person:
+//! What was ordered at the door comes first and counts at soft points too:
 //! 1. the point is unknown: `no_point`; the presence belongs to another layout: `no_policy`;
 //! 2. emergency release: `out` is granted to anybody, `in` is decided as usual; locked by command: `point_locked`;
-//!    another door of the interlock: `interlock`; another holder's grant: `point_busy`; free passage: granted to
-//!    anybody.
+//!    free passage: granted to anybody.
 //!
 //! Then the pass. At a hard point the first failure refuses; at a soft one it is remembered, and the answer is a
 //! grant with that reason:
@@ -24,7 +22,9 @@
 //! 9. area anti-passback (a zone with soft anti-passback only notes it) and timed reuse: `anti_passback`,
 //!    `reused_too_soon`;
 //! 10. capacity of the zones entered: `zone_full`;
-//! 11. PIN, on the way in only, and last, so that nobody is asked for one in vain: `pin_locked`, `pin_missing`,
+//! 11. the door, at soft points too: another door of the interlock is open: `interlock`; another holder's grant is
+//!     being taken: `point_busy`. So late, so that a pass that is not good is told what is wrong with it;
+//! 12. PIN, on the way in only, and last, so that nobody is asked for one in vain: `pin_locked`, `pin_missing`,
 //!     `pin_wrong`. A soft point asks too, and grants without.
 
 use crate::event::Reason;
@@ -144,7 +144,7 @@ impl Decision {
 pub enum Check {
     /// The point is known.
     Point,
-    /// The door can take a grant.
+    /// What was ordered at the door.
     Condition,
     /// The card is registered.
     Card,
@@ -166,6 +166,8 @@ pub enum Check {
     Reuse,
     /// Room in the zones entered.
     Capacity,
+    /// Nobody else's grant and no other door of the interlock is in the way.
+    Free,
     /// The PIN.
     Pin,
 }
@@ -358,10 +360,29 @@ fn settle<T: Trace>(
     let pass = policy.pass(request.card);
     weighing.pass = pass.copied();
     condition(request, weighing)?;
+    match pass {
+        None => weighing.fail(Check::Card, Reason::UnknownCard, About::Nothing)?,
+        Some(pass) => entitled(policy, presence, pass, point, request, weighing)?,
+    }
+    free(request, weighing)?;
+    match pass {
+        Some(pass) if point.verify == Verify::CardPin && request.direction == Direction::In => {
+            pin(policy, pass, request, weighing)
+        }
+        _ => Ok(()),
+    }
+}
 
-    let Some(pass) = pass else {
-        return weighing.fail(Check::Card, Reason::UnknownCard, About::Nothing);
-    };
+/// Whether the pass is good here and now, the PIN left aside.
+#[inline]
+fn entitled<T: Trace>(
+    policy: &Policy,
+    presence: &Presence,
+    pass: &Pass,
+    point: &PointEntry,
+    request: &Request<'_>,
+    weighing: &mut Weighing<'_, T>,
+) -> Settled {
     weighing.met(Check::Card);
     let (from, to) = point.way(request.direction);
     let whereabouts = presence.whereabouts(pass.person());
@@ -398,26 +419,33 @@ fn settle<T: Trace>(
             None => weighing.met(Check::Capacity),
         }
     }
-    if point.verify == Verify::CardPin && request.direction == Direction::In {
-        pin(policy, pass, request, weighing)?;
-    }
     Ok(())
+}
+
+/// Whether the door can take a grant now.
+#[inline]
+fn free<T: Trace>(request: &Request<'_>, weighing: &mut Weighing<'_, T>) -> Settled {
+    match request.condition {
+        PointCondition::Interlocked => weighing.refuse(Check::Free, Reason::Interlock, About::Nothing),
+        PointCondition::Busy => weighing.refuse(Check::Free, Reason::PointBusy, About::Nothing),
+        _ => {
+            weighing.met(Check::Free);
+            Ok(())
+        }
+    }
 }
 
 #[inline]
 fn condition<T: Trace>(request: &Request<'_>, weighing: &mut Weighing<'_, T>) -> Settled {
     let reason = match (request.condition, request.direction) {
-        (PointCondition::Ready, _) | (PointCondition::Emergency, Direction::In) => {
+        (PointCondition::Ready | PointCondition::Busy | PointCondition::Interlocked, _)
+        | (PointCondition::Emergency, Direction::In) => {
             weighing.met(Check::Condition);
             return Ok(());
         }
         (PointCondition::Emergency, Direction::Out) => Reason::Emergency,
         (PointCondition::FreePassage, _) => Reason::FreePassage,
         (PointCondition::Locked, _) => return weighing.refuse(Check::Condition, Reason::PointLocked, About::Nothing),
-        (PointCondition::Interlocked, _) => {
-            return weighing.refuse(Check::Condition, Reason::Interlock, About::Nothing);
-        }
-        (PointCondition::Busy, _) => return weighing.refuse(Check::Condition, Reason::PointBusy, About::Nothing),
     };
     weighing.met(Check::Condition);
     Err(weighing.granted(reason))

@@ -174,3 +174,12 @@ proptest! {
         let _ = parse(CardFormat::ALL[pick], &text);
     }
 }
+
+#[test]
+fn facility_and_number_may_be_parted_in_the_usual_ways() {
+    for text in ["90,324", "90:324", "90/324", "90-324", " 90 , 324 "] {
+        assert_eq!(parse(CardFormat::Wiegand26, text), parse(CardFormat::Wiegand26, "90,324"), "{text}");
+        assert_eq!(parse(CardFormat::FacilityNumber, text), parse(CardFormat::Wiegand26, "90,324"), "{text}");
+    }
+    assert!(parse(CardFormat::Wiegand26, "90,3,24").is_err());
+}

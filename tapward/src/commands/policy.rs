@@ -156,6 +156,7 @@ const fn check(check: decide::Check) -> &'static str {
         Check::AntiPassback => "anti-passback",
         Check::Reuse => "re-use",
         Check::Capacity => "capacity",
+        Check::Free => "free",
         Check::Pin => "PIN",
     }
 }

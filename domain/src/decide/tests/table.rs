@@ -106,10 +106,8 @@ fn reference(row: &Row) -> Answer {
             return (Verdict::Granted, Reason::Emergency, false, false);
         }
         PointCondition::Locked => return (Verdict::Refused, Reason::PointLocked, false, false),
-        PointCondition::Interlocked => return (Verdict::Refused, Reason::Interlock, false, false),
-        PointCondition::Busy => return (Verdict::Refused, Reason::PointBusy, false, false),
         PointCondition::FreePassage => return (Verdict::Granted, Reason::FreePassage, false, false),
-        PointCondition::Ready | PointCondition::Emergency => {}
+        PointCondition::Ready | PointCondition::Emergency | PointCondition::Busy | PointCondition::Interlocked => {}
     }
     // Each fault with whether it is only noted, at a hard point too.
     let mut faults: Vec<(Reason, bool)> = Vec::new();
@@ -119,8 +117,18 @@ fn reference(row: &Row) -> Answer {
         Some(holder) => ask_pin = holder_faults(row, holder, &mut faults),
     }
     let soft_point = row.place.mode == Mode::Soft;
-    if let Some((reason, _)) = faults.iter().find(|(_, note_only)| !soft_point && !note_only) {
-        return (Verdict::Refused, *reason, false, false);
+    let of_pin = |reason: Reason| matches!(reason, Reason::PinMissing | Reason::PinWrong | Reason::PinLocked);
+    let refusing = faults.iter().find(|(_, note_only)| !soft_point && !note_only).map(|(reason, _)| *reason);
+    if let Some(reason) = refusing.filter(|reason| !of_pin(*reason)) {
+        return (Verdict::Refused, reason, false, false);
+    }
+    match row.condition {
+        PointCondition::Interlocked => return (Verdict::Refused, Reason::Interlock, false, false),
+        PointCondition::Busy => return (Verdict::Refused, Reason::PointBusy, false, false),
+        _ => {}
+    }
+    if let Some(reason) = refusing {
+        return (Verdict::Refused, reason, false, false);
     }
     if ask_pin {
         return (Verdict::AskPin, Reason::PinMissing, false, false);
