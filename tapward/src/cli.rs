@@ -84,7 +84,7 @@ pub enum Command {
     /// Work on an OSDP line: find readers, give them keys, watch the bytes
     #[command(subcommand)]
     Osdp(OsdpCommand),
-    /// Print the version and what it was built with
+    /// Print the version
     Version,
 }
 

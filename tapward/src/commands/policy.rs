@@ -19,7 +19,12 @@ use crate::{compose, keys};
 /// Carries it out. Answers 0 when the card would be granted, 4 when it would be refused.
 pub async fn policy(config: &Config, command: PolicyCommand, clock: &Clock) -> anyhow::Result<u8> {
     keys::private_folder(&config.data)?;
-    let database = compose::open_database(config, clock, true).await?;
+    let mut database = compose::open_database(config, clock, false).await?;
+    if clinic::policy::read_layout(&database).await?.is_none() {
+        // Nothing has run here yet: explain by what the configuration says.
+        database.close().await;
+        database = compose::open_database(config, clock, true).await?;
+    }
     let answer = explain(config, &database, command, clock).await;
     database.close().await;
     answer
