@@ -2,18 +2,24 @@
 //!
 //! Two ways: a tap waits for its record before anything moves ([`Recorder::tap`]); other facts are recorded behind
 //! what happened ([`Recorder::facts`]). A failed append of either kind goes to the backlog, which is tried again every
-//! second, in order. When [`BACKLOG_MAX`] facts wait, [`Recorder::is_full`] makes the core stop listening to the
-//! lines, which stops polling: cards stay in the readers, and nothing is dropped.
+//! second. The order of the journal is the order in which things happened: every append has a ticket, what failed
+//! goes back to its ticket's place, and while anything waits a tap waits behind it. A tap that cannot wait
+//! ([`TAP_BEHIND_MAX`]) counts as not durable at once, and its point follows its declared mode.
+//!
+//! When [`BACKLOG_MAX`] facts wait, [`Recorder::is_full`] makes the core stop listening to the lines, which stops
+//! polling: cards stay in the readers, and nothing is dropped.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use domain::{Draft, Kind, Reason, UtcMillis};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use store::journal::{APPEND_MAX_FACTS, Journal, Pending, Refused};
+use store::journal::{APPEND_MAX_FACTS, GROUP_MAX, Journal, Pending, Refused};
 
 /// Facts kept in memory while the journal takes none: about 10 MB, and minutes of a full disk at the published size.
 pub const BACKLOG_MAX: usize = 20_000;
+/// Facts that may stand before a tap that is sent to the journal: one commit, so that trying them costs a tap nothing.
+const TAP_BEHIND_MAX: usize = GROUP_MAX - APPEND_MAX_FACTS;
 
 /// What became of an append.
 #[derive(Debug)]
@@ -26,29 +32,52 @@ pub enum Done {
     Facts,
 }
 
-enum Ended {
-    Tap(u64, Vec<Draft>, bool),
-    Facts(Vec<Draft>, bool),
+/// An append that ended.
+struct Ended {
+    /// Its place in the order of things.
+    ticket: u64,
+    what: What,
+    facts: Vec<Draft>,
+    durable: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum What {
+    Tap(u64),
+    Facts,
+    Retry,
 }
 
 /// The core's way to the journal.
 pub struct Recorder {
     journal: Journal,
     under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
-    backlog: VecDeque<Draft>,
+    /// What the journal did not take, by ticket.
+    backlog: BTreeMap<u64, Vec<Draft>>,
+    backlog_facts: usize,
+    next_ticket: u64,
     failing: bool,
-    retrying: bool,
+    /// Appends from the backlog that are under way.
+    retrying: usize,
 }
 
 impl Recorder {
     /// Nothing waits.
     pub fn new(journal: Journal) -> Self {
-        Self { journal, under_way: FuturesUnordered::new(), backlog: VecDeque::new(), failing: false, retrying: false }
+        Self {
+            journal,
+            under_way: FuturesUnordered::new(),
+            backlog: BTreeMap::new(),
+            backlog_facts: 0,
+            next_ticket: 0,
+            failing: false,
+            retrying: 0,
+        }
     }
 
     /// Whether no more events should be taken from the lines.
     pub fn is_full(&self) -> bool {
-        self.backlog.len() >= BACKLOG_MAX
+        self.backlog_facts >= BACKLOG_MAX
     }
 
     /// Whether the journal failed last.
@@ -57,18 +86,20 @@ impl Recorder {
     }
 
     /// How many facts wait in memory.
-    pub fn backlog(&self) -> usize {
-        self.backlog.len()
+    pub const fn backlog(&self) -> usize {
+        self.backlog_facts
     }
 
     /// Records a tap under the number `tap`; [`Recorder::next`] says what became of it.
     pub fn tap(&mut self, tap: u64, facts: Vec<Draft>) {
-        match self.journal.append(facts.clone()) {
-            Ok(pending) => self.follow(pending, move |durable| Ended::Tap(tap, facts, durable)),
-            Err(refused) => {
-                let facts = given_back(refused);
-                self.under_way.push(Box::pin(async move { Ended::Tap(tap, facts, false) }));
-            }
+        let ticket = self.ticket();
+        if self.backlog_facts <= TAP_BEHIND_MAX {
+            self.send_backlog();
+        }
+        if self.backlog.is_empty() {
+            self.send(ticket, What::Tap(tap), facts);
+        } else {
+            self.end_at_once(Ended { ticket, what: What::Tap(tap), facts, durable: false });
         }
     }
 
@@ -77,33 +108,51 @@ impl Recorder {
         if facts.is_empty() {
             return;
         }
-        if !self.backlog.is_empty() || self.failing {
-            self.backlog.extend(facts);
-            return;
+        let ticket = self.ticket();
+        if self.backlog.is_empty() && !self.failing {
+            self.send(ticket, What::Facts, facts);
+        } else {
+            self.put_back(ticket, facts);
         }
-        self.send(facts);
     }
 
-    fn send(&mut self, facts: Vec<Draft>) {
+    const fn ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    fn put_back(&mut self, ticket: u64, facts: Vec<Draft>) {
+        self.backlog_facts += facts.len();
+        self.backlog.insert(ticket, facts);
+    }
+
+    fn send(&mut self, ticket: u64, what: What, facts: Vec<Draft>) {
         match self.journal.append(facts.clone()) {
-            Ok(pending) => self.follow(pending, move |durable| Ended::Facts(facts, durable)),
+            Ok(pending) => self.follow(pending, Ended { ticket, what, facts, durable: true }),
             Err(refused) => {
-                for fact in given_back(refused).into_iter().rev() {
-                    self.backlog.push_front(fact);
-                }
-                self.failing = true;
-                self.retrying = false;
+                let (Refused::Full(facts) | Refused::Size(facts) | Refused::Closed(facts)) = refused;
+                self.end_at_once(Ended { ticket, what, facts, durable: false });
             }
         }
     }
 
-    fn follow(&mut self, pending: Pending, end: impl FnOnce(bool) -> Ended + Send + 'static) {
+    /// The facts count as waiting from now, so that nothing overtakes them; a tap hears of it by [`Recorder::next`].
+    fn end_at_once(&mut self, ended: Ended) {
+        self.failing = true;
+        self.put_back(ended.ticket, ended.facts);
+        if let What::Tap(_) = ended.what {
+            let told = Ended { facts: Vec::new(), ..ended };
+            self.under_way.push(Box::pin(async move { told }));
+        }
+    }
+
+    fn follow(&mut self, pending: Pending, ended: Ended) {
         self.under_way.push(Box::pin(async move {
             match pending.await {
-                Ok(_) => end(true),
+                Ok(_) => ended,
                 Err(error) => {
                     tracing::error!(%error, "the journal did not take a record");
-                    end(false)
+                    Ended { durable: false, ..ended }
                 }
             }
         }));
@@ -112,41 +161,47 @@ impl Recorder {
     /// What became of the next append to end. Waits for ever while none is under way; may be cancelled.
     pub async fn next(&mut self) -> Done {
         let Some(ended) = self.under_way.next().await else { return std::future::pending().await };
-        match ended {
-            Ended::Tap(tap, _, true) => {
-                self.failing = false;
-                Done::TapDurable(tap)
-            }
-            Ended::Tap(tap, facts, false) => {
-                self.failing = true;
-                self.backlog.extend(facts);
-                Done::TapFailed(tap)
-            }
-            Ended::Facts(_, true) => {
-                self.failing = false;
-                self.retrying = false;
-                self.retry();
-                Done::Facts
-            }
-            Ended::Facts(facts, false) => {
-                self.failing = true;
-                self.retrying = false;
-                for fact in facts.into_iter().rev() {
-                    self.backlog.push_front(fact);
-                }
-                Done::Facts
-            }
+        self.failing = !ended.durable;
+        if !ended.durable && !ended.facts.is_empty() {
+            self.put_back(ended.ticket, ended.facts);
+        }
+        if ended.what == What::Retry {
+            self.retrying -= 1;
+        }
+        if ended.durable {
+            self.retry();
+        }
+        match (ended.what, ended.durable) {
+            (What::Tap(tap), true) => Done::TapDurable(tap),
+            (What::Tap(tap), false) => Done::TapFailed(tap),
+            (What::Facts | What::Retry, _) => Done::Facts,
         }
     }
 
-    /// Tries the backlog again; to be called every second. One group at a time, so that the order is kept.
+    /// Tries the backlog again; to be called every second. About one commit at a time, in its order.
     pub fn retry(&mut self) {
-        if self.retrying || self.backlog.is_empty() {
-            return;
+        if self.retrying == 0 {
+            self.send_backlog();
         }
-        let group: Vec<Draft> = self.backlog.drain(..self.backlog.len().min(APPEND_MAX_FACTS)).collect();
-        self.retrying = true;
-        self.send(group);
+    }
+
+    /// Sends the oldest facts of the backlog, as many as one commit takes.
+    fn send_backlog(&mut self) {
+        let mut sent = 0;
+        while sent < TAP_BEHIND_MAX
+            && let Some((ticket, facts)) = self.backlog.pop_first()
+        {
+            self.backlog_facts -= facts.len();
+            sent += facts.len();
+            let before = self.backlog.len();
+            self.retrying += 1;
+            self.send(ticket, What::Retry, facts);
+            if self.backlog.len() > before {
+                // Not even queued: it is back in its place.
+                self.retrying -= 1;
+                return;
+            }
+        }
     }
 
     /// Writes everything that can be written, at the end.
@@ -161,20 +216,86 @@ impl Recorder {
                 self.next().await;
             }
             if self.failing {
-                tracing::error!(facts = self.backlog.len(), "facts could not be recorded before the end");
+                tracing::error!(facts = self.backlog_facts, "facts could not be recorded before the end");
                 return;
             }
         }
     }
 }
 
-fn given_back(refused: Refused) -> Vec<Draft> {
-    match refused {
-        Refused::Full(facts) | Refused::Size(facts) | Refused::Closed(facts) => facts,
-    }
-}
-
 /// The alarm that says that the journal stalled, and how it ended.
 pub fn stall_alarm(at: UtcMillis, detail: String) -> Draft {
     Draft { reason: Some(Reason::JournalStalled), detail: Some(detail), ..Draft::new(at, Kind::Alarm) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use domain::{Clock, Epoch, GatewayId};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn fact(n: i64) -> Draft {
+        Draft::new(UtcMillis(n), Kind::Granted)
+    }
+
+    async fn ended(recorder: &mut Recorder) -> Done {
+        timeout(Duration::from_secs(10), recorder.next()).await.expect("an append ends")
+    }
+
+    async fn open(folder: &std::path::Path) -> Journal {
+        let clock = Clock::new(|| UtcMillis(0));
+        let gateway = GatewayId::new("gw").unwrap();
+        Journal::open(&folder.join("journal.db"), gateway, Epoch([1; 16]), &clock).await.unwrap()
+    }
+
+    /// A full queue refuses like a full disk, and takes again when it is emptied.
+    #[tokio::test]
+    async fn what_the_journal_refused_is_recorded_in_the_order_in_which_it_happened() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path()).await;
+        // The writer has not run yet: the queue fills up to the last place.
+        let mut filling = Vec::new();
+        while journal.room() > 0 {
+            let some = journal.room().min(APPEND_MAX_FACTS);
+            filling.push(journal.append(vec![fact(0); some]).unwrap());
+        }
+        let filled = store::journal::QUEUE_MAX_FACTS as u64;
+        let mut recorder = Recorder::new(journal.clone());
+        recorder.tap(1, vec![fact(1), fact(2)]);
+        recorder.facts(vec![fact(3)]);
+        recorder.tap(2, vec![fact(4)]);
+        recorder.facts(vec![fact(5)]);
+        assert_eq!(recorder.backlog(), 5);
+        for pending in filling {
+            pending.await.unwrap();
+        }
+        assert!(matches!(ended(&mut recorder).await, Done::TapFailed(1)));
+        assert!(matches!(ended(&mut recorder).await, Done::TapFailed(2)));
+        // The journal works again: the next tap is recorded behind what waited.
+        recorder.tap(3, vec![fact(6)]);
+        while !matches!(ended(&mut recorder).await, Done::TapDurable(3)) {}
+        assert_eq!((recorder.backlog(), recorder.failing()), (0, false));
+        let order: Vec<i64> =
+            journal.read_after(filled, 100).await.unwrap().iter().map(|entry| entry.fact.at.0).collect();
+        assert_eq!(order, [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[tokio::test]
+    async fn a_backlog_is_bounded_and_a_tap_behind_a_long_one_is_not_durable_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path()).await;
+        journal.close().await;
+        let mut recorder = Recorder::new(journal);
+        for n in 0..BACKLOG_MAX {
+            assert!(!recorder.is_full(), "{n}");
+            recorder.facts(vec![fact(1)]);
+        }
+        assert!(recorder.is_full());
+        recorder.tap(1, vec![fact(2)]);
+        assert!(matches!(ended(&mut recorder).await, Done::TapFailed(1)));
+        timeout(Duration::from_secs(10), recorder.flush()).await.expect("the end is not waited for without end");
+    }
 }
