@@ -177,8 +177,9 @@ impl Core {
     /// Input contacts of a reader changed.
     pub(super) fn inputs(&mut self, id: &ReaderId, inputs: u32) {
         let Some(reader) = self.readers.get_mut(id) else { return };
-        let changed = reader.inputs ^ inputs;
-        reader.inputs = inputs;
+        // The first report says how things stand, also where nothing is active: the door must know it was closed.
+        let changed = reader.inputs.map_or(u32::MAX, |before| before ^ inputs);
+        reader.inputs = Some(inputs);
         let Some(point) = reader.place.point.clone() else { return };
         let Some(wiring) = self.doors.get(&point).map(|unit| unit.settings.clone()) else { return };
         let level = |input: Option<u8>| {
@@ -191,7 +192,8 @@ impl Core {
         if let Some(active) = level(wiring.exit_input) {
             self.door_input(&point, Some(id), Input::ExitRequest(active));
         }
-        if let Some(active) = level(wiring.fire_input) {
+        let quiet = |active: &bool| *active || self.doors.get(&point).is_some_and(|unit| unit.fire);
+        if let Some(active) = level(wiring.fire_input).filter(quiet) {
             if let Some(unit) = self.doors.get_mut(&point) {
                 unit.fire = active;
             }

@@ -37,6 +37,8 @@ use taps::WaitingTap;
 
 /// Requests that may wait for the core.
 pub const REQUESTS_MAX: usize = 64;
+/// Changes of the board within this time are published together.
+const BOARD_GAP: Duration = Duration::from_millis(50);
 /// A wall clock that moves this much against the monotonic one between two looks has jumped.
 const CLOCK_JUMP: Duration = Duration::from_secs(2);
 
@@ -98,7 +100,8 @@ struct ReaderUnit {
     status: ReaderStatus,
     offline_for: Option<Instant>,
     keypad: Option<Keypad>,
-    inputs: u32,
+    /// Bit n is input n; `None` before the first report.
+    inputs: Option<u32>,
 }
 
 /// The core's state.
@@ -122,6 +125,8 @@ pub struct Core {
     last_look: (Instant, UtcMillis),
     board: watch::Sender<Board>,
     revision: u64,
+    /// When the board must be published because something on it changed.
+    board_due: Option<Instant>,
 }
 
 impl Core {
@@ -169,6 +174,7 @@ impl Core {
             last_look,
             board,
             revision: 0,
+            board_due: None,
         };
         (core, watcher)
     }
@@ -245,13 +251,21 @@ impl Core {
         let taps = self.waiting.values().map(|tap| tap.until);
         let pins =
             self.readers.values().filter_map(|reader| reader.keypad.as_ref()).map(|pad| self.started + pad.until);
-        doors.chain(taps).chain(pins).min().unwrap_or_else(|| Instant::now() + Duration::from_secs(1))
+        doors
+            .chain(taps)
+            .chain(pins)
+            .chain(self.board_due)
+            .min()
+            .unwrap_or_else(|| Instant::now() + Duration::from_secs(1))
     }
 
     fn expire(&mut self) {
         self.expire_taps();
         self.expire_pins();
         self.tick_doors();
+        if self.board_due.is_some_and(|due| due <= Instant::now()) {
+            self.publish_board();
+        }
     }
 
     /// Once a second: clock, journal, lines, board.
@@ -350,7 +364,7 @@ impl Core {
                 status,
                 offline_for: None,
                 keypad: None,
-                inputs: 0,
+                inputs: None,
             };
             self.readers.insert(place.reader.clone(), unit);
         }
@@ -592,12 +606,15 @@ impl Core {
 
     // ---- board ----
 
+    /// Something on the board changed. It is published soon, for many changes at once: a full copy for each tap of a
+    /// large gateway would cost more than the tap.
     fn changed(&mut self) {
         self.revision += 1;
-        self.publish_board();
+        self.board_due.get_or_insert_with(|| Instant::now() + BOARD_GAP);
     }
 
-    fn publish_board(&self) {
+    fn publish_board(&mut self) {
+        self.board_due = None;
         let mut readers: Vec<ReaderStatus> = self.readers.values().map(ReaderUnit::status).collect();
         readers.sort_by(|a, b| a.id.cmp(&b.id));
         let board = Board {
