@@ -424,7 +424,7 @@ impl Core {
             let status = &mut reader.status;
             let made = counters.polls.saturating_sub(status.polls);
             polls += made;
-            status.poll_period_us = if made == 0 { 0 } else { 1_000_000 / made };
+            status.poll_period_us = 1_000_000_u64.checked_div(made).unwrap_or(0);
             status.polls = counters.polls;
             status.retries = counters.retries;
             status.timeouts = counters.timeouts;
