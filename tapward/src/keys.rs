@@ -6,7 +6,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use domain::card::CardKey;
@@ -32,7 +32,7 @@ pub fn site_keys(data: &Path) -> anyhow::Result<SiteKeys> {
     })
 }
 
-fn key32(path: &PathBuf) -> anyhow::Result<Zeroizing<[u8; 32]>> {
+fn key32(path: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
     if !path.exists() {
         let mut key = Zeroizing::new([0_u8; 32]);
         random(&mut *key)?;
