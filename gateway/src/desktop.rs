@@ -38,10 +38,10 @@ impl DesktopLine {
     /// What ended the port.
     pub async fn drive(&mut self, port: &mut OpenPort, teller: &Teller, cancel: &CancellationToken) -> io::Result<()> {
         let reader = self.place.reader.clone();
-        teller.reader(&reader, ReaderFact::Online).await;
+        teller.reader(Instant::now(), &reader, ReaderFact::Online).await;
         let ended = self.listen(port, teller, cancel).await;
         if ended.is_err() {
-            teller.reader(&reader, ReaderFact::Offline(std::time::Duration::ZERO)).await;
+            teller.reader(Instant::now(), &reader, ReaderFact::Offline(std::time::Duration::ZERO)).await;
         }
         ended
     }
@@ -68,22 +68,23 @@ impl DesktopLine {
                 () = timer => continue,
                 read = port.read(&mut buffer) => read?,
             };
+            let noticed = Instant::now();
             let mut rest = &buffer[..n];
             while !rest.is_empty() {
                 let taken = self.source.on_bytes(self.started.elapsed(), rest);
                 rest = &rest[taken..];
-                self.tell(teller).await;
+                self.tell(teller, noticed).await;
             }
         }
     }
 
-    async fn tell(&mut self, teller: &Teller) {
+    async fn tell(&mut self, teller: &Teller, noticed: Instant) {
         while let Some(event) = self.source.poll_event() {
             match event {
                 Event::Card(reading) => {
                     // The reader prints at the moment of placing and has no memory: the reading is as old as its bytes.
                     let fact = ReaderFact::Card { number: self.number(&reading), age: std::time::Duration::ZERO };
-                    teller.reader(&self.place.reader, fact).await;
+                    teller.reader(noticed, &self.place.reader, fact).await;
                 }
                 Event::Removed => {}
                 Event::Rejected(rejection) => {

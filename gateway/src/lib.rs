@@ -23,6 +23,7 @@ pub mod uplink;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::Link;
 use domain::{Clock, Draft, Kind, UtcMillis};
@@ -35,6 +36,11 @@ use wire::bus::KeyRing;
 
 use crate::core::{Board, Core, REQUESTS_MAX, Request, SiteKeys};
 use crate::settings::GatewaySettings;
+
+/// How long the uplink may take to say goodbye.
+const STOP_UPLINK: Duration = Duration::from_secs(1);
+/// How long the journal may take to close.
+const STOP_JOURNAL: Duration = Duration::from_secs(1);
 
 /// What a gateway is made of.
 pub struct Parts {
@@ -145,10 +151,18 @@ impl Gateway {
             tracing::error!(%error, "the decision core ended by a fault");
         }
         self.stop_uplink.cancel();
-        if let Err(error) = self.uplink.await {
-            tracing::error!(%error, "the uplink ended by a fault");
+        let mut uplink = self.uplink;
+        match tokio::time::timeout(STOP_UPLINK, &mut uplink).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the uplink ended by a fault"),
+            Err(_) => {
+                tracing::warn!("the bus does not let go; what it did not take is sent after the next start");
+                uplink.abort();
+            }
         }
-        self.journal.close().await;
+        if tokio::time::timeout(STOP_JOURNAL, self.journal.close()).await.is_err() {
+            tracing::error!("the journal does not close; the disk does not answer");
+        }
     }
 
     /// Whether the core is still at work; `false` before shutdown means a fault of ours.

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
+use domain::Reason;
 use domain::card::{CardError, CardNumber};
 use domain::ids::{LineId, ReaderId};
-use domain::{Clock, Reason};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,8 @@ pub struct LineEvent {
     pub line: LineId,
     /// What.
     pub what: LineFact,
+    /// When the line noticed. The core may be busy for long after that, and late is not live.
+    pub at: Instant,
 }
 
 /// What a line has to tell.
@@ -166,11 +168,19 @@ pub struct LineHandle {
     pub task: tokio::task::JoinHandle<()>,
 }
 
-/// Starts a line's task.
-pub fn start(settings: LineSettings, clock: &Clock, events: mpsc::Sender<LineEvent>) -> LineHandle {
+/// Starts a line's task; it opens its port after `before`.
+pub fn start(
+    settings: LineSettings,
+    before: impl Future<Output = ()> + Send + 'static,
+    events: mpsc::Sender<LineEvent>,
+) -> LineHandle {
     let (orders, queue) = mpsc::channel(ORDERS_MAX);
     let cancel = CancellationToken::new();
-    let task = tokio::spawn(keep_open(settings.clone(), clock.clone(), events, queue, cancel.clone()));
+    let work = keep_open(settings.clone(), events, queue, cancel.clone());
+    let task = tokio::spawn(async move {
+        before.await;
+        work.await;
+    });
     LineHandle { settings, orders, cancel, task }
 }
 
@@ -183,19 +193,22 @@ pub struct Teller {
 impl Teller {
     /// Tells the core, waiting while it is busy.
     pub async fn tell(&self, what: LineFact) {
-        // The receiver only goes away at shutdown, when nobody listens any more.
-        let _ = self.events.send(LineEvent { line: self.line.clone(), what }).await;
+        self.tell_of(Instant::now(), what).await;
     }
 
-    /// Tells what a reader did.
-    pub async fn reader(&self, reader: &ReaderId, fact: ReaderFact) {
-        self.tell(LineFact::Reader(reader.clone(), fact)).await;
+    /// Tells what a reader did, as it was noticed at `at`.
+    pub async fn reader(&self, at: Instant, reader: &ReaderId, fact: ReaderFact) {
+        self.tell_of(at, LineFact::Reader(reader.clone(), fact)).await;
+    }
+
+    async fn tell_of(&self, at: Instant, what: LineFact) {
+        // The receiver only goes away at shutdown, when nobody listens any more.
+        let _ = self.events.send(LineEvent { line: self.line.clone(), what, at }).await;
     }
 }
 
 async fn keep_open(
     settings: LineSettings,
-    _clock: Clock,
     events: mpsc::Sender<LineEvent>,
     mut orders: mpsc::Receiver<LineOrder>,
     cancel: CancellationToken,
@@ -218,12 +231,16 @@ async fn keep_open(
         let why = match port {
             Ok(mut port) => {
                 told = false;
-                wait = REOPEN.0;
+                let opened = Instant::now();
                 teller.tell(LineFact::Opened { complaint: port.complaint.take() }).await;
                 let ended = match &mut driver {
                     Driver::Osdp(line) => line.drive(&mut port, &teller, &mut orders, &cancel).await,
                     Driver::Desktop(line) => line.drive(&mut port, &teller, &cancel).await,
                 };
+                // A port that ends as soon as it is open is not tried four times a second for ever.
+                if opened.elapsed() > REOPEN.1 {
+                    wait = REOPEN.0;
+                }
                 match ended {
                     Ok(()) => return,
                     Err(error) => error.to_string(),

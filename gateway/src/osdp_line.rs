@@ -134,10 +134,12 @@ impl OsdpLine {
     }
 
     async fn tell(&mut self, teller: &Teller) {
+        // Taken before the first event waits for room: those behind it are as old.
+        let noticed = Instant::now();
         while let Some(event) = self.bus.poll_event() {
             let Some((_, reader)) = self.readers.iter().find(|(index, _)| *index == event.reader) else { continue };
             for fact in facts(&event, reader) {
-                teller.reader(&reader.place.reader, fact).await;
+                teller.reader(noticed, &reader.place.reader, fact).await;
             }
         }
         let now = Instant::now();

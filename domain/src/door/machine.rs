@@ -164,6 +164,15 @@ impl Door {
         self.now = now;
     }
 
+    /// The point is rebuilt or taken out of service: a grant that is being taken ends as not taken, and with it the
+    /// release. What was ordered until further notice is not touched.
+    pub fn retire(&mut self, now: Duration, out: &mut Vec<Output>) {
+        self.tick(now, out);
+        self.end_grant(None, out);
+        self.window = None;
+        self.end_release(out);
+    }
+
     /// When [`Door::tick`] must be called next, and what for.
     pub fn deadline(&self) -> Option<(Duration, &'static str)> {
         self.next_due().map(|(at, due)| (at, due.why()))

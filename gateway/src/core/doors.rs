@@ -1,5 +1,6 @@
 //! The doors: what the core does with [`domain::door::Door`]'s outputs, and what readers' inputs mean to a door.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::decide::PointCondition;
@@ -24,13 +25,48 @@ pub(super) struct DoorUnit {
     /// The reader through which it was last released.
     released_by: Option<ReaderId>,
     fire: bool,
+    /// Some of its inputs are not known yet.
+    unsettled: bool,
+}
+
+/// How long a reader's first report of its inputs is awaited before its point does without.
+const INPUTS_AWAITED: Duration = Duration::from_secs(10);
+
+impl DoorUnit {
+    /// Whether somebody was let in who has neither passed nor turned away yet.
+    pub(super) fn is_taking_a_grant(&self) -> bool {
+        self.door.condition() == PointCondition::Busy
+    }
 }
 
 impl Core {
-    /// Makes doors of the settings; those whose settings did not change keep their state.
+    /// Makes doors of the settings; those whose settings did not change keep their state. Of a door that is wired anew
+    /// the grant that was being taken ends, and what was ordered until further notice goes on.
     pub(super) fn put_doors(&mut self) {
         let settings = std::sync::Arc::clone(&self.settings);
-        self.doors.retain(|point, unit| settings.points.get(point) == Some(&unit.settings));
+        let now = self.now();
+        let changed: Vec<PointId> = self
+            .doors
+            .iter()
+            .filter(|(point, unit)| settings.points.get(*point) != Some(&unit.settings))
+            .map(|(point, _)| point.clone())
+            .collect();
+        let mut standing: BTreeMap<PointId, (Order, u32)> = BTreeMap::new();
+        for point in changed {
+            let mut outputs = Vec::new();
+            if let Some(unit) = self.doors.get_mut(&point) {
+                unit.door.retire(now, &mut outputs);
+            }
+            self.carry_out(&point, None, outputs);
+            let Some(unit) = self.doors.remove(&point) else { continue };
+            let order = match unit.door.condition() {
+                PointCondition::Locked => Order::Lock,
+                PointCondition::FreePassage => Order::FreePassage,
+                PointCondition::Emergency => Order::Emergency,
+                PointCondition::Ready | PointCondition::Busy | PointCondition::Interlocked => Order::Normal,
+            };
+            standing.insert(point, (order, unit.reserved));
+        }
         for (point, wiring) in &settings.points {
             let kind = match wiring.kind {
                 PointKind::Turnstile => DoorKind::Turnstile,
@@ -39,8 +75,11 @@ impl Core {
                 // Nothing opens at a desk.
                 PointKind::Workstation | PointKind::Enrolment => continue,
             };
-            let now = self.clock.now();
-            self.doors.entry(point.clone()).or_insert_with(|| DoorUnit {
+            if self.doors.contains_key(point) {
+                continue;
+            }
+            let (order, reserved) = standing.remove(point).unwrap_or((Order::Normal, 0));
+            let unit = DoorUnit {
                 door: Door::new(DoorSettings {
                     release_ms: millis(wiring.release),
                     held_ms: millis(wiring.held),
@@ -48,12 +87,17 @@ impl Core {
                     ..DoorSettings::new(kind)
                 }),
                 settings: wiring.clone(),
-                since: now,
+                since: self.clock.now(),
                 shown: DoorState::Locked,
-                reserved: 0,
+                reserved,
                 released_by: None,
                 fire: false,
-            });
+                unsettled: true,
+            };
+            self.doors.insert(point.clone(), unit);
+            if order != Order::Normal {
+                self.door_input(point, None, Input::Order(order));
+            }
         }
     }
 
@@ -174,39 +218,93 @@ impl Core {
         self.record(draft);
     }
 
-    /// Input contacts of a reader changed.
+    /// A reader reported its input contacts.
     pub(super) fn inputs(&mut self, id: &ReaderId, inputs: u32) {
         let Some(reader) = self.readers.get_mut(id) else { return };
-        // The first report says how things stand, also where nothing is active: the door must know it was closed.
-        let changed = reader.inputs.map_or(u32::MAX, |before| before ^ inputs);
         reader.inputs = Some(inputs);
-        let Some(point) = reader.place.point.clone() else { return };
-        let Some(wiring) = self.doors.get(&point).map(|unit| unit.settings.clone()) else { return };
-        let level = |input: Option<u8>| {
-            let bit = 1_u32.checked_shl(u32::from(input?))?;
-            (changed & bit != 0).then_some(inputs & bit != 0)
-        };
-        if let Some(active) = level(wiring.contact_input) {
-            self.door_input(&point, Some(id), Input::Contact(active));
+        if let Some(point) = reader.place.point.clone() {
+            self.levels(&point, Some(id));
         }
-        if let Some(active) = level(wiring.exit_input) {
-            self.door_input(&point, Some(id), Input::ExitRequest(active));
+    }
+
+    /// Inputs that could not be told because not all readers of a point had reported: looked at again.
+    pub(super) fn look_at_inputs(&mut self) {
+        let unsettled: Vec<PointId> =
+            self.doors.iter().filter(|(_, unit)| unit.unsettled).map(|(point, _)| point.clone()).collect();
+        for point in unsettled {
+            self.levels(&point, None);
         }
-        let quiet = |active: &bool| *active || self.doors.get(&point).is_some_and(|unit| unit.fire);
-        if let Some(active) = level(wiring.fire_input).filter(quiet) {
-            if let Some(unit) = self.doors.get_mut(&point) {
-                unit.fire = active;
+    }
+
+    /// Tells a door how its inputs are; `reader` is who reported last. The door itself sees what changed.
+    fn levels(&mut self, point: &PointId, reader: Option<&ReaderId>) {
+        let Some(wiring) = self.doors.get(point).map(|unit| unit.settings.clone()) else { return };
+        let [contact, exit, fire] =
+            [wiring.contact_input, wiring.exit_input, wiring.fire_input].map(|input| self.level(point, input));
+        if let Some(unit) = self.doors.get_mut(point) {
+            unit.unsettled = contact.is_none() || exit.is_none() || fire.is_none();
+        }
+        if let (Some(active), Some(_)) = (contact, wiring.contact_input) {
+            self.door_input(point, reader, Input::Contact(active));
+        }
+        if let (Some(active), Some(_)) = (exit, wiring.exit_input) {
+            self.door_input(point, reader, Input::ExitRequest(active));
+        }
+        if let (Some(active), Some(_)) = (fire, wiring.fire_input) {
+            self.fire(point, reader, active);
+        }
+    }
+
+    /// Whether an input is active at any of the point's readers. `None` while it is not at those that have reported,
+    /// and others, which may be the ones it is wired to, were not heard yet.
+    fn level(&self, point: &PointId, input: Option<u8>) -> Option<bool> {
+        let Some(bit) = input.and_then(|input| 1_u32.checked_shl(u32::from(input))) else { return Some(false) };
+        let mut awaited = false;
+        for reader in self.readers.values().filter(|reader| reader.place.point.as_ref() == Some(point)) {
+            match reader.inputs {
+                Some(inputs) if inputs & bit != 0 => return Some(true),
+                Some(_) => {}
+                None => {
+                    let late = reader.status.state == ReaderState::Offline || reader.since.elapsed() > INPUTS_AWAITED;
+                    awaited |= reader.osdp && !late;
+                }
             }
-            let order = if active { Order::Emergency } else { Order::EmergencyEnd };
-            let detail = if active { "fire input" } else { "fire input ended" };
-            self.record(Draft {
-                point: Some(point.clone()),
-                reader: Some(id.clone()),
-                reason: Some(domain::Reason::Emergency),
-                detail: Some(detail.to_owned()),
-                ..Draft::new(self.clock.now(), Kind::Alarm)
-            });
-            self.door_input(&point, Some(id), Input::Order(order));
+        }
+        (!awaited).then_some(false)
+    }
+
+    fn fire(&mut self, point: &PointId, reader: Option<&ReaderId>, active: bool) {
+        let Some(unit) = self.doors.get_mut(point).filter(|unit| unit.fire != active) else { return };
+        unit.fire = active;
+        let order = if active { Order::Emergency } else { Order::EmergencyEnd };
+        let detail = if active { "fire input" } else { "fire input ended" };
+        // The door first: the record must never hold up the way out.
+        self.door_input(point, reader, Input::Order(order));
+        self.record(Draft {
+            point: Some(point.clone()),
+            reader: reader.cloned(),
+            reason: Some(domain::Reason::Emergency),
+            detail: Some(detail.to_owned()),
+            ..Draft::new(self.clock.now(), Kind::Alarm)
+        });
+    }
+
+    /// A reader is connected again: its output must be as the door is. It may have lost its power in an emergency, or
+    /// slept through the end of one.
+    pub(super) fn bring_into_line(&mut self, id: &ReaderId) {
+        let Some(unit) =
+            self.readers.get(id).and_then(|reader| reader.place.point.as_ref()).and_then(|point| self.doors.get(point))
+        else {
+            return;
+        };
+        let output = unit.settings.output;
+        match unit.door.state() {
+            door::DoorState::Emergency => self.order(id, ReaderOrder::HoldOpen(output)),
+            // Released for a time: the time ends by itself, and free passage repeats it.
+            door::DoorState::Released | door::DoorState::Open | door::DoorState::FreePassage => {}
+            door::DoorState::Secured | door::DoorState::Locked | door::DoorState::Forced | door::DoorState::Held => {
+                self.order(id, ReaderOrder::Secure(output))
+            }
         }
     }
 
@@ -235,6 +333,11 @@ impl Core {
             }
         }
         CommandOutcome::Done
+    }
+
+    /// Whether there is no such point any more.
+    pub(super) fn is_gone(&self, point: &PointId) -> bool {
+        !self.settings.points.contains_key(point)
     }
 
     pub(super) fn door_status(&self, point: &PointId, unit: &DoorUnit) -> DoorStatus {

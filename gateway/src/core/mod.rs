@@ -22,6 +22,8 @@ use domain::pin::{Lockout, LockoutSettings, PinKey};
 use domain::policy::Policy;
 use domain::presence::Presence;
 use domain::{Clock, Draft, Kind, Reason, UtcMillis};
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 use store::journal::Journal;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
@@ -41,6 +43,12 @@ pub const REQUESTS_MAX: usize = 64;
 const BOARD_GAP: Duration = Duration::from_millis(50);
 /// A wall clock that moves this much against the monotonic one between two looks has jumped.
 const CLOCK_JUMP: Duration = Duration::from_secs(2);
+
+/// At the end: how long grants may take to end, lines to end, and the journal to take the last facts. Together with
+/// what the uplink takes this stays below the ten seconds after which a service manager kills.
+const STOP_GRANTS: Duration = Duration::from_secs(3);
+const STOP_LINES: Duration = Duration::from_secs(3);
+const STOP_JOURNAL: Duration = Duration::from_secs(2);
 
 /// What the core is asked by the rest of the gateway.
 #[derive(Debug)]
@@ -100,8 +108,10 @@ struct ReaderUnit {
     status: ReaderStatus,
     offline_for: Option<Instant>,
     keypad: Option<Keypad>,
-    /// Bit n is input n; `None` before the first report.
+    /// Its input contacts as last reported; kept while it is away.
     inputs: Option<u32>,
+    /// When it was put into the settings.
+    since: Instant,
 }
 
 /// The core's state.
@@ -122,6 +132,7 @@ pub struct Core {
     waiting: HashMap<u64, WaitingTap>,
     next_tap: u64,
     stalled: bool,
+    stopping: bool,
     last_look: (Instant, UtcMillis),
     board: watch::Sender<Board>,
     revision: u64,
@@ -171,6 +182,7 @@ impl Core {
             waiting: HashMap::new(),
             next_tap: 1,
             stalled: false,
+            stopping: false,
             last_look,
             board,
             revision: 0,
@@ -208,11 +220,15 @@ impl Core {
         self.stop(&mut events).await;
     }
 
+    /// Ends in order. Nothing is decided any more: cards that still come are recorded and move nothing.
     async fn stop(mut self, events: &mut mpsc::Receiver<LineEvent>) {
+        self.stopping = true;
+        self.let_grants_end(events).await;
         let lines: Vec<LineHandle> = std::mem::take(&mut self.lines).into_values().map(|(handle, _)| handle).collect();
         for handle in &lines {
             handle.cancel.cancel();
         }
+        let until = Instant::now() + STOP_LINES;
         for handle in lines {
             // A line may be waiting for room to tell something: take it in, as facts that moved nothing.
             let mut task = handle.task;
@@ -220,6 +236,11 @@ impl Core {
                 tokio::select! {
                     _ = &mut task => break,
                     Some(event) = events.recv() => self.event(event),
+                    () = sleep_until(until) => {
+                        tracing::warn!(line.id = %handle.settings.id, "the line does not end; it is cut off");
+                        task.abort();
+                        break;
+                    }
                 }
             }
         }
@@ -227,7 +248,28 @@ impl Core {
             self.event(event);
         }
         self.record(Draft::new(self.clock.now(), Kind::Stopped));
-        self.recorder.flush().await;
+        if tokio::time::timeout(STOP_JOURNAL, self.recorder.flush()).await.is_err() {
+            tracing::error!("the journal does not answer; the last facts may be lost");
+        }
+    }
+
+    /// Whoever was let in may still go through, and every grant gets its end. A grant that takes longer than
+    /// [`STOP_GRANTS`] stays open in the journal, as after a crash: nobody can say then whether its holder passed.
+    async fn let_grants_end(&mut self, events: &mut mpsc::Receiver<LineEvent>) {
+        let until = Instant::now() + STOP_GRANTS;
+        while Instant::now() < until
+            && (!self.waiting.is_empty() || self.doors.values().any(DoorUnit::is_taking_a_grant))
+        {
+            let deadline = self.deadline().min(until);
+            let listening = !self.recorder.is_full();
+            tokio::select! {
+                biased;
+                done = self.recorder.next() => self.recorded(&done),
+                Some(event) = events.recv(), if listening => self.event(event),
+                () = sleep_until(deadline) => {}
+            }
+            self.expire();
+        }
     }
 
     fn now(&self) -> Duration {
@@ -282,6 +324,7 @@ impl Core {
             self.stalled = false;
             self.record(recorder::stall_alarm(wall, "the journal works again; nothing was lost".into()));
         }
+        self.look_at_inputs();
         self.restart_dead_lines();
         self.publish_board();
     }
@@ -299,12 +342,16 @@ impl Core {
             .filter(|(id, (handle, _))| wanted.get(*id) != Some(&handle.settings))
             .map(|(id, _)| id.clone())
             .collect();
+        let mut ended = Vec::new();
         for id in gone {
             if let Some((handle, _)) = self.lines.remove(&id) {
                 handle.cancel.cancel();
+                ended.push(handle.task);
                 self.readers.retain(|_, reader| reader.line != id);
             }
         }
+        // A port is held by one line at a time: those that end let go first.
+        let ended = join_all(ended).map(drop).boxed().shared();
         for (id, line) in wanted {
             if self.lines.contains_key(&id) {
                 continue;
@@ -317,9 +364,10 @@ impl Core {
                 polls_per_1000_s: 0,
                 problem: None,
             };
-            let handle = line::start(line, &self.clock, self.line_events.clone());
+            let handle = line::start(line, ended.clone(), self.line_events.clone());
             self.lines.insert(id, (handle, status));
         }
+        self.look_at_inputs();
         self.changed();
     }
 
@@ -365,6 +413,7 @@ impl Core {
                 offline_for: None,
                 keypad: None,
                 inputs: None,
+                since: Instant::now(),
             };
             self.readers.insert(place.reader.clone(), unit);
         }
@@ -378,7 +427,7 @@ impl Core {
             if let Some((handle, status)) = self.lines.remove(&id) {
                 tracing::error!(line.id = %id, "the line's task ended unexpectedly and is started again");
                 self.alarm(None, Reason::LineLost, Some(format!("line {id}: internal fault, started again")));
-                let handle = line::start(handle.settings, &self.clock, self.line_events.clone());
+                let handle = line::start(handle.settings, std::future::ready(()), self.line_events.clone());
                 self.lines.insert(id, (handle, status));
             }
         }
@@ -390,7 +439,7 @@ impl Core {
         match event.what {
             LineFact::Opened { complaint } => self.line_opened(&event.line, complaint),
             LineFact::Closed { why } => self.line_closed(&event.line, why),
-            LineFact::Reader(reader, fact) => self.reader_fact(&reader, fact),
+            LineFact::Reader(reader, fact) => self.reader_fact(&reader, fact, event.at.elapsed()),
             LineFact::Counters(counters) => self.counters(&event.line, counters),
         }
     }
@@ -436,7 +485,8 @@ impl Core {
         }
     }
 
-    fn reader_fact(&mut self, id: &ReaderId, fact: ReaderFact) {
+    /// A reader did something; the line noticed it `waited` ago.
+    fn reader_fact(&mut self, id: &ReaderId, fact: ReaderFact, waited: Duration) {
         let Some(reader) = self.readers.get_mut(id) else { return };
         let at = self.clock.now();
         let draft = |kind, reason, detail: Option<String>| Draft {
@@ -449,14 +499,19 @@ impl Core {
         };
         let status = &mut reader.status;
         match fact {
-            ReaderFact::Card { number, age } => return self.card(id, number, age),
+            ReaderFact::Card { number, age } => return self.card(id, number, age.saturating_add(waited)),
+            ReaderFact::Keys(_) if waited > self.settings.stale_after => return,
             ReaderFact::Keys(keys) => return self.keys(id, &keys.0),
             ReaderFact::Inputs(inputs) => return self.inputs(id, inputs),
             ReaderFact::Online => {
                 let fact = draft(Kind::Online, None, None);
                 status.state = if reader.keyed { ReaderState::Untrusted } else { ReaderState::Online };
                 reader.offline_for = None;
+                let connected = !reader.keyed;
                 self.record(fact);
+                if connected {
+                    self.bring_into_line(id);
+                }
             }
             ReaderFact::Offline(silent) => {
                 let fact = draft(Kind::Offline, None, Some(format!("silent for {} ms", silent.as_millis())));
@@ -471,6 +526,7 @@ impl Core {
                 status.state = ReaderState::Online;
                 status.secure = true;
                 self.record(fact);
+                self.bring_into_line(id);
             }
             ReaderFact::Insecure => {
                 let fact = draft(

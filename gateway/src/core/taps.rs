@@ -60,6 +60,10 @@ impl Core {
             // Late is not live: it is recorded, and moves nothing.
             return self.record(Draft { kind: Kind::LateTap, reason: Some(Reason::StaleRead), ..tap });
         }
+        if self.stopping {
+            let detail = Some("the gateway was stopping".to_owned());
+            return self.record(Draft { kind: Kind::LateTap, detail, ..tap });
+        }
         let refuse = |reason| Decision {
             verdict: Verdict::Refused,
             reason,
@@ -199,7 +203,7 @@ impl Core {
 
     /// Durable: answer the reader, move the door.
     fn act(&mut self, tap: WaitingTap) {
-        let signal = match tap.then {
+        let mut signal = match tap.then {
             Then::Open(..) | Then::ShowAgain => Signal::Granted,
             Then::Refuse => Signal::Refused,
             Then::AskPin(_) => Signal::AskPin,
@@ -208,7 +212,17 @@ impl Core {
         match (tap.then, &tap.point) {
             (Then::Open(direction, holder), Some(point)) => {
                 self.release_reservation(point);
-                self.door_input(point, Some(&tap.reader), Input::Grant(direction, holder));
+                if self.is_gone(point) {
+                    // The point was taken out of the settings meanwhile.
+                    signal = Signal::Refused;
+                    self.not_taken(tap.fact, None);
+                } else {
+                    if matches!(self.condition(point), PointCondition::Locked | PointCondition::Busy) {
+                        // The door ends the grant itself: it was locked between the decision and its record.
+                        signal = Signal::Refused;
+                    }
+                    self.door_input(point, Some(&tap.reader), Input::Grant(direction, holder));
+                }
             }
             (Then::AskPin(card), _) => {
                 let now = self.now();
@@ -236,10 +250,13 @@ impl Core {
         self.order(&tap.reader, ReaderOrder::Show(Signal::Refused));
         if let (Then::Open(..), Some(point)) = (&tap.then, &tap.point) {
             self.release_reservation(point);
-            // Every grant ends once, also one that was never carried out.
-            let kind = Kind::NotTaken;
-            self.record(Draft { at, kind, reason: Some(Reason::JournalStalled), detail: None, ..tap.fact });
+            self.not_taken(tap.fact, Some(Reason::JournalStalled));
         }
+    }
+
+    /// Every grant ends once, also one that was never carried out.
+    fn not_taken(&mut self, granted: Draft, reason: Option<Reason>) {
+        self.record(Draft { at: self.clock.now(), kind: Kind::NotTaken, reason, detail: None, ..granted });
     }
 
     // ---- PIN ----
