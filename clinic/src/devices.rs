@@ -1,6 +1,7 @@
 //! The last known state of gateways, lines, readers and doors. Owns nothing of their history (that is in `events`)
 //! and decides nothing. What a gateway does not mention in a report stays as it was: reports come in parts.
 
+pub use domain::equipment::{Door, DoorState, Line, Reader, ReaderState};
 use domain::{Direction, Epoch, GatewayId, LineId, PointId, ReaderId, UtcMillis};
 use sqlx::FromRow;
 use store::{Database, Error, read, transact};
@@ -69,138 +70,6 @@ impl Gateway {
             policy_age_ms: None,
         }
     }
-}
-
-/// A serial line or its network equivalent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// Which.
-    pub id: LineId,
-    /// Its port as configured.
-    pub port: String,
-    /// Whether the port is open.
-    pub open: bool,
-    /// Polls a second, in thousandths.
-    pub polls_per_1000_s: u64,
-    /// What is wrong, for operators.
-    pub problem: Option<String>,
-}
-
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl $name {
-            /// All values.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The stable code.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $code,)* }
-            }
-
-            /// Reads a code.
-            pub fn parse(code: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == code)
-            }
-        }
-    };
-}
-
-codes! {
-    /// Whether a reader answers.
-    ReaderState {
-        /// Not heard since the gateway's start.
-        Unknown = "unknown",
-        /// Answers.
-        Online = "online",
-        /// Silent for too long.
-        Offline = "offline",
-        /// Answers, but is not trusted.
-        Untrusted = "untrusted",
-    }
-}
-
-codes! {
-    /// What a door or turnstile is doing.
-    DoorState {
-        /// Closed and locked.
-        Locked = "locked",
-        /// Released for somebody.
-        Released = "released",
-        /// Open after a release.
-        Open = "open",
-        /// Open for longer than allowed.
-        Held = "held",
-        /// Opened without a release.
-        Forced = "forced",
-        /// Locked by command.
-        Blocked = "blocked",
-        /// Free passage by command.
-        Free = "free",
-        /// Opened by the fire input or emergency release.
-        Emergency = "emergency",
-        /// None of its readers answers.
-        Unreachable = "unreachable",
-    }
-}
-
-/// A reader. Counters run since the gateway's start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reader {
-    /// Which.
-    pub id: ReaderId,
-    /// The line it is on.
-    pub line: LineId,
-    /// Its point.
-    pub point: Option<PointId>,
-    /// Its direction at that point.
-    pub direction: Option<Direction>,
-    /// Its address on the line.
-    pub address: u8,
-    /// Whether it answers.
-    pub state: ReaderState,
-    /// Whether its Secure Channel is up.
-    pub secure: bool,
-    /// Who accepted it without Secure Channel and until when.
-    pub insecure_accepted: Option<String>,
-    /// Mean time between two polls, microseconds.
-    pub poll_period_us: u64,
-    /// Mean time from a poll's last byte to the reply's last, microseconds.
-    pub reply_us: u64,
-    /// Polls sent.
-    pub polls: u64,
-    /// Commands repeated.
-    pub retries: u64,
-    /// Replies that did not come.
-    pub timeouts: u64,
-    /// Replies with a wrong checksum or CRC.
-    pub crc_errors: u64,
-    /// Alarms raised.
-    pub alarms: u64,
-    /// How long it has been silent, milliseconds.
-    pub silent_ms: u64,
-    /// Vendor and model as it reports them.
-    pub model: Option<String>,
-    /// Serial number as it reports it.
-    pub serial: Option<String>,
-    /// Firmware version as it reports it.
-    pub firmware: Option<String>,
-    /// Whether its case is reported open.
-    pub tamper: bool,
-}
-
-/// An access point.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Door {
-    /// Which.
-    pub point: PointId,
-    /// What it is doing.
-    pub state: DoorState,
-    /// Since when.
-    pub since: UtcMillis,
 }
 
 /// Something of a gateway, with when it was reported last (our clock).

@@ -1,37 +1,9 @@
 //! What a gateway records. One [`Entry`] is one fact about a point, reader or the gateway itself; it names persons
 //! and cards by pseudonym only. The journal numbers entries; everything later (bus, store, pages) copies them.
 
+use crate::codes;
 use crate::ids::{CardId, Direction, Epoch, GatewayId, PersonId, PointId, ReaderId};
 use crate::time::UtcMillis;
-
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl $name {
-            /// All values, in the order of their declaration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The stable code used in the journal, on the bus and as key of translations.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $code,)* }
-            }
-
-            /// Reads a code; `None` for one that this version does not know.
-            pub fn parse(code: &str) -> Option<Self> {
-                match code { $($code => Some(Self::$variant),)* _ => None }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
 
 codes! {
     /// What happened. "Granted" is not "passed": the first is our answer, the second is what the person did.

@@ -5,8 +5,10 @@
 //! the code that made it. It knows nothing of wire formats or storage.
 
 pub mod card;
+mod codes;
 pub mod decide;
 pub mod door;
+pub mod equipment;
 pub mod event;
 pub mod ids;
 mod keyed;

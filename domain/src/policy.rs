@@ -26,6 +26,7 @@ pub use compile::{Policy, PolicyBuilder, PolicyError};
 pub use rules::RuleOutcome;
 pub use table::Pass;
 
+use crate::codes;
 use crate::ids::{CardId, CategoryId, Direction, PersonId, PointId, ScheduleId, ZoneId};
 use crate::pin::PinHash;
 use crate::schedule::{LocalDate, Schedule};
@@ -121,38 +122,6 @@ impl Layout {
             zone.outside = outside;
         }
     }
-}
-
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant,)* }
-
-        impl $name {
-            /// All values.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The stable code used in files, in the database and on the bus.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $code,)* }
-            }
-
-            /// Reads a code, `-` in place of `_` too; `None` for an unknown one.
-            pub fn parse(code: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| {
-                    code.len() == value.as_str().len()
-                        && code.bytes().map(|b| if b == b'-' { b'_' } else { b }).eq(value.as_str().bytes())
-                })
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
 }
 
 codes! {

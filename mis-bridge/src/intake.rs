@@ -8,8 +8,7 @@ use clinic::ingest::{self, Ingested};
 use domain::{Epoch, GatewayId};
 use tokio::time::Instant;
 use tracing::{info, warn};
-use wire::bus::{Ack, Channel, CommandOutcome, CommandResult, Down, EventBatch, LineStatus, ReaderStatus, Status, Up};
-use wire::bus::{DoorState, DoorStatus, ReaderState};
+use wire::bus::{Ack, Channel, CommandOutcome, CommandResult, Down, EventBatch, Status, Up};
 
 use crate::commands;
 use crate::run::Bridge;
@@ -145,59 +144,8 @@ fn report(status: Status) -> devices::Report {
             policy_age_ms: status.policy_age_ms,
             ..devices::Gateway::new(status.gateway)
         },
-        lines: status.lines.into_iter().map(line).collect(),
-        readers: status.readers.into_iter().map(reader).collect(),
-        doors: status.doors.into_iter().map(door).collect(),
+        lines: status.lines,
+        readers: status.readers,
+        doors: status.doors,
     }
-}
-
-fn line(line: LineStatus) -> devices::Line {
-    let LineStatus { id, port, open, polls_per_1000_s, problem } = line;
-    devices::Line { id, port, open, polls_per_1000_s, problem }
-}
-
-fn reader(reader: ReaderStatus) -> devices::Reader {
-    let state = match reader.state {
-        ReaderState::Unknown => devices::ReaderState::Unknown,
-        ReaderState::Online => devices::ReaderState::Online,
-        ReaderState::Offline => devices::ReaderState::Offline,
-        ReaderState::Untrusted => devices::ReaderState::Untrusted,
-    };
-    devices::Reader {
-        id: reader.id,
-        line: reader.line,
-        point: reader.point,
-        direction: reader.direction,
-        address: reader.address,
-        state,
-        secure: reader.secure,
-        insecure_accepted: reader.insecure_accepted,
-        poll_period_us: reader.poll_period_us,
-        reply_us: reader.reply_us,
-        polls: reader.polls,
-        retries: reader.retries,
-        timeouts: reader.timeouts,
-        crc_errors: reader.crc_errors,
-        alarms: reader.alarms,
-        silent_ms: reader.silent_ms,
-        model: reader.model,
-        serial: reader.serial,
-        firmware: reader.firmware,
-        tamper: reader.tamper,
-    }
-}
-
-fn door(door: DoorStatus) -> devices::Door {
-    let state = match door.state {
-        DoorState::Locked => devices::DoorState::Locked,
-        DoorState::Released => devices::DoorState::Released,
-        DoorState::Open => devices::DoorState::Open,
-        DoorState::Held => devices::DoorState::Held,
-        DoorState::Forced => devices::DoorState::Forced,
-        DoorState::Blocked => devices::DoorState::Blocked,
-        DoorState::Free => devices::DoorState::Free,
-        DoorState::Emergency => devices::DoorState::Emergency,
-        DoorState::Unreachable => devices::DoorState::Unreachable,
-    };
-    devices::Door { point: door.point, state, since: door.since }
 }

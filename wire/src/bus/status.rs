@@ -1,7 +1,8 @@
 //! How a gateway, its lines, readers and doors are doing. Sent every few seconds and on each change; the bridge keeps
 //! the last one. A large gateway sends several parts, each complete for the items that it names.
 
-use domain::{Direction, Epoch, GatewayId, LineId, PointId, ReaderId, UtcMillis};
+pub use domain::equipment::{Door as DoorStatus, DoorState, Line as LineStatus, Reader as ReaderStatus, ReaderState};
+use domain::{Direction, Epoch, GatewayId, UtcMillis};
 use serde_json::{Value, json};
 
 use super::{BusError, STATUS_MAX_ITEMS};
@@ -34,168 +35,6 @@ pub struct Status {
     pub readers: Vec<ReaderStatus>,
     /// Access points.
     pub doors: Vec<DoorStatus>,
-}
-
-/// A serial line or its network equivalent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LineStatus {
-    /// Which.
-    pub id: LineId,
-    /// Its port as configured.
-    pub port: String,
-    /// Whether the port is open.
-    pub open: bool,
-    /// Polls a second over the last period, in thousandths.
-    pub polls_per_1000_s: u64,
-    /// What is wrong, for operators.
-    pub problem: Option<String>,
-}
-
-/// Whether a reader answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReaderState {
-    /// Not heard since start.
-    Unknown,
-    /// Answers.
-    Online,
-    /// Silent for too long.
-    Offline,
-    /// Answers, but is not trusted (no Secure Channel where one is required, conflict of addresses …).
-    Untrusted,
-}
-
-impl ReaderState {
-    /// All states.
-    pub const ALL: [Self; 4] = [Self::Unknown, Self::Online, Self::Offline, Self::Untrusted];
-
-    /// The stable code.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Online => "online",
-            Self::Offline => "offline",
-            Self::Untrusted => "untrusted",
-        }
-    }
-
-    /// Reads a code.
-    pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == code)
-    }
-}
-
-/// One reader. Counters run since the gateway's start.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ReaderStatus {
-    /// Which.
-    pub id: ReaderId,
-    /// The line it is on.
-    pub line: LineId,
-    /// Its point, if it belongs to one.
-    pub point: Option<PointId>,
-    /// Its direction at that point.
-    pub direction: Option<Direction>,
-    /// Its address on the line, 0 to 126.
-    pub address: u8,
-    /// Whether it answers.
-    pub state: ReaderState,
-    /// Whether its Secure Channel is up.
-    pub secure: bool,
-    /// Who accepted it without Secure Channel and until when, as configured.
-    pub insecure_accepted: Option<String>,
-    /// Mean time between two polls of this reader, microseconds.
-    pub poll_period_us: u64,
-    /// Mean time from a poll's last byte to the reply's last, microseconds.
-    pub reply_us: u64,
-    /// Polls sent.
-    pub polls: u64,
-    /// Commands repeated.
-    pub retries: u64,
-    /// Replies that did not come.
-    pub timeouts: u64,
-    /// Replies with a wrong checksum or CRC.
-    pub crc_errors: u64,
-    /// Alarms raised.
-    pub alarms: u64,
-    /// How long it has been silent, milliseconds.
-    pub silent_ms: u64,
-    /// Vendor and model as it reports them.
-    pub model: Option<String>,
-    /// Serial number as it reports it.
-    pub serial: Option<String>,
-    /// Firmware version as it reports it.
-    pub firmware: Option<String>,
-    /// Whether its case is reported open.
-    pub tamper: bool,
-}
-
-/// What a door or turnstile is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DoorState {
-    /// Closed and locked.
-    Locked,
-    /// Released for somebody.
-    Released,
-    /// Open after a release.
-    Open,
-    /// Open for longer than allowed.
-    Held,
-    /// Opened without a release.
-    Forced,
-    /// Locked by command: nobody is let in.
-    Blocked,
-    /// Free passage by command.
-    Free,
-    /// Opened by the fire input or emergency release.
-    Emergency,
-    /// None of its readers answers.
-    Unreachable,
-}
-
-impl DoorState {
-    /// All states.
-    pub const ALL: [Self; 9] = [
-        Self::Locked,
-        Self::Released,
-        Self::Open,
-        Self::Held,
-        Self::Forced,
-        Self::Blocked,
-        Self::Free,
-        Self::Emergency,
-        Self::Unreachable,
-    ];
-
-    /// The stable code.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Locked => "locked",
-            Self::Released => "released",
-            Self::Open => "open",
-            Self::Held => "held",
-            Self::Forced => "forced",
-            Self::Blocked => "blocked",
-            Self::Free => "free",
-            Self::Emergency => "emergency",
-            Self::Unreachable => "unreachable",
-        }
-    }
-
-    /// Reads a code.
-    pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == code)
-    }
-}
-
-/// One access point.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DoorStatus {
-    /// Which.
-    pub point: PointId,
-    /// What it is doing.
-    pub state: DoorState,
-    /// Since when.
-    pub since: UtcMillis,
 }
 
 impl Status {
@@ -258,6 +97,12 @@ impl Status {
     }
 }
 
+/// What stands in a status as a JSON object.
+trait Item: Sized {
+    fn to_json(&self) -> Value;
+    fn from_json(fields: &Fields<'_>) -> Result<Self, BusError>;
+}
+
 fn slice<T: Clone>(items: &[T], index: usize) -> Vec<T> {
     items.chunks(STATUS_MAX_ITEMS).nth(index).unwrap_or_default().to_vec()
 }
@@ -270,7 +115,7 @@ fn items<T>(
     fields.list(key, STATUS_MAX_ITEMS)?.iter().map(read).collect()
 }
 
-impl LineStatus {
+impl Item for LineStatus {
     fn to_json(&self) -> Value {
         json!({
             "id": self.id.as_str(), "port": self.port, "open": self.open, "polls_per_1000_s": self.polls_per_1000_s,
@@ -289,7 +134,7 @@ impl LineStatus {
     }
 }
 
-impl ReaderStatus {
+impl Item for ReaderStatus {
     fn to_json(&self) -> Value {
         json!({
             "id": self.id.as_str(), "line": self.line.as_str(), "point": opt(self.point.as_ref()),
@@ -327,7 +172,7 @@ impl ReaderStatus {
     }
 }
 
-impl DoorStatus {
+impl Item for DoorStatus {
     fn to_json(&self) -> Value {
         json!({"point": self.point.as_str(), "state": self.state.as_str(), "since": self.since.0})
     }
