@@ -11,6 +11,8 @@ mod doors;
 mod keypad;
 mod recorder;
 mod taps;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

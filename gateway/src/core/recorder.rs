@@ -85,6 +85,12 @@ impl Recorder {
         self.failing
     }
 
+    /// Whether nothing is on its way to the disk.
+    #[cfg(test)]
+    pub fn is_idle(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     /// How many facts wait in memory.
     pub const fn backlog(&self) -> usize {
         self.backlog_facts

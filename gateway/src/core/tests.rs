@@ -1,0 +1,305 @@
+//! The core by itself: no line is open, the journal is real.
+
+use domain::Epoch;
+use domain::card::{self, CardFormat};
+use domain::ids::{CategoryId, Direction, GatewayId, SiteId, ZoneId};
+use domain::pin::PinKey;
+use domain::policy::{Credential, Layout, PassKind, PassState, Point, PointKind, PolicySource};
+use domain::zone::Zone;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::time::timeout;
+use wire::osdp::secure::Scbk;
+
+use super::*;
+use crate::port::Port;
+use crate::settings::{LineSettings, OnFault, OsdpReader, PointSettings};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const NOON: i64 = 1_795_608_000_000;
+const STAFF: &str = "10,1";
+const OTHER: &str = "10,2";
+const ONE_TIME: &str = "10,3";
+
+struct Bench {
+    core: Core,
+    journal: Journal,
+    wall: Arc<AtomicI64>,
+    _events: mpsc::Receiver<LineEvent>,
+    _folder: tempfile::TempDir,
+}
+
+fn point(n: u8) -> PointId {
+    PointId::new(&format!("t{n}")).unwrap()
+}
+
+fn reader(name: &str) -> ReaderId {
+    ReaderId::new(name).unwrap()
+}
+
+fn wiring() -> PointSettings {
+    PointSettings {
+        kind: PointKind::Turnstile,
+        on_fault: OnFault::Secure,
+        release: Duration::from_secs(3),
+        held: Duration::from_secs(30),
+        output: 0,
+        contact_input: Some(0),
+        exit_input: Some(1),
+        fire_input: Some(2),
+        interlock: None,
+    }
+}
+
+/// Two turnstiles with two readers each: `t1-in`, `t1-out`, `t2-in`, `t2-out`.
+fn settings() -> GatewaySettings {
+    let readers = (1..=2_u8).flat_map(|n| {
+        [("in", Direction::In), ("out", Direction::Out)].into_iter().enumerate().map(move |(i, (name, direction))| {
+            OsdpReader {
+                place: Place {
+                    reader: reader(&format!("t{n}-{name}")),
+                    point: Some(point(n)),
+                    direction,
+                    uid_reversed: false,
+                },
+                address: n * 2 + i as u8,
+                security: Security::Key(Scbk::from_hex("8b1f7a02c4d9e6335a90bb17f2e8614d").unwrap()),
+                offline_after: Duration::from_secs(8),
+                serial: None,
+                vendor: None,
+            }
+        })
+    });
+    GatewaySettings {
+        site: SiteId::new("clinic-1").unwrap(),
+        gateway: GatewayId::new("gw-1").unwrap(),
+        points: (1..=2).map(|n| (point(n), wiring())).collect(),
+        lines: vec![LineSettings {
+            id: LineId::new("line").unwrap(),
+            port: Port::Device("/nowhere".into()),
+            baud: 115_200,
+            protocol: Protocol::Osdp(readers.collect()),
+        }],
+        journal_stall: Duration::from_secs(10),
+        stale_after: Duration::from_secs(3),
+        policy_max_age: None,
+        wrong_pins: 3,
+        pin_lock: Duration::from_secs(300),
+    }
+}
+
+fn policy() -> PolicySource {
+    let cards = CardKey::new([7; 32]);
+    let credential = |text: &str, n: u8| Credential {
+        card: cards.id(&card::parse(CardFormat::Wiegand26, text).unwrap()),
+        person: PersonId([n; 16]),
+        category: 0,
+        kind: PassKind::Staff,
+        state: PassState::Active,
+        one_time: text == ONE_TIME,
+        valid_from: None,
+        valid_until: None,
+        pin: None,
+        duress_pin: None,
+    };
+    let zone = |name: &str| ZoneId::new(name).unwrap();
+    let mut layout = Layout {
+        version: 1,
+        built_at: UtcMillis(NOON),
+        categories: vec![CategoryId::new("staff").unwrap()],
+        points: (1..=2).map(|n| Point::new(point(n), PointKind::Turnstile, zone("street"), zone("hall"))).collect(),
+        ..Layout::empty()
+    };
+    layout.zones = vec![Zone { id: zone("street"), inside: None, outside: true, ..Zone::new(zone("street")) }];
+    layout.complete_zones();
+    PolicySource { layout, credentials: vec![credential(STAFF, 1), credential(OTHER, 2), credential(ONE_TIME, 3)] }
+}
+
+impl Bench {
+    async fn new(settings: GatewaySettings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let wall = Arc::new(AtomicI64::new(NOON));
+        let shown = Arc::clone(&wall);
+        let clock = Clock::new(move || UtcMillis(shown.load(Ordering::SeqCst)));
+        let path = folder.path().join("journal.db");
+        let journal = Journal::open(&path, settings.gateway.clone(), Epoch([9; 16]), &clock).await.unwrap();
+        let (events, queue) = mpsc::channel(line::EVENTS_MAX);
+        let policy = crate::snapshot::compile(&wire::snapshot::encode(&policy()).unwrap()).unwrap();
+        let keys = SiteKeys { card: CardKey::new([7; 32]), pin: PinKey::new([8; 32]) };
+        let (core, _) = Core::new(Arc::new(settings), keys, journal.clone(), Some(policy), &[], clock, events);
+        let mut bench = Self { core, journal, wall, _events: queue, _folder: folder };
+        bench.core.put_doors();
+        for line in bench.core.settings.lines.clone() {
+            bench.core.add_readers(&line);
+        }
+        for unit in bench.core.readers.values_mut() {
+            unit.status.secure = true;
+            unit.status.state = ReaderState::Online;
+        }
+        bench
+    }
+
+    fn event(&mut self, name: &str, fact: ReaderFact, ago: Duration) {
+        let what = LineFact::Reader(reader(name), fact);
+        self.core.event(LineEvent { line: LineId::new("line").unwrap(), what, at: Instant::now() - ago });
+    }
+
+    fn tap(&mut self, name: &str, text: &str) {
+        let number = card::parse(CardFormat::Wiegand26, text);
+        self.event(name, ReaderFact::Card { number, age: Duration::ZERO }, Duration::ZERO);
+    }
+
+    fn inputs(&mut self, name: &str, inputs: u32) {
+        self.event(name, ReaderFact::Inputs(inputs), Duration::ZERO);
+    }
+
+    /// Lets everything become durable that is on its way; everything recorded so far, shortly told.
+    async fn said(&mut self) -> Vec<String> {
+        let last = async {
+            while !self.core.recorder.is_idle() {
+                let done = self.core.recorder.next().await;
+                self.core.recorded(&done);
+            }
+        };
+        timeout(PATIENCE, last).await.expect("everything becomes durable");
+        self.journal
+            .read_after(0, 5000)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|entry| {
+                let fact = entry.fact;
+                let words = [
+                    Some(fact.kind.as_str().to_owned()),
+                    fact.reason.map(|reason| reason.as_str().to_owned()),
+                    fact.point.map(|point| point.to_string()),
+                ];
+                words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+            })
+            .collect()
+    }
+}
+
+fn count(said: &[String], what: &str) -> usize {
+    said.iter().filter(|line| line.starts_with(what)).count()
+}
+
+#[tokio::test]
+async fn a_one_time_pass_at_two_turnstiles_at_once_opens_one() {
+    let mut bench = Bench::new(settings()).await;
+    // Both before either record is durable.
+    bench.tap("t1-in", ONE_TIME);
+    bench.tap("t2-in", ONE_TIME);
+    let said = bench.said().await;
+    assert_eq!(said, ["tap t1", "granted allowed t1", "tap t2", "refused pass_used t2"]);
+}
+
+#[tokio::test]
+async fn both_readers_of_one_turnstile_at_once_let_one_holder_in() {
+    let mut bench = Bench::new(settings()).await;
+    bench.tap("t1-in", STAFF);
+    bench.tap("t1-out", OTHER);
+    let said = bench.said().await;
+    assert_eq!(said, ["tap t1", "granted allowed t1", "tap t1", "refused point_busy t1"]);
+}
+
+#[tokio::test]
+async fn an_interlocked_door_stays_closed_while_the_grant_of_the_other_is_being_recorded() {
+    let mut locks = settings();
+    locks.points.values_mut().for_each(|point| point.interlock = Some("lobby".into()));
+    let mut bench = Bench::new(locks).await;
+    bench.tap("t1-in", STAFF);
+    bench.tap("t2-in", OTHER);
+    let said = bench.said().await;
+    assert_eq!(said, ["tap t1", "granted allowed t1", "tap t2", "refused interlock t2"]);
+}
+
+#[tokio::test]
+async fn a_door_locked_between_a_decision_and_its_record_ends_the_grant_and_stays_closed() {
+    let mut bench = Bench::new(settings()).await;
+    bench.tap("t1-in", STAFF);
+    bench.core.door_input(&point(1), None, domain::door::Input::Order(domain::door::Order::Lock));
+    let said = bench.said().await;
+    assert_eq!(said, ["tap t1", "granted allowed t1", "not_taken point_locked t1"]);
+    assert_eq!(bench.core.doors[&point(1)].door.state(), domain::door::DoorState::Locked);
+}
+
+#[tokio::test]
+async fn a_card_that_waited_in_the_queue_moves_no_door() {
+    let mut bench = Bench::new(settings()).await;
+    let number = card::parse(CardFormat::Wiegand26, STAFF);
+    bench.event("t1-in", ReaderFact::Card { number, age: Duration::ZERO }, Duration::from_secs(4));
+    assert_eq!(bench.said().await, ["late_tap stale_read t1"]);
+}
+
+#[tokio::test]
+async fn the_first_opening_after_a_start_is_forced_and_a_door_found_open_is_not() {
+    let mut bench = Bench::new(settings()).await;
+    // Nobody knows yet which of the readers has the contact.
+    bench.inputs("t1-out", 0);
+    bench.inputs("t1-in", 1);
+    bench.inputs("t2-out", 0);
+    bench.inputs("t2-in", 0);
+    bench.inputs("t2-in", 1);
+    tokio::time::sleep_until(bench.core.deadline()).await;
+    bench.core.expire();
+    assert_eq!(bench.said().await, ["forced t2"]);
+}
+
+#[tokio::test]
+async fn a_point_wired_anew_ends_its_grant_and_an_emergency_goes_on() {
+    let mut bench = Bench::new(settings()).await;
+    bench.inputs("t2-in", 0b100);
+    bench.tap("t1-in", STAFF);
+    bench.said().await;
+    let mut changed = settings();
+    changed.points.values_mut().for_each(|point| point.release = Duration::from_secs(5));
+    bench.core.settings = Arc::new(changed);
+    bench.core.put_doors();
+    bench.core.look_at_inputs();
+    let said = bench.said().await;
+    assert_eq!(count(&said, "not_taken t1"), 1, "{said:?}");
+    assert_eq!(bench.core.doors[&point(2)].door.state(), domain::door::DoorState::Emergency);
+}
+
+#[tokio::test]
+async fn a_grant_whose_point_was_taken_out_of_the_settings_ends() {
+    let mut bench = Bench::new(settings()).await;
+    bench.tap("t1-in", STAFF);
+    let mut fewer = settings();
+    fewer.points.remove(&point(1));
+    bench.core.settings = Arc::new(fewer);
+    bench.core.put_doors();
+    let said = bench.said().await;
+    assert_eq!(said, ["tap t1", "granted allowed t1", "not_taken t1"]);
+}
+
+#[tokio::test]
+async fn at_the_end_cards_move_nothing_and_a_grant_under_way_gets_its_end() {
+    let mut bench = Bench::new(settings()).await;
+    bench.core.record(Draft::new(UtcMillis(1), Kind::Tamper));
+    bench.tap("t1-in", STAFF);
+    let journal = bench.journal.clone();
+    let (events, mut queue) = mpsc::channel(4);
+    let number = card::parse(CardFormat::Wiegand26, OTHER);
+    let what = LineFact::Reader(reader("t2-in"), ReaderFact::Card { number, age: Duration::ZERO });
+    events.send(LineEvent { line: LineId::new("line").unwrap(), what, at: Instant::now() }).await.unwrap();
+    timeout(Duration::from_secs(9), bench.core.stop(&mut queue)).await.expect("the end comes in time");
+    let kinds: Vec<Kind> = journal.read_after(0, 100).await.unwrap().into_iter().map(|entry| entry.fact.kind).collect();
+    assert_eq!(kinds, [Kind::Tamper, Kind::Tap, Kind::Granted, Kind::LateTap, Kind::NotTaken, Kind::Stopped]);
+}
+
+#[tokio::test]
+async fn f11_a_clock_that_jumps_raises_an_alarm_and_moves_no_deadline() {
+    for jump in [-3_600_000, 3_600_000, 315_360_000_000] {
+        let mut bench = Bench::new(settings()).await;
+        bench.tap("t1-in", STAFF);
+        bench.said().await;
+        let release = bench.core.doors[&point(1)].door.deadline().unwrap().0;
+        bench.wall.fetch_add(jump, Ordering::SeqCst);
+        bench.core.look();
+        bench.core.look();
+        let said = bench.said().await;
+        assert_eq!(count(&said, "alarm clock_jumped"), 1, "{jump}: {said:?}");
+        assert_eq!(bench.core.doors[&point(1)].door.deadline().unwrap().0, release, "{jump}");
+    }
+}
