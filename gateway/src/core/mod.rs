@@ -46,11 +46,12 @@ const BOARD_GAP: Duration = Duration::from_millis(50);
 /// A wall clock that moves this much against the monotonic one between two looks has jumped.
 const CLOCK_JUMP: Duration = Duration::from_secs(2);
 
-/// At the end: how long grants may take to end, lines to end, and the journal to take the last facts. Together with
-/// what the uplink takes this stays below the ten seconds after which a service manager kills.
-const STOP_GRANTS: Duration = Duration::from_secs(3);
-const STOP_LINES: Duration = Duration::from_secs(3);
-const STOP_JOURNAL: Duration = Duration::from_secs(2);
+/// At the end: how long grants may take to end (the default release and a little), lines to end, and the journal to
+/// take the last facts. Together with what the uplink takes this stays below ten seconds, after which people and
+/// service managers kill.
+const STOP_GRANTS: Duration = Duration::from_millis(3500);
+const STOP_LINES: Duration = Duration::from_millis(2500);
+const STOP_JOURNAL: Duration = Duration::from_millis(1500);
 
 /// What the core is asked by the rest of the gateway.
 #[derive(Debug)]
