@@ -5,13 +5,12 @@
 
 mod installation;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
+use domain::CardId;
 use domain::card::CardNumber;
-use domain::{CardId, ReaderId};
 use installation::*;
-use tokio_util::sync::CancellationToken;
 
 /// Kills in one run; `TAPWARD_KILLS` asks for more.
 const KILLS: u32 = 20;
@@ -22,15 +21,7 @@ async fn every_answered_tap_survives_kill_9_and_is_stored_once() {
     let site = Site::new("").await;
     let cards = cards(64);
     site.import(&cards);
-    let stop = CancellationToken::new();
-    let people: Vec<_> = cards
-        .iter()
-        .enumerate()
-        .map(|(i, card)| {
-            let reader = site.readers[i % site.readers.len()].clone();
-            tokio::spawn(tap_on(site.sim.clone(), reader, card.clone(), stop.clone()))
-        })
-        .collect();
+    let crowd = site.crowd(&cards);
     let mut moments = fastrand::Rng::with_seed(2026);
     for _ in 0..kills {
         let program = site.start("run").await;
@@ -44,10 +35,7 @@ async fn every_answered_tap_survives_kill_9_and_is_stored_once() {
     // A last life, ended in order, so that the bridge has taken everything in.
     let program = site.start("run").await;
     site.secure().await;
-    stop.cancel();
-    for person in people {
-        person.await.unwrap();
-    }
+    crowd.go_home().await;
     caught_up(&site).await;
     program.stop().await;
 
@@ -65,15 +53,9 @@ async fn every_answered_tap_survives_kill_9_and_is_stored_once() {
         let kept = recorded.get(key).copied().unwrap_or(0);
         assert!(kept >= *count, "{count} taps of {key:?} were answered, {kept} are in the journal");
     }
-    stored_once(&site, &journal).await;
+    site.stored_once(&journal).await;
     println!("{kills} kills, {total} answered taps, {} entries: none lost, none doubled", journal.len());
     site.simulator.stop().await;
-}
-
-async fn tap_on(sim: controller_sim::Handle, reader: ReaderId, card: CardNumber, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        sim.tap(&reader, &card, QUICKLY, Duration::from_millis(800)).await.unwrap();
-    }
 }
 
 /// Taps that got an answer, by reader and pseudonym.
@@ -94,43 +76,9 @@ fn answered_taps(site: &Site, cards: &[CardNumber]) -> HashMap<(String, String),
 
 /// Waits until the database has what the journal has.
 async fn caught_up(site: &Site) {
-    let look = async {
-        loop {
-            let last = site.journal().last().unwrap()["seq"].as_u64().unwrap();
-            let database =
-                clinic::Database::open(&format!("sqlite:{}/tapward.db", site.data().display())).await.unwrap();
-            let stored = clinic::events::last_id(&database).await.unwrap();
-            database.close().await;
-            if stored + 20 >= last {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, look).await.expect("the bridge catches up");
-}
-
-/// Every entry of the journal is in the database, once.
-async fn stored_once(site: &Site, journal: &[serde_json::Value]) {
-    let database = clinic::Database::open(&format!("sqlite:{}/tapward.db", site.data().display())).await.unwrap();
-    let (mut after, mut stored) = (0, HashSet::new());
-    loop {
-        let events = clinic::events::after(&database, after, 1000).await.unwrap();
-        let Some(last) = events.last() else { break };
-        after = last.id;
-        for event in events {
-            let key = (event.entry.epoch.to_string(), event.entry.seq);
-            assert!(stored.insert(key), "entry {} is stored twice", event.entry.seq);
-        }
-    }
-    database.close().await;
-    let missing: Vec<u64> = journal
-        .iter()
-        .filter(|entry| {
-            !stored.contains(&(entry["epoch"].as_str().unwrap().to_owned(), entry["seq"].as_u64().unwrap()))
-        })
-        .map(|entry| entry["seq"].as_u64().unwrap())
-        .collect();
-    assert!(missing.is_empty(), "entries {missing:?} never reached the database");
-    assert_eq!(stored.len(), journal.len());
+    until("the bridge catches up", async || {
+        let last = site.journal().last().unwrap()["seq"].as_u64().unwrap();
+        site.stored().await.last().is_some_and(|event| event.entry.seq + 20 >= last)
+    })
+    .await;
 }

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,9 +11,10 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use controller_sim::plant::{Line, Plant};
-use controller_sim::{Handle, Options, Simulator, Walk};
+use controller_sim::{Handle, Options, Outcome, Simulator, Walk};
 use domain::card::{self, CardFormat, CardKey, CardNumber};
 use domain::{Clock, ReaderId, UtcMillis};
+use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +25,8 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 /// Turnstiles on each of the two lines, with two readers each.
 const TURNSTILES: u32 = 4;
 
-fn plant() -> Plant {
+/// Turnstiles with two readers each, one line on a pseudo-terminal and one on TCP.
+fn plant() -> String {
     let mut text = String::new();
     for (line, port) in [("west", "west"), ("east", "tcp://127.0.0.1:0")] {
         for n in 1..=TURNSTILES {
@@ -38,7 +41,7 @@ fn plant() -> Plant {
             }
         }
     }
-    toml::from_str(&text).unwrap()
+    text
 }
 
 /// The system's clock, as the product sees it.
@@ -56,15 +59,21 @@ pub struct Site {
     pub simulator: Simulator,
     pub sim: Handle,
     pub readers: Vec<ReaderId>,
+    /// As the configuration says it.
+    pub database: String,
 }
 
 impl Site {
-    /// Turnstiles with two readers each, one line on a pseudo-terminal and one on TCP. `more` is added to the
-    /// configuration.
+    /// Eight turnstiles on two lines. `more` is added to the configuration.
     pub async fn new(more: &str) -> Self {
+        Self::with_plant(&plant(), more).await
+    }
+
+    /// Other readers.
+    pub async fn with_plant(plant: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("keys")).unwrap();
-        let mut plant = plant();
+        let mut plant: Plant = toml::from_str(plant).unwrap();
         plant.draw_keys(|bytes| getrandom::fill(bytes).unwrap());
         plant.place_ports(folder.path());
         let options = Options { clock: clock(), tap_record: Some(folder.path().join("taps.jsonl")), seed: 7 };
@@ -85,7 +94,8 @@ impl Site {
         }
         std::fs::write(folder.path().join("tapward.toml"), text).unwrap();
         let readers = plant.lines.iter().flat_map(|line| &line.readers).map(|reader| reader.id.clone()).collect();
-        Self { folder, simulator, sim, readers }
+        let database = format!("sqlite:{}", folder.path().join("data/tapward.db").display());
+        Self { folder, simulator, sim, readers, database }
     }
 
     pub fn config(&self) -> PathBuf {
@@ -94,6 +104,17 @@ impl Site {
 
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// Changes the configuration.
+    pub fn edit(&self, change: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        std::fs::write(self.config(), change(text)).unwrap();
+    }
+
+    /// What the programs wrote to standard error.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log.txt")).unwrap_or_default()
     }
 
     /// Runs a command of the executable to its end.
@@ -134,21 +155,122 @@ impl Site {
         String::from_utf8(tail.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Waits until a reader can be used.
+    /// Every event of the database, in the order of arrival.
+    pub async fn stored(&self) -> Vec<clinic::events::Event> {
+        let database = clinic::Database::open(&self.database).await.unwrap();
+        let mut all: Vec<clinic::events::Event> = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |event| event.id);
+            let events = clinic::events::after(&database, after, clinic::events::READ_MAX).await.unwrap();
+            if events.is_empty() {
+                break;
+            }
+            all.extend(events);
+        }
+        database.close().await;
+        all
+    }
+
+    /// Every entry of `journal` is in the database, once, and nothing that the journal does not have by now.
+    pub async fn stored_once(&self, journal: &[serde_json::Value]) {
+        let mut stored = HashSet::new();
+        for event in self.stored().await {
+            let key = (event.entry.epoch.to_string(), event.entry.seq);
+            assert!(stored.insert(key), "entry {} is stored twice", event.entry.seq);
+        }
+        let key =
+            |entry: &serde_json::Value| (entry["epoch"].as_str().unwrap().to_owned(), entry["seq"].as_u64().unwrap());
+        let wanted: HashSet<_> = journal.iter().map(key).collect();
+        let missing: Vec<_> = wanted.difference(&stored).collect();
+        assert!(missing.is_empty(), "entries {missing:?} never reached the database");
+        let recorded: HashSet<_> = self.journal().iter().map(key).collect();
+        let invented: Vec<_> = stored.difference(&recorded).collect();
+        assert!(invented.is_empty(), "events {invented:?} are not in the journal");
+    }
+
+    /// People who tap without end, each with a card of this list.
+    pub fn crowd(&self, cards: &[CardNumber]) -> Crowd {
+        let stop = CancellationToken::new();
+        let people = cards.iter().enumerate().map(|(i, card)| {
+            let reader = self.readers[i % self.readers.len()].clone();
+            tokio::spawn(tap_on(self.sim.clone(), reader, card.clone(), stop.clone()))
+        });
+        Crowd { people: people.collect(), stop }
+    }
+
+    /// Waits until every reader can be used.
     pub async fn secure(&self) {
         for reader in &self.readers {
-            tokio::time::timeout(PATIENCE, self.sim.wait_for(reader, |state| state.secure)).await.unwrap().unwrap();
+            self.secure_reader(reader).await;
         }
     }
+
+    /// Waits until one reader can be used.
+    pub async fn secure_reader(&self, reader: &ReaderId) {
+        let wait = tokio::time::timeout(PATIENCE, self.sim.wait_for(reader, |state| state.secure)).await;
+        wait.unwrap_or_else(|_| panic!("{reader} never became secure; the log:\n{}", self.log())).unwrap();
+    }
+
+    /// Taps again and again until it ends as wanted: after a start the policy may be on its way, and the first card
+    /// that a reader tells may be one that it kept, which moves nothing.
+    pub async fn tap_until(&self, reader: &str, card: &CardNumber, wanted: Outcome) {
+        let reader = reader.parse().unwrap();
+        let mut last = None;
+        let tapping = async {
+            while last != Some(wanted) {
+                last = Some(self.sim.tap(&reader, card, QUICKLY, Duration::from_secs(2)).await.unwrap());
+            }
+        };
+        let done = tokio::time::timeout(PATIENCE, tapping).await;
+        assert!(done.is_ok(), "a tap at {reader} ends as {last:?}, not {wanted:?}; the log:\n{}", self.log());
+    }
+
+    /// Holds a card to a reader and goes through if the way opens.
+    pub async fn tap(&self, reader: &ReaderId, card: &CardNumber) -> Outcome {
+        self.sim.tap(reader, card, QUICKLY, Duration::from_secs(5)).await.unwrap()
+    }
+}
+
+async fn tap_on(sim: Handle, reader: ReaderId, card: CardNumber, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        sim.tap(&reader, &card, QUICKLY, Duration::from_millis(800)).await.unwrap();
+    }
+}
+
+/// People at the readers.
+pub struct Crowd {
+    people: Vec<tokio::task::JoinHandle<()>>,
+    stop: CancellationToken,
+}
+
+impl Crowd {
+    /// Ends when the last of them is gone.
+    pub async fn go_home(self) {
+        self.stop.cancel();
+        for person in self.people {
+            person.await.unwrap();
+        }
+    }
+}
+
+/// Asks again and again until the answer is yes.
+pub async fn until(what: &str, mut yes: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !yes().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, asking).await.is_ok(), "{what}: not within {PATIENCE:?}");
 }
 
 fn write_line(text: &mut String, line: &Line, port: &str, folder: &Path) {
     writeln!(text, "[[line]]\nid = \"{}\"\nport = \"{port}\"\nprotocol = \"osdp\"\nbaud = 115200", line.id).unwrap();
     for reader in &line.readers {
-        let path = folder.join("keys").join(reader.id.as_str());
-        let key: String = reader.key.as_ref().unwrap().expose().iter().map(|byte| format!("{byte:02x}")).collect();
-        std::fs::write(&path, key).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        // A reader in installation mode gets its key later.
+        if let Some(key) = &reader.key {
+            let key: String = key.expose().iter().map(|byte| format!("{byte:02x}")).collect();
+            write_secret(&folder.join("keys").join(reader.id.as_str()), &key);
+        }
         writeln!(
             text,
             "[[line.reader]]\nid = \"{0}\"\naddress = {1}\nkey = \"file:keys/{0}\"\npoint = \"{2}\"\ndirection = \"{3}\"",
@@ -156,6 +278,12 @@ fn write_line(text: &mut String, line: &Line, port: &str, folder: &Path) {
         )
         .unwrap();
     }
+}
+
+/// Writes a file that only its owner may read.
+pub fn write_secret(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// The built executable.
@@ -174,8 +302,13 @@ pub struct Program {
 
 impl Program {
     pub async fn start(config: &Path, program: &str) -> Self {
+        Self::run(tapward(), config, program)
+    }
+
+    /// Starts it by `command`, which is the executable or something that becomes it.
+    pub fn run(command: Command, config: &Path, program: &str) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(config.with_file_name("log.txt")).unwrap();
-        let mut command = tokio::process::Command::from(tapward());
+        let mut command = tokio::process::Command::from(command);
         command.arg(program).arg("--config").arg(config).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -200,10 +333,18 @@ impl Program {
         self.child.kill().await.unwrap();
     }
 
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id().expect("it runs")).unwrap()).unwrap()
+    }
+
+    /// Asks it to read its configuration again.
+    pub fn reload(&self) {
+        rustix::process::kill_process(self.pid(), Signal::HUP).unwrap();
+    }
+
     /// Asks it to end in order.
     pub async fn stop(mut self) {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(self.pid(), Signal::TERM).unwrap();
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends in time").unwrap();
         assert!(status.success(), "{status}");
     }
