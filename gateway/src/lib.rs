@@ -10,10 +10,12 @@
 //! | [`line`], `osdp_line`, [`desktop`] | one task a line: protocol to facts, orders to protocol |
 //! | [`core`] | one task: deciding, doors, waiting for the journal, answering |
 //! | [`snapshot`] | the policy kept for a restart |
+//! | `history` | who is inside, rebuilt from the journal |
 //! | [`uplink`] | one task: journal to bridge, acknowledgements, policies, commands |
 
 pub mod core;
 pub mod desktop;
+mod history;
 pub mod line;
 mod osdp_line;
 pub mod port;
@@ -26,8 +28,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::Link;
-use domain::{Clock, Draft, Kind, UtcMillis};
-use store::journal::{Journal, READ_MAX};
+use domain::{Clock, Draft, Kind, Reason};
+use store::journal::Journal;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -68,10 +70,6 @@ pub enum StartError {
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] store::Error),
-    /// The policy kept from before cannot be used. Delete the file to start without: doors refuse until the bridge
-    /// hands out a policy.
-    #[error("the policy kept for a restart cannot be used ({0}); move the file away to start without one")]
-    Policy(#[from] snapshot::UseError),
     /// A task could not be run.
     #[error("starting failed: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -95,8 +93,18 @@ impl Gateway {
     /// See [`StartError`]; nothing is left running then.
     pub async fn start(parts: Parts, shutdown: CancellationToken) -> Result<Self, StartError> {
         let file = parts.policy_file.clone();
-        let policy = tokio::task::spawn_blocking(move || snapshot::load(&file)).await??;
-        let history = history(&parts.journal).await?;
+        // A damaged copy must not keep doors dead: the bridge hands the policy out again within seconds.
+        let (policy, damage) = match tokio::task::spawn_blocking(move || snapshot::load(&file)).await? {
+            Ok(policy) => (policy, None),
+            Err(error) => {
+                tracing::error!(%error, "the policy kept for a restart cannot be used; doors refuse until the bridge hands it out again");
+                (None, Some(error.to_string()))
+            }
+        };
+        let presence = match &policy {
+            Some(policy) => Some(history::presence(&parts.journal, policy).await?),
+            None => None,
+        };
         let (events, event_queue) = mpsc::channel(line::EVENTS_MAX);
         let (requests, request_queue) = mpsc::channel(REQUESTS_MAX);
         let gateway = parts.settings.gateway.clone();
@@ -105,12 +113,18 @@ impl Gateway {
             Arc::new(parts.settings),
             parts.keys,
             parts.journal.clone(),
-            policy,
-            &history,
+            policy.zip(presence),
             parts.clock.clone(),
             events,
         );
         let core = tokio::spawn(core.run(event_queue, request_queue, shutdown));
+        if let Some(why) = damage {
+            let detail = Some(core::clipped(&format!("kept for a restart: {why}")));
+            let alarm =
+                Draft { reason: Some(Reason::PolicyRefused), detail, ..Draft::new(parts.clock.now(), Kind::Alarm) };
+            // The core has just begun to listen.
+            let _ = requests.send(Request::Record(alarm)).await;
+        }
         let stop_uplink = CancellationToken::new();
         let uplink = uplink::Parts {
             gateway,
@@ -168,17 +182,5 @@ impl Gateway {
     /// Whether the core is still at work; `false` before shutdown means a fault of ours.
     pub fn is_alive(&self) -> bool {
         !self.core.is_finished()
-    }
-}
-
-/// Facts that say who is inside and which one-time passes are used.
-async fn history(journal: &Journal) -> Result<Vec<Draft>, store::Error> {
-    const KINDS: [Kind; 3] = [Kind::Granted, Kind::Passed, Kind::NotTaken];
-    let (mut facts, mut after) = (Vec::new(), 0);
-    loop {
-        let entries = journal.read_kinds_after(&KINDS, UtcMillis(0), after, READ_MAX).await?;
-        let Some(last) = entries.last() else { return Ok(facts) };
-        after = last.seq;
-        facts.extend(entries.into_iter().map(|entry| entry.fact));
     }
 }

@@ -18,7 +18,8 @@ use wire::bus::{
     PolicyAssembly, PolicyChunk, PolicyOffer, Status, Topic, Up, is_chunk,
 };
 
-use crate::core::{Board, Request};
+use crate::core::{Board, Request, clipped};
+use crate::history::{self, KEEP_ENTRIES};
 use crate::snapshot;
 
 /// Entries that may be on their way without an acknowledgement.
@@ -33,6 +34,12 @@ const ACK_LIMIT: Duration = Duration::from_secs(5);
 const REPEATED_ACK: Duration = Duration::from_millis(500);
 /// How long a decision core may take to carry out a command.
 const COMMAND_LIMIT: Duration = Duration::from_secs(2);
+
+/// Alarms about the bus that may be raised at once, and the time in which one more is earned.
+const ALARMS_AT_ONCE: u32 = 20;
+const ALARM_GAP: Duration = Duration::from_secs(10);
+/// Entries removed at a time: some milliseconds of the journal's writer.
+const PRUNE_STEP: u64 = 2000;
 
 /// What the uplink works with.
 pub struct Parts {
@@ -80,6 +87,14 @@ struct Uplink {
     refused_version: Option<u64>,
     told: Instant,
     ahead_told: bool,
+    /// The bridge has answered since the start.
+    greeted: bool,
+    /// Entries up to this one have been removed.
+    pruned: u64,
+    /// Alarms that may be raised at once.
+    alarms_left: u32,
+    alarms_since: Instant,
+    alarms_kept_back: u32,
 }
 
 /// Works until cancelled or the link ends for good.
@@ -87,6 +102,11 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) {
     let Link { publisher, mut inbox } = parts.link;
     let started = parts.clock.now();
     let mut last = parts.journal.watch_last();
+    // Not readable now: pruning begins at 1 then, and passes over what is not there.
+    let oldest = match parts.journal.read_after(0, 1).await {
+        Ok(entries) => entries.first().map_or(1, |entry| entry.seq),
+        Err(_) => 1,
+    };
     let mut uplink = Uplink {
         guard: CommandGuard::new(parts.gateway.clone(), started),
         sent: parts.journal.acked(),
@@ -107,6 +127,11 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) {
         refused_version: None,
         told: Instant::now(),
         ahead_told: false,
+        greeted: false,
+        pruned: oldest.saturating_sub(1),
+        alarms_left: ALARMS_AT_ONCE,
+        alarms_since: Instant::now(),
+        alarms_kept_back: 0,
     };
     let mut board = parts.board;
     let mut revision = board.borrow_and_update().revision;
@@ -129,6 +154,7 @@ pub async fn run(parts: Parts, shutdown: CancellationToken) {
             () = sleep_until(status_due) => {
                 uplink.send_status().await;
                 uplink.look_after().await;
+                uplink.prune().await;
                 status_due = Instant::now() + STATUS_EVERY;
             }
         }
@@ -178,7 +204,13 @@ impl Uplink {
     }
 
     async fn send_entries(&mut self) {
-        while self.connected && self.sent < self.journal.last_seq() && self.sent < self.journal.acked() + WINDOW {
+        // Before the first answer of the bridge nobody knows whether this journal is an older copy, whose new entries
+        // would be taken for repetitions.
+        while self.connected
+            && self.greeted
+            && self.sent < self.journal.last_seq()
+            && self.sent < self.journal.acked() + WINDOW
+        {
             let entries = match self.journal.read_after(self.sent, BATCH_MAX_ENTRIES).await {
                 Ok(entries) => entries,
                 Err(error) => {
@@ -198,6 +230,12 @@ impl Uplink {
     async fn ack(&mut self, ack: &Ack) {
         if ack.epoch != self.journal.epoch() {
             return;
+        }
+        if !self.greeted {
+            if ack.seq > self.journal.opened_at() && !self.resume(ack.seq).await {
+                return;
+            }
+            self.greeted = true;
         }
         let before = self.journal.acked();
         if let Err(ahead) = self.journal.set_acked(ack.seq) {
@@ -219,6 +257,40 @@ impl Uplink {
         }
         self.sent = self.sent.max(ack.seq);
         self.send_entries().await;
+    }
+
+    /// The file was replaced by an older copy: numbering goes on behind what the bridge has. `false` if that failed;
+    /// it is tried again with the next answer.
+    async fn resume(&mut self, seq: u64) -> bool {
+        match self.journal.resume_after(seq).await {
+            Ok(_) => {
+                self.rewind(seq);
+                let opened_at = self.journal.opened_at();
+                let detail = format!(
+                    "the journal was replaced by an older copy: it ended at {opened_at}, the bridge has {seq}; numbering goes on behind that"
+                );
+                self.alarm(Reason::JournalStalled, detail).await;
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "the journal is older than what the bridge has, and cannot go on behind it");
+                false
+            }
+        }
+    }
+
+    /// Every status period: entries that the bridge has and nobody needs here any more go, a few at a time, so that
+    /// no tap waits for it.
+    async fn prune(&mut self) {
+        let acked = self.journal.acked();
+        let until = acked.saturating_sub(KEEP_ENTRIES).min(self.pruned + PRUNE_STEP);
+        if until <= self.pruned {
+            return;
+        }
+        match self.journal.prune(acked - until).await {
+            Ok(_) => self.pruned = until,
+            Err(error) => tracing::warn!(%error, "old entries could not be removed from the journal"),
+        }
     }
 
     /// Every status period: what stays without an answer is asked for again.
@@ -325,15 +397,27 @@ impl Uplink {
 
     async fn put_in_force(&mut self, version: u64, bytes: Vec<u8>) {
         let file = self.policy_file.clone();
+        let first = self.version.is_none();
         let work = tokio::task::spawn_blocking(move || {
             let policy = snapshot::compile(&bytes)?;
             Ok::<_, snapshot::UseError>((policy, snapshot::keep(&file, &bytes)))
         });
         match work.await {
             Ok(Ok((policy, kept))) => {
+                let presence = match first {
+                    true => match history::presence(&self.journal, &policy).await {
+                        Ok(presence) => Some(Box::new(presence)),
+                        Err(error) => {
+                            // Without knowing which one-time passes are used no door opens; it is offered again.
+                            tracing::error!(%error, "the journal cannot be read; the policy is not put in force");
+                            return;
+                        }
+                    },
+                    false => None,
+                };
                 self.version = Some(version);
                 self.refused_version = None;
-                self.ask(Request::Policy(policy)).await;
+                self.ask(Request::Policy(policy, presence)).await;
                 if let Err(error) = kept {
                     self.alarm(Reason::PolicyRefused, format!("in force, but not kept for a restart: {error}")).await;
                 }
@@ -375,14 +459,26 @@ impl Uplink {
         let _ = self.requests.send(request).await;
     }
 
-    async fn alarm(&self, reason: Reason, detail: String) {
-        let mut detail = detail;
-        let mut end = detail.len().min(domain::event::DETAIL_MAX_BYTES);
-        while !detail.is_char_boundary(end) {
-            end -= 1;
+    /// Alarms about what the bus brings. Whoever floods the bus must not fill the journal: beyond
+    /// [`ALARMS_AT_ONCE`] one a [`ALARM_GAP`] is raised, with the number of those that were not.
+    async fn alarm(&mut self, reason: Reason, detail: String) {
+        let earned = self.alarms_since.elapsed().as_secs() / ALARM_GAP.as_secs();
+        if earned > 0 {
+            self.alarms_since = Instant::now();
+            self.alarms_left =
+                self.alarms_left.saturating_add(u32::try_from(earned).unwrap_or(u32::MAX)).min(ALARMS_AT_ONCE);
         }
-        detail.truncate(end);
-        let fact = Draft { reason: Some(reason), detail: Some(detail), ..Draft::new(self.clock.now(), Kind::Alarm) };
+        let Some(left) = self.alarms_left.checked_sub(1) else {
+            self.alarms_kept_back = self.alarms_kept_back.saturating_add(1);
+            return;
+        };
+        self.alarms_left = left;
+        let detail = match std::mem::take(&mut self.alarms_kept_back) {
+            0 => detail,
+            more => format!("{more} more before; {detail}"),
+        };
+        let detail = Some(clipped(&detail));
+        let fact = Draft { reason: Some(reason), detail, ..Draft::new(self.clock.now(), Kind::Alarm) };
         self.ask(Request::Record(fact)).await;
     }
 }

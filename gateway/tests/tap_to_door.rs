@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
+#[expect(dead_code, reason = "each test file uses a part")]
 mod rig;
 
 use std::time::Duration;

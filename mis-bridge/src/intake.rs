@@ -94,7 +94,7 @@ impl Bridge {
     /// period of the status.
     async fn status(&mut self, status: Status) {
         let (gateway, epoch) = (status.gateway.clone(), status.epoch);
-        let (last_seq, acked_seq) = (status.last_seq, status.acked_seq);
+        let last_seq = status.last_seq;
         let noted = devices::report(&self.database, report(status), self.clock.now()).await;
         self.note(noted, "noting the state of a gateway");
         let have = ingest::cursor(&self.database, &gateway, epoch).await;
@@ -105,9 +105,8 @@ impl Bridge {
                     "the gateway's journal is shorter than what it sent before: was an old copy of it restored?"
                 );
             }
-            if have != acked_seq {
-                self.acknowledge(gateway.clone(), epoch, have);
-            }
+            // Also when it knows: a gateway that has just started sends nothing before it has heard this.
+            self.acknowledge(gateway.clone(), epoch, have);
         }
         if let Some(offered) = self.policy.current() {
             let _ = self.line.send(&Down::Policy(offered.offer(&gateway, self.clock.now())));

@@ -56,8 +56,8 @@ const STOP_JOURNAL: Duration = Duration::from_millis(1500);
 /// What the core is asked by the rest of the gateway.
 #[derive(Debug)]
 pub enum Request {
-    /// A new policy is in force from now.
-    Policy(Arc<Policy>),
+    /// A new policy is in force from now; the first one comes with who is inside.
+    Policy(Arc<Policy>, Option<Box<Presence>>),
     /// The policy in force is confirmed as current.
     PolicyConfirmed(UtcMillis),
     /// An authentic, admitted command of a person.
@@ -144,13 +144,12 @@ pub struct Core {
 }
 
 impl Core {
-    /// A core with the facts of `history` applied; no line is open yet.
+    /// A core that knows who is inside; no line is open yet.
     pub fn new(
         settings: Arc<GatewaySettings>,
         keys: SiteKeys,
         journal: Journal,
-        policy: Option<Arc<Policy>>,
-        history: &[Draft],
+        policy: Option<(Arc<Policy>, Presence)>,
         clock: Clock,
         line_events: mpsc::Sender<LineEvent>,
     ) -> (Self, watch::Receiver<Board>) {
@@ -161,12 +160,8 @@ impl Core {
             locked_for: settings.pin_lock,
             ..LockoutSettings::default()
         });
-        let presence = policy.as_deref().map(|policy| {
-            let mut presence = Presence::new(policy);
-            history.iter().for_each(|fact| presence.apply(policy, fact));
-            presence
-        });
-        let policy_confirmed = policy.as_ref().map(|policy| policy.built_at());
+        let (policy, presence) = policy.unzip();
+        let policy_confirmed = policy.as_ref().map(|policy: &Arc<Policy>| policy.built_at());
         let last_look = (started, clock.now());
         let core = Self {
             clock,
@@ -595,7 +590,7 @@ impl Core {
 
     fn request(&mut self, request: Request) {
         match request {
-            Request::Policy(policy) => self.put_policy(policy),
+            Request::Policy(policy, presence) => self.put_policy(policy, presence),
             Request::PolicyConfirmed(at) => self.policy_confirmed = self.policy_confirmed.max(Some(at)),
             Request::Command { action, actor, reason, answer } => {
                 let outcome = self.command(&action, &actor, reason.as_deref());
@@ -610,10 +605,11 @@ impl Core {
         }
     }
 
-    fn put_policy(&mut self, policy: Arc<Policy>) {
-        match &mut self.presence {
-            Some(presence) => presence.adopt(&policy),
-            None => self.presence = Some(Presence::new(&policy)),
+    fn put_policy(&mut self, policy: Arc<Policy>, rebuilt: Option<Box<Presence>>) {
+        match (&mut self.presence, rebuilt) {
+            (Some(presence), _) => presence.adopt(&policy),
+            (None, Some(rebuilt)) => self.presence = Some(*rebuilt),
+            (None, None) => self.presence = Some(Presence::new(&policy)),
         }
         let detail = format!("version {}, {} passes", policy.version(), policy.credentials());
         self.policy = Some(policy);
@@ -696,7 +692,7 @@ impl ReaderUnit {
 }
 
 /// At most [`domain::event::DETAIL_MAX_BYTES`] bytes of a text, cut between characters.
-fn clipped(text: &str) -> String {
+pub(crate) fn clipped(text: &str) -> String {
     let mut end = text.len().min(domain::event::DETAIL_MAX_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;

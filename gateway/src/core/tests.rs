@@ -125,7 +125,14 @@ impl Bench {
         let (events, queue) = mpsc::channel(line::EVENTS_MAX);
         let policy = crate::snapshot::compile(&wire::snapshot::encode(&policy()).unwrap()).unwrap();
         let keys = SiteKeys { card: CardKey::new([7; 32]), pin: PinKey::new([8; 32]) };
-        let (core, _) = Core::new(Arc::new(settings), keys, journal.clone(), Some(policy), &[], clock, events);
+        let (core, _) = Core::new(
+            Arc::new(settings),
+            keys,
+            journal.clone(),
+            Some((Arc::clone(&policy), Presence::new(&policy))),
+            clock,
+            events,
+        );
         let mut bench = Self { core, journal, wall, _events: queue, _folder: folder };
         bench.core.put_doors();
         for line in bench.core.settings.lines.clone() {

@@ -144,7 +144,8 @@ pub struct Rig {
     pub gateway: Gateway,
     pub reader: Reader,
     pub journal: Journal,
-    pub bridge: Link,
+    /// The bridge's end; who plays the bridge takes it.
+    pub bridge: Option<Link>,
     pub hub: Hub,
     pub folder: tempfile::TempDir,
     pub shutdown: CancellationToken,
@@ -154,6 +155,7 @@ pub struct Rig {
 pub const ACTIVE: &str = "10,1001";
 pub const BLOCKED: &str = "10,1002";
 pub const WITH_PIN: &str = "10,1003";
+pub const ONE_TIME: &str = "10,1005";
 pub const UNKNOWN: &str = "10,4444";
 
 pub fn policy(verify: Verify, version: u64) -> PolicySource {
@@ -186,6 +188,7 @@ pub fn policy(verify: Verify, version: u64) -> PolicySource {
     let credentials = vec![
         credential(ACTIVE, 1, PassState::Active),
         credential(BLOCKED, 2, PassState::Blocked),
+        Credential { one_time: true, ..credential(ONE_TIME, 4, PassState::Active) },
         Credential {
             pin: Some(pins.hash(with_pin, &Pin::new("1234").unwrap())),
             duress_pin: Some(pins.hash(with_pin, &Pin::new("4321").unwrap())),
@@ -276,7 +279,7 @@ impl Rig {
             software: "test".into(),
         };
         let gateway = Gateway::start(parts, shutdown.clone()).await.unwrap();
-        Self { gateway, reader, journal, bridge, hub, folder, shutdown, settings }
+        Self { gateway, reader, journal, bridge: Some(bridge), hub, folder, shutdown, settings }
     }
 
     /// Waits until the journal has a fact of this kind after `seq`; gives all facts after `seq` up to it.
