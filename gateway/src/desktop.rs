@@ -2,21 +2,18 @@
 
 use std::io;
 
-use domain::card::{self, CardError};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use wire::ascii::{Event, Profile, Reading, Source, Step};
+use wire::ascii::{Event, IdentityRule, Source, Step};
 
 use crate::line::{LineFact, ReaderCounters, ReaderFact, Teller};
 use crate::port::OpenPort;
 use crate::settings::{AsciiReader, Place};
 
-/// Names of the reader models in settings.
-pub const PROFILES: [&str; 3] = ["ironlogic", "twn4", "twn3"];
-
 /// One desktop reader's line.
 pub struct DesktopLine {
     place: Place,
+    number: IdentityRule,
     source: Source,
     started: Instant,
 }
@@ -24,12 +21,12 @@ pub struct DesktopLine {
 impl DesktopLine {
     /// A reader not heard of yet.
     pub fn new(reader: &AsciiReader) -> Self {
-        let profile = match reader.profile.as_str() {
-            "twn4" => Profile::Twn4,
-            "twn3" => Profile::Twn3,
-            _ => Profile::IronLogic,
-        };
-        Self { place: reader.place.clone(), source: Source::new(profile), started: Instant::now() }
+        Self {
+            place: reader.place.clone(),
+            number: reader.number,
+            source: Source::new(reader.profile.clone()),
+            started: Instant::now(),
+        }
     }
 
     /// Works until the port ends (an error) or the line is cancelled.
@@ -83,7 +80,10 @@ impl DesktopLine {
             match event {
                 Event::Card(reading) => {
                     // The reader prints at the moment of placing and has no memory: the reading is as old as its bytes.
-                    let fact = ReaderFact::Card { number: self.number(&reading), age: std::time::Duration::ZERO };
+                    let fact = ReaderFact::Card {
+                        number: reading.identifier.number(self.number),
+                        age: std::time::Duration::ZERO,
+                    };
                     teller.reader(noticed, &self.place.reader, fact).await;
                 }
                 Event::Removed => {}
@@ -96,15 +96,5 @@ impl DesktopLine {
         let counters =
             ReaderCounters { timeouts: counters.timeouts, crc_errors: counters.rejected, ..Default::default() };
         teller.tell(LineFact::Counters(vec![(self.place.reader.clone(), counters)])).await;
-    }
-
-    fn number(&self, reading: &Reading) -> Result<card::CardNumber, CardError> {
-        let id = &reading.identifier;
-        if self.place.uid_reversed {
-            let mut bytes = id.bytes().to_vec();
-            bytes.reverse();
-            return card::from_bits(id.bits(), &bytes);
-        }
-        card::from_bits(id.bits(), id.bytes())
     }
 }

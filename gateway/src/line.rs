@@ -223,7 +223,11 @@ async fn keep_open(
     let mut wait = REOPEN.0;
     let mut told = false;
     loop {
-        let opening = OpenPort::open(&settings.port, settings.baud);
+        let baud = match &driver {
+            Driver::Osdp(line) => line.baud(),
+            Driver::Desktop(_) => settings.baud,
+        };
+        let opening = OpenPort::open(&settings.port, baud);
         let port = tokio::select! {
             () = cancel.cancelled() => return,
             port = opening => port,

@@ -95,6 +95,11 @@ impl OsdpLine {
         ended
     }
 
+    /// The speed at which the port is to be opened.
+    pub fn baud(&self) -> u32 {
+        self.bus.baud()
+    }
+
     /// While the port is gone: readers go offline in their time.
     pub async fn without_port(&mut self, teller: &Teller) {
         let now = self.now();
@@ -119,7 +124,8 @@ impl OsdpLine {
                     continue;
                 }
                 Step::SetBaud(baud) => {
-                    return Err(io::Error::other(format!("the line must be opened again at {baud} baud")));
+                    port.set_baud(baud)?;
+                    continue;
                 }
                 Step::WaitUntil(at) => self.started + at,
             };

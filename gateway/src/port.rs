@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_serial::SerialPortBuilderExt;
+use tokio_serial::{SerialPort, SerialPortBuilderExt, SerialStream};
 
 /// How long a TCP serial server may take to accept.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -68,9 +68,14 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// An open port.
 pub struct OpenPort {
-    io: Box<dyn Duplex>,
+    io: Io,
     /// What the adapter check found, for the operator.
     pub complaint: Option<String>,
+}
+
+enum Io {
+    Serial(Box<SerialStream>),
+    Other(Box<dyn Duplex>),
 }
 
 impl fmt::Debug for OpenPort {
@@ -92,14 +97,14 @@ impl OpenPort {
                     .await
                     .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer within 5 s"))??;
                 stream.set_nodelay(true)?;
-                Ok(Self { io: Box::new(stream), complaint: None })
+                Ok(Self::over(stream))
             }
         }
     }
 
     /// A port over any stream, for tests and simulations without a device.
     pub fn over(io: impl Duplex + 'static) -> Self {
-        Self { io: Box::new(io), complaint: None }
+        Self { io: Io::Other(Box::new(io)), complaint: None }
     }
 
     fn open_device(path: &Path, baud: u32) -> io::Result<Self> {
@@ -121,7 +126,28 @@ impl OpenPort {
             }
             io::Error::from(error)
         })?;
-        Ok(Self { io: Box::new(stream), complaint: latency_complaint(path) })
+        Ok(Self { io: Io::Serial(Box::new(stream)), complaint: latency_complaint(path) })
+    }
+
+    fn io(&mut self) -> &mut dyn Duplex {
+        match &mut self.io {
+            Io::Serial(stream) => &mut **stream,
+            Io::Other(stream) => &mut **stream,
+        }
+    }
+
+    /// Changes the speed of the open port. What was written before has left by then.
+    ///
+    /// # Errors
+    /// What the system said; a serial server on TCP must be told its speed by its own settings.
+    pub fn set_baud(&mut self, baud: u32) -> io::Result<()> {
+        match &mut self.io {
+            Io::Serial(stream) => stream.set_baud_rate(baud).map_err(io::Error::from),
+            Io::Other(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("the readers now speak {baud} baud: set the serial server to it"),
+            )),
+        }
     }
 
     /// Reads some bytes. The end of the stream is an error: a vanished adapter would otherwise be read for ever.
@@ -129,7 +155,7 @@ impl OpenPort {
     /// # Errors
     /// `UnexpectedEof` when the device is gone or the server closed; else what the system said.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.io.read(buffer).await? {
+        match self.io().read(buffer).await? {
             0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the device is gone")),
             n => Ok(n),
         }
@@ -140,7 +166,7 @@ impl OpenPort {
     /// # Errors
     /// `TimedOut` when the line takes nothing for 3 s; else what the system said.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        timeout(WRITE_LIMIT, self.io.write_all(bytes))
+        timeout(WRITE_LIMIT, self.io().write_all(bytes))
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the line takes no bytes"))?
     }
@@ -203,5 +229,19 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::ResourceBusy, "{error}");
         drop(held);
         OpenPort::open(&port, 115_200).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_open_device_changes_its_speed_and_a_serial_server_says_that_it_cannot() {
+        let pair = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).unwrap();
+        pty::grantpt(&pair).unwrap();
+        pty::unlockpt(&pair).unwrap();
+        let name = pty::ptsname(&pair, Vec::new()).unwrap();
+        let mut port = OpenPort::open(&Port::Device(name.to_str().unwrap().into()), 9600).await.unwrap();
+        port.set_baud(38_400).unwrap();
+        let Io::Serial(stream) = &port.io else { panic!("a device") };
+        assert_eq!(stream.baud_rate().unwrap(), 38_400);
+        let (near, _far) = tokio::io::duplex(4);
+        assert!(OpenPort::over(near).set_baud(38_400).unwrap_err().to_string().contains("38400"));
     }
 }

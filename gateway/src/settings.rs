@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::ids::{Direction, GatewayId, LineId, PointId, ReaderId, SiteId};
 use domain::policy::PointKind;
+use wire::ascii::{IdentityRule, Profile};
 use wire::osdp::secure::Scbk;
 
 use crate::port::Port;
@@ -146,7 +147,9 @@ pub struct AsciiReader {
     /// Where it belongs.
     pub place: Place,
     /// Which lines it prints.
-    pub profile: String,
+    pub profile: Profile,
+    /// Which of the printed bytes are the card.
+    pub number: IdentityRule,
 }
 
 impl LineSettings {

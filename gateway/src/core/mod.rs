@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use domain::card::CardKey;
 use domain::ids::{LineId, PersonId, PointId, ReaderId};
 use domain::pin::{Lockout, LockoutSettings, PinKey};
@@ -106,6 +107,10 @@ struct ReaderUnit {
     place: Place,
     line: LineId,
     security_accepted: Option<String>,
+    /// The last day (UTC) on which it may work in clear.
+    accepted_until: Option<NaiveDate>,
+    /// That day is over.
+    acceptance_over: bool,
     keyed: bool,
     osdp: bool,
     status: ReaderStatus,
@@ -323,6 +328,7 @@ impl Core {
             self.record(recorder::stall_alarm(wall, "the journal works again; nothing was lost".into()));
         }
         self.look_at_inputs();
+        self.look_at_acceptances();
         self.restart_dead_lines();
         self.publish_board();
     }
@@ -366,7 +372,29 @@ impl Core {
             self.lines.insert(id, (handle, status));
         }
         self.look_at_inputs();
+        self.look_at_acceptances();
         self.changed();
+    }
+
+    /// A reader in clear whose acceptance has ended is not believed any more, from that day on, without a restart.
+    fn look_at_acceptances(&mut self) {
+        let Some(today) = self.clock.now().to_chrono().map(|now| now.date_naive()) else { return };
+        let mut ended = Vec::new();
+        for (id, reader) in &mut self.readers {
+            let over = reader.accepted_until.is_some_and(|until| until < today);
+            if over && !reader.acceptance_over {
+                ended.push((id.clone(), reader.place.point.clone()));
+            }
+            reader.acceptance_over = over;
+            if let (true, ReaderState::Online) = (over, reader.status.state) {
+                reader.status.state = ReaderState::Untrusted;
+            }
+        }
+        for (id, point) in ended {
+            let detail = Some(format!("reader {id} works in clear and its acceptance has ended"));
+            self.alarm(point, Reason::ReaderUntrusted, detail);
+            self.changed();
+        }
     }
 
     fn add_readers(&mut self, line: &crate::settings::LineSettings) {
@@ -406,6 +434,12 @@ impl Core {
                 line: line.id.clone(),
                 keyed: osdp.is_some() && accepted.is_none(),
                 security_accepted: accepted,
+                accepted_until: osdp.and_then(|reader| match &reader.security {
+                    Security::Key(_) => None,
+                    // A date that cannot be read was not accepted by anybody.
+                    Security::Insecure { until, .. } => Some(until.parse().unwrap_or(NaiveDate::MIN)),
+                }),
+                acceptance_over: false,
                 osdp: osdp.is_some(),
                 status,
                 offline_for: None,
@@ -685,6 +719,11 @@ impl Core {
 }
 
 impl ReaderUnit {
+    /// Whether its word may move a door.
+    const fn is_trusted(&self) -> bool {
+        if self.keyed { self.status.secure } else { !self.acceptance_over }
+    }
+
     fn status(&self) -> ReaderStatus {
         let silent = self.offline_for.map_or(0, |since| u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
         ReaderStatus { silent_ms: silent, ..self.status.clone() }

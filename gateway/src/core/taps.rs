@@ -45,7 +45,7 @@ impl Core {
         let Some(reader) = self.readers.get_mut(id) else { return };
         reader.keypad = None;
         let (point, direction) = (reader.place.point.clone(), reader.place.direction);
-        let trusted = !reader.keyed || reader.status.secure;
+        let trusted = reader.is_trusted();
         let card = number.as_ref().ok().map(|number| self.keys.card.id(number));
         let tap = Draft {
             point: point.clone(),

@@ -19,6 +19,7 @@ const NOON: i64 = 1_795_608_000_000;
 const STAFF: &str = "10,1";
 const OTHER: &str = "10,2";
 const ONE_TIME: &str = "10,3";
+const UNKNOWN: &str = "10,4444";
 
 struct Bench {
     core: Core,
@@ -309,4 +310,34 @@ async fn f11_a_clock_that_jumps_raises_an_alarm_and_moves_no_deadline() {
         assert_eq!(count(&said, "alarm clock_jumped"), 1, "{jump}: {said:?}");
         assert_eq!(bench.core.doors[&point(1)].door.deadline().unwrap().0, release, "{jump}");
     }
+}
+
+#[tokio::test]
+async fn a_reader_in_clear_is_not_believed_from_the_day_its_acceptance_ends() {
+    let mut clear = settings();
+    let Protocol::Osdp(readers) = &mut clear.lines[0].protocol else { panic!("an OSDP line") };
+    // NOON is on 2026-11-25.
+    readers[0].security = Security::Insecure { accepted_by: "A. Person".into(), until: "2026-11-25".into() };
+    let mut bench = Bench::new(clear).await;
+    bench.core.look();
+    bench.tap("t1-in", UNKNOWN);
+    bench.wall.fetch_add(86_400_000, Ordering::SeqCst);
+    bench.core.look();
+    bench.core.look();
+    bench.tap("t1-in", STAFF);
+    let said = bench.said().await;
+    assert_eq!(count(&said, "alarm reader_untrusted t1"), 1, "{said:?}");
+    assert_eq!(said[..2], ["tap t1", "refused unknown_card t1"]);
+    assert_eq!(said.last().unwrap(), "refused reader_untrusted t1");
+}
+
+#[tokio::test]
+async fn a_desk_records_who_tapped_and_opens_nothing() {
+    let mut desk = settings();
+    desk.points.values_mut().for_each(|point| point.kind = PointKind::Workstation);
+    let mut bench = Bench::new(desk).await;
+    bench.tap("t1-in", STAFF);
+    bench.tap("t1-in", UNKNOWN);
+    assert_eq!(bench.said().await, ["tap t1", "granted allowed t1", "tap t1", "refused unknown_card t1"]);
+    assert!(bench.core.doors.is_empty());
 }
