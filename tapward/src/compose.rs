@@ -3,6 +3,7 @@
 //! Start: database, gateway, bridge, pages. End, in an order in which nothing is lost: the lines close first, the
 //! gateway writes down what it knows, the bridge takes that in, the pages go last.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,9 @@ use zeroize::Zeroizing;
 
 use crate::config::{BusSettings, Config};
 use crate::keys;
+
+/// How long bridge, pages and database may each take to end; people wait at the terminal.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// Which programs run in this process.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +72,8 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
         true => Some(open_database(config, clock, programs.bridge).await?),
         false => None,
     };
+    // Before anything is started: a port that is taken leaves no gateway half started.
+    let listener = programs.dashboard.then(|| listen(config)).transpose()?;
     let joint = Joint::new(config)?;
     let mut running = Running {
         gateway: None,
@@ -89,10 +95,17 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
     if programs.gateway {
         running.gateway = Some(start_gateway(config, &joint, clock, &running.gateway_stop).await?);
     }
-    if let (true, Some(database)) = (programs.dashboard, &database) {
-        running.pages = Some(start_pages(config, database, clock, &mut running).await?);
+    if let (Some(listener), Some(database)) = (listener, &database) {
+        running.pages = Some(start_pages(config, listener, database, clock, &mut running).await?);
     }
     Ok(running)
+}
+
+fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    let at = config.dashboard.listen;
+    TcpListener::bind(at).with_context(|| {
+        format!("the pages cannot listen at {at} (dashboard.listen); is Tapward, or another program, running there?")
+    })
 }
 
 /// Opens the clinic's database; the bridge also puts the configured layout there.
@@ -132,6 +145,7 @@ async fn start_gateway(
 
 async fn start_pages(
     config: &Config,
+    listener: TcpListener,
     database: &Database,
     clock: &Clock,
     running: &mut Running,
@@ -147,9 +161,6 @@ async fn start_pages(
         tls,
         sessions: SessionRules::default(),
     };
-    let listen = config.dashboard.listen;
-    let listener = std::net::TcpListener::bind(listen)
-        .with_context(|| format!("the pages cannot listen at {listen}; is Tapward running already?"))?;
     let (ready, address) = oneshot::channel();
     let pages = Dashboard::new(settings, database.clone(), clock.clone());
     let stop = running.others_stop.clone();
@@ -211,13 +222,23 @@ impl Running {
         }
         self.others_stop.cancel();
         let mut result = Ok(());
-        for task in self.others {
-            if let Err(error) = task.await? {
-                result = Err(error);
+        for mut task in self.others {
+            match tokio::time::timeout(STOP_LIMIT, &mut task).await {
+                Ok(ended) => {
+                    if let Err(error) = ended? {
+                        result = Err(error);
+                    }
+                }
+                Err(_) => {
+                    tracing::warn!("a part of the program does not end; it is cut off");
+                    task.abort();
+                }
             }
         }
-        if let Some(database) = self.database {
-            database.close().await;
+        if let Some(database) = self.database
+            && tokio::time::timeout(STOP_LIMIT, database.close()).await.is_err()
+        {
+            tracing::warn!("the database does not let go; what was committed is there");
         }
         result
     }

@@ -14,10 +14,13 @@ pub async fn run(config: Config, file: &Path, programs: Programs, clock: Clock) 
     let running = compose::start(&config, programs, &clock).await?;
     greet(&running);
     let mut reload = signal(SignalKind::hangup())?;
+    // Once for the whole loop: a signal that comes while something else is being done is not lost.
+    let stop = asked_to_stop()?;
+    tokio::pin!(stop);
     let mut look = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
-            () = asked_to_stop()? => break,
+            () = &mut stop => break,
             Some(()) = reload.recv() => reread(&running, file, &clock).await,
             _ = look.tick() => if !running.is_alive() {
                 running.stop().await?;

@@ -147,6 +147,8 @@ pub struct Line {
     pub protocol: Spanned<String>,
     pub baud: Option<Spanned<u64>>,
     pub profile: Option<Spanned<String>>,
+    pub pattern: Option<Spanned<String>>,
+    pub number: Option<Spanned<String>>,
     #[serde(default)]
     pub reader: Vec<Reader>,
 }

@@ -178,3 +178,40 @@ fn rules_name_zones_and_schedules_that_exist() {
     let config = parse(&sample(|text| text + &good), folder.path(), today()).unwrap();
     assert_eq!(config.layout.schedules[0].weekly.len(), 2);
 }
+
+fn desk(profile: &str, reader: &str) -> String {
+    sample(|text| {
+        let (head, _) = text.split_once("[[line]]").unwrap();
+        format!(
+            "{head}[[line]]\nid = \"desk\"\nport = \"/dev/ttyACM0\"\nprotocol = \"ascii\"\n{profile}\n\
+             [[line.reader]]\nid = \"desk-1\"\n{reader}\n"
+        )
+    })
+}
+
+#[test]
+fn a_desktop_reader_of_any_form_is_described_in_the_settings() {
+    use wire::ascii::{IdentityRule, Profile};
+    let read = |profile: &str, reader: &str| {
+        let config = parse(&desk(profile, reader), Path::new("/etc/tapward"), today()).unwrap();
+        match &config.gateway.lines[0].protocol {
+            Protocol::Ascii(reader) => (reader.profile.clone(), reader.number),
+            Protocol::Osdp(_) => panic!("an ascii line"),
+        }
+    };
+    assert_eq!(read("", ""), (Profile::IronLogic, IdentityRule::AsRead));
+    let (profile, rule) =
+        read("profile = \"pattern\"\npattern = \"{facility,3},{number,5}\"\nnumber = \"facility-number\"", "");
+    assert!(matches!(profile, Profile::Pattern(_)));
+    assert_eq!(rule, IdentityRule::FacilityNumber);
+    assert_eq!(read("profile = \"twn4\"", "uid_order = \"last-byte-first\"").1, IdentityRule::Reversed);
+    for (profile, reader, key) in [
+        ("profile = \"pattern\"", "", "line.pattern"),
+        ("profile = \"pattern\"\npattern = \"{number\"", "", "line.pattern"),
+        ("pattern = \"{uid}\"", "", "line.pattern"),
+        ("number = \"rotated-4\"", "uid_order = \"last-byte-first\"", "line.reader.uid_order"),
+    ] {
+        let faults = parse(&desk(profile, reader), Path::new("/etc/tapward"), today()).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.key == key), "{profile}: {faults:?}");
+    }
+}

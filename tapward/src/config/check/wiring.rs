@@ -9,6 +9,7 @@ use domain::policy::PointKind;
 use gateway::port::Port;
 use gateway::settings::{AsciiReader, LineSettings, OnFault, OsdpReader, Place, PointSettings, Protocol, Security};
 use toml::Spanned;
+use wire::ascii::{IdentityRule, Pattern, Profile};
 use wire::osdp::secure::Scbk;
 
 use super::super::error::hint;
@@ -278,9 +279,58 @@ impl Checker<'_> {
                 self.fault(value, key, "desktop readers that print lines have no keys; leave this out");
             }
         }
-        let profiles: Vec<(&str, &str)> = gateway::desktop::PROFILES.iter().map(|name| (*name, *name)).collect();
-        let profile = self.word(line.profile.as_ref(), "line.profile", &profiles, Some("ironlogic"))?;
-        Some(Protocol::Ascii(AsciiReader { place: self.place(reader, declared, seen)?, profile: profile.to_owned() }))
+        let profile = self.profile(line);
+        let place = self.place(reader, declared, seen);
+        let numbers = [
+            ("as-printed", IdentityRule::AsRead),
+            ("facility-number", IdentityRule::FacilityNumber),
+            ("rotated-4", IdentityRule::RotatedLeft(4)),
+        ];
+        let rule = self.word(line.number.as_ref(), "line.number", &numbers, Some(IdentityRule::AsRead))?;
+        let place = place?;
+        let number = match (place.uid_reversed, rule, &reader.uid_order) {
+            (false, rule, _) => rule,
+            (true, IdentityRule::AsRead, _) => IdentityRule::Reversed,
+            (true, _, Some(order)) => {
+                self.fault(
+                    order,
+                    "line.reader.uid_order",
+                    "line.number says already which bytes are the card; leave this out",
+                );
+                return None;
+            }
+            (true, _, None) => return None,
+        };
+        Some(Protocol::Ascii(AsciiReader { place, profile: profile?, number }))
+    }
+
+    fn profile(&mut self, line: &file::Line) -> Option<Profile> {
+        let names = [("ironlogic", 0), ("twn4", 1), ("twn3", 2), ("pattern", 3)];
+        let chosen = self.word(line.profile.as_ref(), "line.profile", &names, Some(0))?;
+        let profile = match (chosen, &line.pattern) {
+            (3, Some(pattern)) => match Pattern::new(pattern.get_ref()) {
+                Ok(pattern) => Profile::Pattern(pattern),
+                Err(error) => {
+                    self.fault(pattern, "line.pattern", error.to_string());
+                    return None;
+                }
+            },
+            (3, None) => {
+                let at = line.profile.as_ref().unwrap_or(&line.id);
+                let what =
+                    "profile = \"pattern\" needs the form of the line, such as pattern = \"{facility,3},{number,5}\"";
+                self.fault(at, "line.pattern", what);
+                return None;
+            }
+            (_, Some(pattern)) => {
+                self.fault(pattern, "line.pattern", "a pattern is read with profile = \"pattern\" only");
+                return None;
+            }
+            (1, None) => Profile::Twn4,
+            (2, None) => Profile::Twn3,
+            _ => Profile::IronLogic,
+        };
+        Some(profile)
     }
 }
 
