@@ -2,7 +2,7 @@
 //! faster than one read of memory), and Cedar, a general policy engine, on the same rules. Both engines must also
 //! give the same answers.
 //!
-//! Prints `name measured floor ratio goal ok|MISSED`, one line each; `cargo bench -p bench --bench decide`.
+//! `scripts/bench decide`.
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a benchmark")]
 
 use std::alloc::System;
@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::hint::black_box;
 use std::time::Instant;
 
+use bench::{Goal, heading, line, resident_mb};
 use cedar_policy::{
     Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, RestrictedExpression,
 };
@@ -36,56 +37,38 @@ const DECISIONS: u64 = 2_000_000;
 const CEDAR_DECISIONS: u64 = 20_000;
 
 fn main() {
+    println!("{}", heading("access decision, against memory itself and a general policy engine"));
     let full = memory_and_compile_time(1_000_000);
-    chase("decision at 10^6 vs pointer chase", &full, 1_000_000, Some(2.0));
+    chase("decision at 10^6 vs pointer chase", &full, 1_000_000, Goal::AtMost(2.0));
     no_allocation(&full, 1_000_000);
     drop(full);
     for (name, n) in [("10^5", 100_000), ("10^6", 1_000_000)] {
         let plain = policy(n, true);
         if n < 1_000_000 {
             // The table fits the cache, so this is the decision's own work: shown, and no goal.
-            chase("decision at 10^5 vs pointer chase", &policy(n, false), n, None);
+            chase("decision at 10^5 vs pointer chase", &policy(n, false), n, Goal::Shown);
         }
-        cedar(&format!("decision at {name} vs cedar, times faster"), &plain, n);
+        cedar(&format!("decision at {name} vs cedar"), &plain, n);
     }
 }
 
-fn report(name: &str, measured: &str, floor: &str, ratio: f64, goal: &str, ok: bool) {
-    println!("{name:<48} {measured:>12} {floor:>12} {ratio:>8.2} {goal:>10} {}", if ok { "ok" } else { "MISSED" });
-}
-
 fn memory_and_compile_time(n: u64) -> Policy {
-    let before = resident_bytes();
+    let before = resident_mb();
     let start = Instant::now();
     let policy = policy(n, false);
     let seconds = start.elapsed().as_secs_f64();
-    let megabytes = resident_bytes().saturating_sub(before) as f64 / 1e6;
-    report(
-        "resident memory of 10^6 credentials, MB",
-        &format!("{megabytes:.0}"),
-        "200",
-        megabytes / 200.0,
-        "<= 1",
-        megabytes <= 200.0,
-    );
-    report("compile 10^6 credentials, s", &format!("{seconds:.2}"), "2", seconds / 2.0, "<= 1", seconds <= 2.0);
+    let megabytes = resident_mb() - before;
+    println!("{}", line("resident memory of 10^6 credentials", megabytes, 200.0, "MB", Goal::AtMost(1.0)));
+    println!("{}", line("compile 10^6 credentials", seconds, 2.0, "s", Goal::AtMost(1.0)));
     policy
 }
 
-fn chase(name: &str, policy: &Policy, n: u64, goal: Option<f64>) {
+fn chase(name: &str, policy: &Policy, n: u64, goal: Goal) {
     let floor = best_of_three(|| pointer_chase(n));
     let presence = presence(policy);
     let points = points();
     let measured = best_of_three(|| dependent_decisions(policy, &presence, &points, n));
-    let ratio = measured / floor;
-    report(
-        name,
-        &format!("{measured:.0} ns"),
-        &format!("{floor:.0} ns"),
-        ratio,
-        if goal.is_some() { "<= 2" } else { "-" },
-        goal.is_none_or(|goal| ratio <= goal),
-    );
+    println!("{}", line(name, measured, floor, "ns", goal));
 }
 
 fn no_allocation(policy: &Policy, n: u64) {
@@ -99,7 +82,8 @@ fn no_allocation(policy: &Policy, n: u64) {
     let change = region.change();
     black_box(granted);
     let count = change.allocations + change.reallocations + change.deallocations;
-    report("allocations in 100 000 decisions", &count.to_string(), "0", count as f64, "0", count == 0);
+    // The floor is one: nothing can be a multiple of none.
+    println!("{}", line("allocations in 100 000 decisions", count as f64, 1.0, "", Goal::AtMost(0.0)));
 }
 
 /// Nanoseconds a step through one random cycle over `n` lines of 64 bytes.
@@ -171,17 +155,11 @@ fn cedar(name: &str, policy: &Policy, n: u64) {
     assert_eq!(ours, theirs, "both engines must agree");
     // The same questions again would come from the cache: ours are timed dependent, over all cards.
     let measured = best_of_three(|| dependent_decisions(policy, &presence, &ids, n));
-    let ratio = floor / measured;
-    report(name, &format!("{measured:.0} ns"), &format!("{floor:.0} ns"), ratio, ">= 50", ratio >= 50.0);
+    println!("{}", line(name, 1e9 / measured, 1e9 / floor, "/s", Goal::AtLeast(50.0)));
 }
 
 fn best_of_three(mut run: impl FnMut() -> f64) -> f64 {
     (0..3).map(|_| run()).fold(f64::INFINITY, f64::min)
-}
-
-fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
 /// Steele, Lea and Flood 2014 (SplitMix64).

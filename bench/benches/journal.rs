@@ -3,6 +3,7 @@
 //! - one writer: median of append-and-wait, against append + fdatasync of as many bytes to a bare file;
 //! - 64 writers: entries a second, against a bare group commit (one write and one fdatasync for all that wait), and
 //!   against one writer's fdatasyncs a second;
+//! - verify: entries a second whose chain is checked from the first to the last, against a fixed goal;
 //! - ingest: events a second into a SQLite clinic database, against a prepared statement in a loop, 1000 rows a
 //!   transaction, into the same table with the same indexes.
 //!
@@ -18,11 +19,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bench::{Goal, line, median};
+use bench::{Goal, heading, line, median};
 use domain::{
     CardId, Clock, Direction, Draft, Entry, Epoch, GatewayId, Kind, PersonId, PointId, ReaderId, Reason, UtcMillis,
 };
-use store::journal::Journal;
+use store::journal::{APPEND_MAX_FACTS, Journal};
 use tokio::sync::{mpsc, oneshot};
 
 /// Bytes of one record at the floor: about what an entry takes.
@@ -51,9 +52,11 @@ fn main() {
         let clock = Clock::new(|| UtcMillis(0));
         Journal::open(&path, GatewayId::new("gw").unwrap(), Epoch([1; 16]), &clock).await.unwrap()
     });
+    println!("{}", heading("journal and event store, against the disk and the engine alone"));
     one_writer(&runtime, &journal, folder.path());
     many_writers(&runtime, &journal, folder.path());
     ingest(&runtime, folder.path());
+    verify(&runtime, folder.path());
 }
 
 fn one_writer(runtime: &tokio::runtime::Runtime, journal: &Journal, folder: &Path) {
@@ -257,4 +260,28 @@ fn bare_ingest(connection: &mut rusqlite::Connection, batch: &[Entry]) {
         }
     }
     transaction.commit().unwrap();
+}
+
+/// Checks a journal of 192,000 entries, as `tapward journal verify` does.
+fn verify(runtime: &tokio::runtime::Runtime, folder: &Path) {
+    const GROUP: u64 = APPEND_MAX_FACTS as u64;
+    const ENTRIES: u64 = 3000 * GROUP;
+    let seconds = runtime.block_on(async {
+        let path = folder.join("long.db");
+        let clock = Clock::new(|| UtcMillis(0));
+        let journal = Journal::open(&path, GatewayId::new("gw").unwrap(), Epoch([2; 16]), &clock).await.unwrap();
+        for group in 0..ENTRIES / GROUP {
+            let facts = (0..GROUP).map(|n| fact(group * GROUP + n)).collect();
+            journal.append(facts).ok().unwrap().await.unwrap();
+        }
+        let mut seconds = Vec::new();
+        for _ in 0..3 {
+            let start = Instant::now();
+            let found = journal.verify().await.unwrap();
+            seconds.push(start.elapsed().as_secs_f64());
+            assert!(found.entries == ENTRIES && found.problems.is_empty(), "{found:?}");
+        }
+        median(&mut seconds)
+    });
+    println!("{}", line("journal verify", ENTRIES as f64 / seconds, 100_000.0, "/s", Goal::AtLeast(1.0)));
 }

@@ -2,7 +2,7 @@
 //!
 //! The line is simulated in virtual time, so its pace is exact and the floor is a formula:
 //! `T = (gap 2 + mark 1 + POLL 14 + mark 1 + ACK 14) characters + turnaround`. CPU is real time
-//! spent inside the panel alone. Each line: name, measured, floor, ratio, goal, verdict.
+//! spent inside the panel alone.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
@@ -10,6 +10,7 @@
 
 use std::time::{Duration, Instant};
 
+use bench::{Goal, heading, line as row};
 use wire::osdp::device::{self, Device, DeviceSettings};
 use wire::osdp::frame::{Decoder, MARK};
 use wire::osdp::panel::{Bus, BusSettings, EventKind, ReaderSettings, Step};
@@ -153,12 +154,6 @@ impl Line {
     }
 }
 
-fn verdict(name: &str, measured: f64, floor: f64, goal: &str, good: bool) {
-    let ratio = measured / floor;
-    let verdict = if good { "ok" } else { "MISSED" };
-    println!("{name:<44} {measured:>12.3} {floor:>12.3} {ratio:>8.3}  {goal:<16} {verdict}");
-}
-
 /// Polls a second against 1/T.
 fn pace() {
     for baud in [9600, 19_200, 38_400, 57_600, 115_200, 230_400] {
@@ -168,8 +163,8 @@ fn pace() {
         let exchange = line.character * (2 + 1 + 14 + 1 + 14) + TURNAROUND;
         let floor = 1.0 / exchange.as_secs_f64();
         let measured = line.sent as f64 / time.as_secs_f64();
-        let name = format!("osdp_bus/polls_per_s/{baud}/32_secure");
-        verdict(&name, measured, floor, ">= 0.95", measured / floor >= 0.95);
+        let name = format!("polls of 32 readers at {baud} Bd, secure");
+        println!("{}", row(&name, measured, floor, "/s", Goal::AtLeast(0.95)));
     }
 }
 
@@ -182,7 +177,7 @@ fn cpu() {
     let polls: u64 = lines.iter().map(|line| line.sent).sum();
     let spent: Duration = lines.iter().map(|line| line.panel).sum();
     let measured = spent.as_secs_f64() * 1e6 / polls as f64;
-    verdict("osdp_bus/cpu_us_per_poll/9_buses_288_readers", measured, 10.0, "<= 10 us", measured <= 10.0);
+    println!("{}", row("panel alone, CPU a poll, 9 buses of 32 readers", measured, 10.0, "us", Goal::AtMost(1.0)));
 }
 
 /// What a dead reader costs the others.
@@ -197,12 +192,13 @@ fn dead_reader() {
     let alive = rate(&mut line);
     line.dead = Some(0);
     let first = rate(&mut line);
-    verdict("osdp_bus/others_polls_per_s/1_dying_of_32", first, alive, ">= 0.80", first / alive >= 0.80);
-    let slots = line.asked[0] as f64 / 10.0;
-    verdict("osdp_bus/dead_slots_per_s", slots, 1.0, "<= 1 (+1 once)", line.asked[0] <= 11);
+    println!("{}", row("polls of 31 others, one dying, 10 s", first, alive, "/s", Goal::AtLeast(0.8)));
+    // Once a second, and the repetition at once of the first.
+    let asked = line.asked[0] as f64;
+    println!("{}", row("slots lost on the dying one in 10 s", asked, 11.0, "", Goal::AtMost(1.0)));
     line.run(Duration::from_secs(60));
     let later = rate(&mut line);
-    verdict("osdp_bus/others_polls_per_s/1_long_dead_of_32", later, alive, ">= 0.95", later / alive >= 0.95);
+    println!("{}", row("polls of 31 others, one dead for long", later, alive, "/s", Goal::AtLeast(0.95)));
 }
 
 /// Tap to event with the wire as the only limit: 32 readers, 115200, 3 ms.
@@ -227,12 +223,14 @@ fn tap_to_event() {
     // Floor: n T / 2 + R for the mean, n T + R for the worst.
     let exchange = (line.character * 32 + TURNAROUND).as_secs_f64() * 1e3;
     let card = (line.character * 31).as_secs_f64() * 1e3;
-    verdict("osdp_bus/tap_to_event_ms/mean/115200/32", mean, 16.0 * exchange + card, "<= 100 ms", mean <= 100.0);
-    verdict("osdp_bus/tap_to_event_ms/worst/115200/32", worst, 32.0 * exchange + card, "<= 200 ms", worst <= 200.0);
+    println!("{}", row("  the wire's own mean", mean, 16.0 * exchange + card, "ms", Goal::Shown));
+    println!("{}", row("  the wire's own worst", worst, 32.0 * exchange + card, "ms", Goal::Shown));
+    println!("{}", row("tap to event, 32 readers at 115200 Bd, mean", mean, 100.0, "ms", Goal::AtMost(1.0)));
+    println!("{}", row("tap to event, 32 readers at 115200 Bd, worst", worst, 200.0, "ms", Goal::AtMost(1.0)));
 }
 
 fn main() {
-    println!("{:<44} {:>12} {:>12} {:>8}  {:<16} verdict", "name", "measured", "floor", "ratio", "goal");
+    println!("{}", heading("OSDP control panel, against the wire (in virtual time)"));
     pace();
     cpu();
     dead_reader();
