@@ -1,9 +1,21 @@
 use super::*;
+use axum::body::BodyDataStream;
 use domain::{Direction, Kind, Reason};
 use futures_util::StreamExt;
 use std::time::Duration;
 
-/// Reads a stream until `wanted` entries came, or it ended; gives their ids and everything read.
+/// Opens a stream.
+async fn open(stage: &Stage, path: &str, token: &SessionToken, resume: Option<u64>) -> BodyDataStream {
+    let mut request = request("GET", path, Some(token)).header(header::ACCEPT, "text/event-stream");
+    if let Some(id) = resume {
+        request = request.header("last-event-id", id.to_string());
+    }
+    let response = stage.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    response.into_body().into_data_stream()
+}
+
+/// Opens a stream and reads it, see [`drain`].
 async fn read(
     stage: &Stage,
     path: &str,
@@ -11,13 +23,11 @@ async fn read(
     resume: Option<u64>,
     wanted: usize,
 ) -> (Vec<u64>, String) {
-    let mut request = request("GET", path, Some(token)).header(header::ACCEPT, "text/event-stream");
-    if let Some(id) = resume {
-        request = request.header("last-event-id", id.to_string());
-    }
-    let response = stage.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK);
-    let mut body = response.into_body().into_data_stream();
+    drain(open(stage, path, token, resume).await, wanted).await
+}
+
+/// Reads until `wanted` entries came, or the stream ended; gives their ids and everything read.
+async fn drain(mut body: BodyDataStream, wanted: usize) -> (Vec<u64>, String) {
     let mut text = String::new();
     let ids = |text: &str| -> Vec<u64> {
         let whole = text.rfind("\n\n").map_or("", |end| &text[..end]);
@@ -103,16 +113,13 @@ async fn a_stream_ends_with_its_session_and_with_the_server() {
     let stage = Stage::new().await;
     let token = stage.token(Role::Guard);
     let session = stage.session(&token).await;
-    let reading = read(&stage, "/live/stream", &token, None, 1);
-    let ending = async {
-        tokio::task::yield_now().await;
-        stage.accounts.sign_out(&session).await.unwrap();
-    };
-    let ((ids, text), ()) = tokio::join!(reading, ending);
+    let body = open(&stage, "/live/stream", &token, None).await;
+    let ending = async { stage.accounts.sign_out(&session).await.unwrap() };
+    let ((ids, text), ()) = tokio::join!(drain(body, 1), ending);
     assert!(ids.is_empty() && text.contains("event: over"), "{text}");
 
     let token = stage.token(Role::Manager);
-    let reading = read(&stage, "/live/stream", &token, None, 1);
-    let ((ids, _), ()) = tokio::join!(reading, async { stage.ending.cancel() });
+    let body = open(&stage, "/live/stream", &token, None).await;
+    let ((ids, _), ()) = tokio::join!(drain(body, 1), async { stage.ending.cancel() });
     assert!(ids.is_empty());
 }
