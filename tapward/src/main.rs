@@ -24,6 +24,8 @@ const PLACES: [&str; 2] = ["tapward.toml", "/etc/tapward/tapward.toml"];
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // What this program writes is for its own account only, whatever the shell says.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     if let Err(problem) = start_log(&cli) {
         eprintln!("tapward: {problem}");
         return ExitCode::from(2);

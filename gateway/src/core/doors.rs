@@ -25,6 +25,8 @@ pub(super) struct DoorUnit {
     /// The reader through which it was last released.
     released_by: Option<ReaderId>,
     fire: bool,
+    /// A person ordered the emergency and has not ended it.
+    emergency_ordered: bool,
     /// Some of its inputs are not known yet.
     unsettled: bool,
 }
@@ -92,6 +94,7 @@ impl Core {
                 reserved,
                 released_by: None,
                 fire: false,
+                emergency_ordered: false,
                 unsettled: true,
             };
             self.doors.insert(point.clone(), unit);
@@ -276,10 +279,17 @@ impl Core {
     fn fire(&mut self, point: &PointId, reader: Option<&ReaderId>, active: bool) {
         let Some(unit) = self.doors.get_mut(point).filter(|unit| unit.fire != active) else { return };
         unit.fire = active;
-        let order = if active { Order::Emergency } else { Order::EmergencyEnd };
+        // The end of the fire input does not end what a person ordered.
+        let order = match (active, unit.emergency_ordered) {
+            (true, _) => Some(Order::Emergency),
+            (false, true) => None,
+            (false, false) => Some(Order::EmergencyEnd),
+        };
         let detail = if active { "fire input" } else { "fire input ended" };
         // The door first: the record must never hold up the way out.
-        self.door_input(point, reader, Input::Order(order));
+        if let Some(order) = order {
+            self.door_input(point, reader, Input::Order(order));
+        }
         self.record(Draft {
             point: Some(point.clone()),
             reader: reader.cloned(),
@@ -327,6 +337,9 @@ impl Core {
                 Action::Emergency(_) => &[Order::Emergency],
                 Action::Forgive(_) | Action::Report => &[],
             };
+            if let (Action::Emergency(_) | Action::Normal(_), Some(unit)) = (action, self.doors.get_mut(&point)) {
+                unit.emergency_ordered = matches!(action, Action::Emergency(_));
+            }
             self.record(Draft { point: Some(point.clone()), ..fact.clone() });
             for order in orders {
                 self.door_input(&point, None, Input::Order(*order));

@@ -8,6 +8,7 @@
 //! [`crate::line::EVENTS_MAX`], requests by [`REQUESTS_MAX`].
 
 mod doors;
+mod equipment;
 mod keypad;
 mod recorder;
 mod taps;
@@ -18,25 +19,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::NaiveDate;
 use domain::card::CardKey;
 use domain::ids::{LineId, PersonId, PointId, ReaderId};
 use domain::pin::{Lockout, LockoutSettings, PinKey};
 use domain::policy::Policy;
 use domain::presence::Presence;
 use domain::{Clock, Draft, Kind, Reason, UtcMillis};
-use futures_util::FutureExt;
-use futures_util::future::join_all;
 use store::journal::Journal;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use wire::bus::{Action, CommandOutcome, DoorStatus, LineStatus, ReaderState, ReaderStatus};
+use wire::bus::{Action, CommandOutcome, DoorStatus, LineStatus, ReaderStatus};
 
-use crate::line::{self, LineEvent, LineFact, LineHandle, LineOrder, ReaderCounters, ReaderFact, ReaderOrder};
-use crate::settings::{GatewaySettings, Place, Protocol, Security};
+use crate::line::{LineEvent, LineHandle};
+use crate::settings::GatewaySettings;
 use doors::DoorUnit;
-use keypad::Keypad;
+use equipment::ReaderUnit;
 use recorder::Recorder;
 use taps::WaitingTap;
 
@@ -101,25 +99,6 @@ pub struct SiteKeys {
     pub card: CardKey,
     /// Makes hashes of PINs.
     pub pin: PinKey,
-}
-
-struct ReaderUnit {
-    place: Place,
-    line: LineId,
-    security_accepted: Option<String>,
-    /// The last day (UTC) on which it may work in clear.
-    accepted_until: Option<NaiveDate>,
-    /// That day is over.
-    acceptance_over: bool,
-    keyed: bool,
-    osdp: bool,
-    status: ReaderStatus,
-    offline_for: Option<Instant>,
-    keypad: Option<Keypad>,
-    /// Its input contacts as last reported; kept while it is away.
-    inputs: Option<u32>,
-    /// When it was put into the settings.
-    since: Instant,
 }
 
 /// The core's state.
@@ -333,293 +312,6 @@ impl Core {
         self.publish_board();
     }
 
-    // ---- settings and lines ----
-
-    fn put_settings(&mut self, settings: Arc<GatewaySettings>) {
-        self.settings = settings;
-        self.put_doors();
-        let wanted: BTreeMap<LineId, _> =
-            self.settings.lines.iter().map(|line| (line.id.clone(), line.clone())).collect();
-        let gone: Vec<LineId> = self
-            .lines
-            .iter()
-            .filter(|(id, (handle, _))| wanted.get(*id) != Some(&handle.settings))
-            .map(|(id, _)| id.clone())
-            .collect();
-        let mut ended = Vec::new();
-        for id in gone {
-            if let Some((handle, _)) = self.lines.remove(&id) {
-                handle.cancel.cancel();
-                ended.push(handle.task);
-                self.readers.retain(|_, reader| reader.line != id);
-            }
-        }
-        // A port is held by one line at a time: those that end let go first.
-        let ended = join_all(ended).map(drop).boxed().shared();
-        for (id, line) in wanted {
-            if self.lines.contains_key(&id) {
-                continue;
-            }
-            self.add_readers(&line);
-            let status = LineStatus {
-                id: id.clone(),
-                port: line.port.to_string(),
-                open: false,
-                polls_per_1000_s: 0,
-                problem: None,
-            };
-            let handle = line::start(line, ended.clone(), self.line_events.clone());
-            self.lines.insert(id, (handle, status));
-        }
-        self.look_at_inputs();
-        self.look_at_acceptances();
-        self.changed();
-    }
-
-    /// A reader in clear whose acceptance has ended is not believed any more, from that day on, without a restart.
-    fn look_at_acceptances(&mut self) {
-        let Some(today) = self.clock.now().to_chrono().map(|now| now.date_naive()) else { return };
-        let mut ended = Vec::new();
-        for (id, reader) in &mut self.readers {
-            let over = reader.accepted_until.is_some_and(|until| until < today);
-            if over && !reader.acceptance_over {
-                ended.push((id.clone(), reader.place.point.clone()));
-            }
-            reader.acceptance_over = over;
-            if let (true, ReaderState::Online) = (over, reader.status.state) {
-                reader.status.state = ReaderState::Untrusted;
-            }
-        }
-        for (id, point) in ended {
-            let detail = Some(format!("reader {id} works in clear and its acceptance has ended"));
-            self.alarm(point, Reason::ReaderUntrusted, detail);
-            self.changed();
-        }
-    }
-
-    fn add_readers(&mut self, line: &crate::settings::LineSettings) {
-        for place in line.places() {
-            let osdp = match &line.protocol {
-                Protocol::Osdp(readers) => readers.iter().find(|reader| reader.place == *place),
-                Protocol::Ascii(_) => None,
-            };
-            let accepted = osdp.and_then(|reader| match &reader.security {
-                Security::Key(_) => None,
-                Security::Insecure { accepted_by, until } => Some(format!("{accepted_by}, {until}")),
-            });
-            let status = ReaderStatus {
-                id: place.reader.clone(),
-                line: line.id.clone(),
-                point: place.point.clone(),
-                direction: Some(place.direction),
-                address: osdp.map_or(0, |reader| reader.address),
-                state: ReaderState::Unknown,
-                secure: false,
-                insecure_accepted: accepted.clone(),
-                poll_period_us: 0,
-                reply_us: 0,
-                polls: 0,
-                retries: 0,
-                timeouts: 0,
-                crc_errors: 0,
-                alarms: 0,
-                silent_ms: 0,
-                model: None,
-                serial: None,
-                firmware: None,
-                tamper: false,
-            };
-            let unit = ReaderUnit {
-                place: place.clone(),
-                line: line.id.clone(),
-                keyed: osdp.is_some() && accepted.is_none(),
-                security_accepted: accepted,
-                accepted_until: osdp.and_then(|reader| match &reader.security {
-                    Security::Key(_) => None,
-                    // A date that cannot be read was not accepted by anybody.
-                    Security::Insecure { until, .. } => Some(until.parse().unwrap_or(NaiveDate::MIN)),
-                }),
-                acceptance_over: false,
-                osdp: osdp.is_some(),
-                status,
-                offline_for: None,
-                keypad: None,
-                inputs: None,
-                since: Instant::now(),
-            };
-            self.readers.insert(place.reader.clone(), unit);
-        }
-    }
-
-    /// A line whose task ended by a fault of ours is started again; the others never noticed.
-    fn restart_dead_lines(&mut self) {
-        let dead: Vec<LineId> =
-            self.lines.iter().filter(|(_, (handle, _))| handle.task.is_finished()).map(|(id, _)| id.clone()).collect();
-        for id in dead {
-            if let Some((handle, status)) = self.lines.remove(&id) {
-                tracing::error!(line.id = %id, "the line's task ended unexpectedly and is started again");
-                self.alarm(None, Reason::LineLost, Some(format!("line {id}: internal fault, started again")));
-                let handle = line::start(handle.settings, std::future::ready(()), self.line_events.clone());
-                self.lines.insert(id, (handle, status));
-            }
-        }
-    }
-
-    // ---- events ----
-
-    fn event(&mut self, event: LineEvent) {
-        match event.what {
-            LineFact::Opened { complaint } => self.line_opened(&event.line, complaint),
-            LineFact::Closed { why } => self.line_closed(&event.line, why),
-            LineFact::Reader(reader, fact) => self.reader_fact(&reader, fact, event.at.elapsed()),
-            LineFact::Counters(counters) => self.counters(&event.line, counters),
-        }
-    }
-
-    fn line_opened(&mut self, line: &LineId, complaint: Option<String>) {
-        let Some((_, status)) = self.lines.get_mut(line) else { return };
-        let back = status.problem.is_some();
-        status.open = true;
-        status.problem.clone_from(&complaint);
-        if back {
-            self.alarm(None, Reason::LineBack, Some(format!("line {line}")));
-        }
-        if let Some(complaint) = complaint {
-            self.alarm(None, Reason::AdapterSlow, Some(format!("line {line}: {complaint}")));
-        }
-        self.changed();
-    }
-
-    fn line_closed(&mut self, line: &LineId, why: String) {
-        let Some((_, status)) = self.lines.get_mut(line) else { return };
-        status.open = false;
-        status.problem = Some(why.clone());
-        self.alarm(None, Reason::LineLost, Some(format!("line {line}: {why}")));
-        self.changed();
-    }
-
-    fn counters(&mut self, line: &LineId, counters: Vec<(ReaderId, ReaderCounters)>) {
-        let mut polls = 0;
-        for (id, counters) in counters {
-            let Some(reader) = self.readers.get_mut(&id) else { continue };
-            let status = &mut reader.status;
-            let made = counters.polls.saturating_sub(status.polls);
-            polls += made;
-            status.poll_period_us = 1_000_000_u64.checked_div(made).unwrap_or(0);
-            status.polls = counters.polls;
-            status.retries = counters.retries;
-            status.timeouts = counters.timeouts;
-            status.crc_errors = counters.crc_errors;
-            status.reply_us = counters.reply_us;
-        }
-        if let Some((_, status)) = self.lines.get_mut(line) {
-            status.polls_per_1000_s = polls * 1000;
-        }
-    }
-
-    /// A reader did something; the line noticed it `waited` ago.
-    fn reader_fact(&mut self, id: &ReaderId, fact: ReaderFact, waited: Duration) {
-        let Some(reader) = self.readers.get_mut(id) else { return };
-        let at = self.clock.now();
-        let draft = |kind, reason, detail: Option<String>| Draft {
-            reader: Some(id.clone()),
-            point: reader.place.point.clone(),
-            direction: Some(reader.place.direction),
-            reason,
-            detail: detail.map(|detail| clipped(&detail)),
-            ..Draft::new(at, kind)
-        };
-        let status = &mut reader.status;
-        match fact {
-            ReaderFact::Card { number, age } => return self.card(id, number, age.saturating_add(waited)),
-            ReaderFact::Keys(_) if waited > self.settings.stale_after => return,
-            ReaderFact::Keys(keys) => return self.keys(id, &keys.0),
-            ReaderFact::Inputs(inputs) => return self.inputs(id, inputs),
-            ReaderFact::Online => {
-                let fact = draft(Kind::Online, None, None);
-                status.state = if reader.keyed { ReaderState::Untrusted } else { ReaderState::Online };
-                reader.offline_for = None;
-                let connected = !reader.keyed;
-                self.record(fact);
-                if connected {
-                    self.bring_into_line(id);
-                }
-            }
-            ReaderFact::Offline(silent) => {
-                let fact = draft(Kind::Offline, None, Some(format!("silent for {} ms", silent.as_millis())));
-                status.state = ReaderState::Offline;
-                status.secure = false;
-                reader.offline_for = Some(Instant::now());
-                reader.keypad = None;
-                self.record(fact);
-            }
-            ReaderFact::Secure => {
-                let fact = draft(Kind::Secure, None, None);
-                status.state = ReaderState::Online;
-                status.secure = true;
-                self.record(fact);
-                self.bring_into_line(id);
-            }
-            ReaderFact::Insecure => {
-                let fact = draft(
-                    Kind::Insecure,
-                    None,
-                    reader.security_accepted.clone().map(|who| format!("accepted by {who}")),
-                );
-                self.record(fact);
-            }
-            ReaderFact::SessionLost => {
-                let fact = draft(Kind::Alarm, Some(Reason::SessionLost), None);
-                status.secure = false;
-                status.state = ReaderState::Untrusted;
-                reader.keypad = None;
-                self.record(fact);
-            }
-            ReaderFact::Tamper(open) => {
-                let fact = draft(if open { Kind::Tamper } else { Kind::TamperEnd }, None, None);
-                status.tamper = open;
-                self.record(fact);
-            }
-            ReaderFact::PowerFault(fault) => {
-                let fact = draft(if fault { Kind::PowerFault } else { Kind::PowerGood }, None, None);
-                self.record(fact);
-            }
-            ReaderFact::Identity { model, serial, firmware } => {
-                status.model = Some(model);
-                status.serial = Some(serial);
-                status.firmware = Some(firmware);
-            }
-            ReaderFact::Alarm(reason, detail) => {
-                let fact = draft(Kind::Alarm, Some(reason), detail);
-                status.alarms += 1;
-                self.record(fact);
-            }
-        }
-        self.changed();
-    }
-
-    fn alarm(&mut self, point: Option<PointId>, reason: Reason, detail: Option<String>) {
-        let at = self.clock.now();
-        let detail = detail.map(|detail| clipped(&detail));
-        self.record(Draft { point, reason: Some(reason), detail, ..Draft::new(at, Kind::Alarm) });
-    }
-
-    fn order(&mut self, reader: &ReaderId, what: ReaderOrder) {
-        let Some(unit) = self.readers.get(reader).filter(|unit| unit.osdp) else { return };
-        let (line, point) = (unit.line.clone(), unit.place.point.clone());
-        let Some((handle, _)) = self.lines.get(&line) else { return };
-        if handle.orders.try_send(LineOrder { reader: reader.clone(), what }).is_err() {
-            tracing::error!(reader.id = %reader, "the line takes no orders");
-            if !matches!(what, ReaderOrder::Show(_)) {
-                self.alarm(
-                    point,
-                    Reason::Overload,
-                    Some(format!("an order to reader {reader} was lost: the line is full")),
-                );
-            }
-        }
-    }
-
     // ---- requests ----
 
     fn request(&mut self, request: Request) {
@@ -715,18 +407,6 @@ impl Core {
             revision: self.revision,
         };
         self.board.send_replace(board);
-    }
-}
-
-impl ReaderUnit {
-    /// Whether its word may move a door.
-    const fn is_trusted(&self) -> bool {
-        if self.keyed { self.status.secure } else { !self.acceptance_over }
-    }
-
-    fn status(&self) -> ReaderStatus {
-        let silent = self.offline_for.map_or(0, |since| u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
-        ReaderStatus { silent_ms: silent, ..self.status.clone() }
     }
 }
 

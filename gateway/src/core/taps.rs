@@ -57,8 +57,9 @@ impl Core {
             ..Draft::new(self.clock.now(), Kind::Tap)
         };
         if age > self.settings.stale_after {
-            // Late is not live: it is recorded, and moves nothing.
-            return self.record(Draft { kind: Kind::LateTap, reason: Some(Reason::StaleRead), ..tap });
+            // Late is not live: it is recorded, and moves nothing. The red light asks whoever stands there to tap again.
+            let late = Draft { kind: Kind::LateTap, reason: Some(Reason::StaleRead), ..tap };
+            return self.wait(id.clone(), Then::Refuse, vec![late.clone()], late);
         }
         if self.stopping {
             let detail = Some("the gateway was stopping".to_owned());

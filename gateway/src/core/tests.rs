@@ -8,11 +8,14 @@ use domain::policy::{Credential, Layout, PassKind, PassState, Point, PointKind, 
 use domain::zone::Zone;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::time::timeout;
+use wire::bus::ReaderState;
 use wire::osdp::secure::Scbk;
 
 use super::*;
+use crate::line::{self, LineFact, ReaderFact};
 use crate::port::Port;
 use crate::settings::{LineSettings, OnFault, OsdpReader, PointSettings};
+use crate::settings::{Place, Protocol, Security};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const NOON: i64 = 1_795_608_000_000;

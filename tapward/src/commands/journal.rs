@@ -30,7 +30,7 @@ pub async fn journal(config: &Config, command: JournalCommand) -> anyhow::Result
     };
     match done {
         // Whoever read us has enough.
-        Err(error) if is_broken_pipe(&error) => Ok(0),
+        Err(error) if super::is_broken_pipe(&error) => Ok(0),
         Err(error) => Err(error),
         Ok(()) => Ok(0),
     }
@@ -122,8 +122,4 @@ async fn verify(reader: &JournalReader, path: &Path) -> anyhow::Result<u8> {
         println!("DAMAGED: {problem}");
     }
     Ok(exit::FOUND)
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

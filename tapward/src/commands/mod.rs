@@ -8,3 +8,8 @@ pub mod people;
 pub mod policy;
 pub mod run;
 pub mod sim;
+
+/// Whether the reader of our output has gone, as in `tapward people list | head`.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,6 +1,7 @@
 //! `tapward people import|list|set`.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -74,19 +75,29 @@ fn print(report: &ImportReport, dry_run: bool) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the answer to the person at the terminal")]
 async fn list(database: &Database, as_json: bool) -> anyhow::Result<u8> {
+    match write_list(database, as_json).await {
+        // Whoever read us has enough.
+        Err(error) if super::is_broken_pipe(&error) => Ok(0),
+        Err(error) => Err(error),
+        Ok(()) => Ok(0),
+    }
+}
+
+async fn write_list(database: &Database, as_json: bool) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
     let mut after = None;
     loop {
         let passes = people::list(database, after, people::READ_MAX).await?;
-        let Some(last) = passes.last() else { return Ok(0) };
+        let Some(last) = passes.last() else { return Ok(()) };
         after = Some(last.card);
         for pass in &passes {
             let reference = people::reference_of(database, pass.person).await?;
             let reference = reference.as_ref().map_or("", Reference::reveal);
             if as_json {
                 let instant = |at: Option<domain::UtcMillis>| at.map(|at| at.to_rfc3339());
-                println!(
+                writeln!(
+                    out,
                     "{}",
                     json!({
                         "reference": reference, "person": pass.person.to_string(), "card": pass.card.to_string(),
@@ -94,9 +105,10 @@ async fn list(database: &Database, as_json: bool) -> anyhow::Result<u8> {
                         "one_time": pass.one_time, "valid_from": instant(pass.valid_from),
                         "valid_until": instant(pass.valid_until), "has_pin": pass.has_pin,
                     })
-                );
+                )?;
             } else {
-                println!("{}  {:<9} {:<18} {:<18} {reference}", pass.person, pass.state, pass.kind, pass.category);
+                let columns = (pass.person, pass.state, pass.kind, &pass.category);
+                writeln!(out, "{}  {:<9} {:<18} {:<18} {reference}", columns.0, columns.1, columns.2, columns.3)?;
             }
         }
     }
