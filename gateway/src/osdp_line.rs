@@ -20,9 +20,8 @@ use crate::line::{Keys, LineFact, LineOrder, ReaderCounters, ReaderFact, ReaderO
 use crate::port::OpenPort;
 use crate::settings::{OsdpReader, Security};
 
-/// Least time between two polls of one reader. A wire is slower than this by itself; a pseudo-terminal is not, and a
-/// line of few readers would burn a core. Timers round it up to 3 ms, which 32 readers need for one round anyway: with
-/// them nothing waits for it (`scripts/bench gateway`).
+/// Least time between two polls of one reader. A wire is slower than this by itself; a pseudo-terminal or a TCP serial
+/// server is not, and a line of few readers would burn a core. `scripts/bench gateway` shows what it costs.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// How often counters are told.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
