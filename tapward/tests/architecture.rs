@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dashboard", &["domain", "store", "clinic"]),
     ("controller-sim", &["domain", "wire"]),
     ("tapward", &["domain", "wire", "store", "bus", "clinic", "gateway", "mis-bridge", "dashboard", "controller-sim"]),
-    ("bench", &["domain", "wire", "store", "clinic"]),
+    ("bench", &["domain", "wire", "store", "bus", "clinic", "gateway", "controller-sim"]),
     ("tapward-fuzz", &["domain", "wire"]),
 ];
 

@@ -98,11 +98,13 @@ fn stranger(n: u32) -> CardNumber {
     card::parse(CardFormat::Wiegand26, &format!("99,{}", 700 + n)).unwrap()
 }
 
-/// Refusals of unknown cards that arrived after this event.
+/// Cards answered in red after this event: unknown ones, and those read before the reader had ever been polled.
 async fn refused_after(site: &Site, id: u64) -> Vec<u64> {
     let events = site.stored().await.into_iter().filter(|event| event.id > id);
-    let refused = events
-        .filter(|event| event.entry.fact.kind == Kind::Refused && event.entry.fact.reason == Some(Reason::UnknownCard));
+    let refused = events.filter(|event| match event.entry.fact.kind {
+        Kind::Refused => event.entry.fact.reason == Some(Reason::UnknownCard),
+        kind => kind == Kind::LateTap,
+    });
     refused.map(|event| event.id).collect()
 }
 
