@@ -22,7 +22,7 @@ use crate::settings::{OsdpReader, Security};
 
 /// Least time between two polls of one reader. A wire is slower than this by itself; a pseudo-terminal or a TCP serial
 /// server is not, and a line of few readers would burn a core. `scripts/bench gateway` shows what it costs.
-const POLL_INTERVAL: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// How often counters are told.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 /// An age that is not known counts as this: late.
