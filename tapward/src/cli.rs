@@ -121,7 +121,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
     pub listen: String,
     /// How many times faster than real time the clinic's day goes
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 5.0)]
     pub speed: f64,
     /// Seed of everything random
     #[arg(long, default_value_t = 20)]
