@@ -1,14 +1,14 @@
 //! The last known state of gateways, lines, readers and doors. Owns nothing of their history (that is in `events`)
 //! and decides nothing. What a gateway does not mention in a report stays as it was: reports come in parts.
 
-pub use domain::equipment::{Door, DoorState, Line, Reader, ReaderState};
+pub use domain::equipment::{Door, DoorState, Line, Peer, PeerKind, Reader, ReaderState};
 use domain::{Direction, Epoch, GatewayId, LineId, PointId, ReaderId, UtcMillis};
 use sqlx::FromRow;
 use store::{Database, Error, read, transact};
 
 use crate::rows::{code, column, number, optional};
 
-/// Rows of one statement, by the widest table (22 columns).
+/// Rows of one statement, by the widest table (23 columns).
 const ROWS_MAX: usize = 500;
 /// Longest text kept of what a device says about itself, in characters.
 const TEXT_MAX_CHARS: usize = 200;
@@ -18,7 +18,7 @@ const TEXT_MAX_CHARS: usize = 200;
 pub struct Report {
     /// Whose. Its `online` and `seen` are set by [`report`].
     pub gateway: Gateway,
-    /// Serial lines.
+    /// Serial lines and network peers.
     pub lines: Vec<Line>,
     /// Readers.
     pub readers: Vec<Reader>,
@@ -114,26 +114,50 @@ pub async fn report(database: &Database, report: Report, now: UtcMillis) -> Resu
         .await?;
         for lines in report.lines.chunks(ROWS_MAX) {
             let mut upsert = sqlx::QueryBuilder::<Db>::new(
-                "INSERT INTO device_line (gateway, id, seen_ms, port, open, polls_per_1000_s, problem) ",
+                "INSERT INTO device_line (gateway, id, seen_ms, port, open, polls_per_1000_s, problem, peer_kind,
+                     peer_address, peer_node, peer_secure, peer_connected_since_ms, peer_events_held,
+                     peer_commands_waiting, peer_passes_told, peer_passes_wanted, peer_quarantined, peer_skew_ms,
+                     peer_software) ",
             );
             upsert.push_values(lines, |mut row, line| {
+                let peer = line.peer.as_ref();
                 row.push_bind(id.to_owned())
                     .push_bind(line.id.as_str().to_owned())
                     .push_bind(now.0)
                     .push_bind(short(&line.port))
                     .push_bind(i64::from(line.open))
                     .push_bind(signed(line.polls_per_1000_s))
-                    .push_bind(line.problem.as_deref().map(short));
+                    .push_bind(line.problem.as_deref().map(short))
+                    .push_bind(peer.map(|it| it.kind.as_str()))
+                    .push_bind(peer.map(|it| short(&it.address)))
+                    .push_bind(peer.and_then(|it| it.node.as_deref()).map(short))
+                    .push_bind(peer.map(|it| i64::from(it.secure)))
+                    .push_bind(peer.and_then(|it| it.connected_since).map(|it| it.0))
+                    .push_bind(peer.map(|it| signed(it.events_held)))
+                    .push_bind(peer.map(|it| signed(it.commands_waiting)))
+                    .push_bind(peer.map(|it| signed(it.passes_told)))
+                    .push_bind(peer.map(|it| signed(it.passes_wanted)))
+                    .push_bind(peer.map(|it| signed(it.quarantined)))
+                    .push_bind(peer.and_then(|it| it.skew_ms))
+                    .push_bind(peer.and_then(|it| it.software.as_deref()).map(short));
             });
             upsert.push(
                 " ON CONFLICT (gateway, id) DO UPDATE SET seen_ms = excluded.seen_ms, port = excluded.port,
-                  open = excluded.open, polls_per_1000_s = excluded.polls_per_1000_s, problem = excluded.problem",
+                  open = excluded.open, polls_per_1000_s = excluded.polls_per_1000_s, problem = excluded.problem,
+                  peer_kind = excluded.peer_kind, peer_address = excluded.peer_address,
+                  peer_node = excluded.peer_node, peer_secure = excluded.peer_secure,
+                  peer_connected_since_ms = excluded.peer_connected_since_ms,
+                  peer_events_held = excluded.peer_events_held,
+                  peer_commands_waiting = excluded.peer_commands_waiting,
+                  peer_passes_told = excluded.peer_passes_told, peer_passes_wanted = excluded.peer_passes_wanted,
+                  peer_quarantined = excluded.peer_quarantined, peer_skew_ms = excluded.peer_skew_ms,
+                  peer_software = excluded.peer_software",
             );
             upsert.build().persistent(false).execute(&mut *conn).await?;
         }
         for readers in report.readers.chunks(ROWS_MAX) {
             let mut upsert = sqlx::QueryBuilder::<Db>::new(
-                "INSERT INTO device_reader (gateway, id, seen_ms, line, point, direction, address, state, secure,
+                "INSERT INTO device_reader (gateway, id, seen_ms, line, point, direction, address, at, state, secure,
                      insecure_accepted, poll_period_us, reply_us, polls, retries, timeouts, crc_errors, alarms,
                      silent_ms, model, serial, firmware, tamper) ",
             );
@@ -145,6 +169,7 @@ pub async fn report(database: &Database, report: Report, now: UtcMillis) -> Resu
                     .push_bind(reader.point.as_ref().map(|it| it.as_str().to_owned()))
                     .push_bind(reader.direction.map(Direction::as_str))
                     .push_bind(i64::from(reader.address))
+                    .push_bind(reader.at.as_deref().map(short))
                     .push_bind(reader.state.as_str())
                     .push_bind(i64::from(reader.secure))
                     .push_bind(reader.insecure_accepted.as_deref().map(short))
@@ -164,6 +189,7 @@ pub async fn report(database: &Database, report: Report, now: UtcMillis) -> Resu
             upsert.push(
                 " ON CONFLICT (gateway, id) DO UPDATE SET seen_ms = excluded.seen_ms, line = excluded.line,
                   point = excluded.point, direction = excluded.direction, address = excluded.address,
+                  at = excluded.at,
                   state = excluded.state, secure = excluded.secure, insecure_accepted = excluded.insecure_accepted,
                   poll_period_us = excluded.poll_period_us, reply_us = excluded.reply_us, polls = excluded.polls,
                   retries = excluded.retries, timeouts = excluded.timeouts, crc_errors = excluded.crc_errors,
@@ -286,6 +312,39 @@ struct LineRow {
     open: i64,
     polls_per_1000_s: i64,
     problem: Option<String>,
+    peer_kind: Option<String>,
+    peer_address: Option<String>,
+    peer_node: Option<String>,
+    peer_secure: Option<i64>,
+    peer_connected_since_ms: Option<i64>,
+    peer_events_held: Option<i64>,
+    peer_commands_waiting: Option<i64>,
+    peer_passes_told: Option<i64>,
+    peer_passes_wanted: Option<i64>,
+    peer_quarantined: Option<i64>,
+    peer_skew_ms: Option<i64>,
+    peer_software: Option<String>,
+}
+
+impl LineRow {
+    fn peer(&self) -> Result<Option<Peer>, Error> {
+        let Some(kind) = &self.peer_kind else { return Ok(None) };
+        let kind = code("device_line", "peer_kind", kind, PeerKind::parse)?;
+        let count = |value: Option<i64>| value.unwrap_or_default().cast_unsigned();
+        Ok(Some(Peer {
+            node: self.peer_node.clone(),
+            secure: self.peer_secure.is_some_and(|secure| secure != 0),
+            connected_since: self.peer_connected_since_ms.map(UtcMillis),
+            events_held: count(self.peer_events_held),
+            commands_waiting: count(self.peer_commands_waiting),
+            passes_told: count(self.peer_passes_told),
+            passes_wanted: count(self.peer_passes_wanted),
+            quarantined: count(self.peer_quarantined),
+            skew_ms: self.peer_skew_ms,
+            software: self.peer_software.clone(),
+            ..Peer::new(kind, self.peer_address.clone().unwrap_or_default())
+        }))
+    }
 }
 
 /// All lines, by gateway and name.
@@ -298,7 +357,9 @@ pub async fn lines(database: &Database) -> Result<Vec<Seen<Line>>, Error> {
     })?;
     rows.into_iter()
         .map(|row| {
+            let peer = row.peer()?;
             let device = Line {
+                peer,
                 id: column("device_line", "id", &row.id, LineId::new)?,
                 port: row.port,
                 open: row.open != 0,
@@ -319,6 +380,7 @@ struct ReaderRow {
     point: Option<String>,
     direction: Option<String>,
     address: i64,
+    at: Option<String>,
     state: String,
     secure: i64,
     insecure_accepted: Option<String>,
@@ -347,6 +409,7 @@ impl TryFrom<ReaderRow> for Reader {
             point: optional(T, "point", row.point.as_deref(), PointId::new)?,
             direction: row.direction.map(|text| code(T, "direction", &text, Direction::parse)).transpose()?,
             address: number(T, "address", row.address)?,
+            at: row.at,
             state: code(T, "state", &row.state, ReaderState::parse)?,
             secure: row.secure != 0,
             insecure_accepted: row.insecure_accepted,

@@ -31,7 +31,7 @@ mod up;
 pub use auth::{CommandGuard, CommandRefused, KeyError, KeyRing, LinkKey};
 pub use chunk::{ChunkError, PolicyAssembly, PolicyChunk, is_chunk};
 pub use down::{Ack, Action, Command, CommandId, Down, PolicyOffer};
-pub use status::{DoorState, DoorStatus, LineStatus, ReaderState, ReaderStatus, Status};
+pub use status::{DoorState, DoorStatus, LineStatus, PeerKind, PeerStatus, ReaderState, ReaderStatus, Status};
 pub use topic::{Channel, Topic, TopicError};
 pub use up::{ChunkRequest, CommandOutcome, CommandResult, EventBatch, Up};
 

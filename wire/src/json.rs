@@ -106,6 +106,16 @@ impl<'a> Fields<'a> {
         if self.has(key) { self.u64(key).map(Some) } else { Ok(None) }
     }
 
+    pub(crate) fn opt_i64(&self, key: &str) -> Result<Option<i64>, BusError> {
+        let read = |value: &Value| value.as_i64().ok_or_else(|| self.wrong(key, "must be a whole number"));
+        self.present(key).map(read).transpose()
+    }
+
+    /// An object within this one, with its own path.
+    pub(crate) fn opt_object(&self, key: &str) -> Result<Option<Fields<'a>>, BusError> {
+        self.present(key).map(|value| Fields::at(value, self.name(key))).transpose()
+    }
+
     pub(crate) fn number<T: TryFrom<u64>>(&self, key: &str) -> Result<T, BusError> {
         T::try_from(self.u64(key)?).map_err(|_| self.wrong(key, "is too large"))
     }

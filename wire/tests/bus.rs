@@ -1,12 +1,13 @@
 //! Bus envelopes: round trips, hostile input, and who is believed.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use domain::{CardId, Direction, Draft, Entry, Epoch, GatewayId, Kind, PersonId, PointId, ReaderId, Reason, UtcMillis};
 use proptest::prelude::*;
 use wire::bus::{
     Ack, Action, BATCH_MAX_ENTRIES, BusError, CHUNK_BYTES, ChunkError, ChunkRequest, Command, CommandGuard, CommandId,
-    CommandOutcome, CommandRefused, CommandResult, Down, EventBatch, KeyRing, LinkKey, MESSAGE_MAX_BYTES,
-    PolicyAssembly, PolicyChunk, PolicyOffer, ReaderState, ReaderStatus, STATUS_MAX_ITEMS, Status, Up,
+    CommandOutcome, CommandRefused, CommandResult, Down, EventBatch, KeyRing, LineStatus, LinkKey, MESSAGE_MAX_BYTES,
+    PeerKind, PeerStatus, PolicyAssembly, PolicyChunk, PolicyOffer, ReaderState, ReaderStatus, STATUS_MAX_ITEMS,
+    Status, TEXT_MAX_BYTES, Up,
 };
 
 const NOW: UtcMillis = UtcMillis(1_795_000_000_000);
@@ -57,6 +58,7 @@ fn status(readers: usize) -> Status {
         point: Some(PointId::new("door-1").unwrap()),
         direction: Some(Direction::Out),
         address: u8::try_from(index % 127).unwrap(),
+        at: None,
         state: ReaderState::Online,
         secure: true,
         insecure_accepted: None,
@@ -206,13 +208,69 @@ fn the_longest_possible_batch_fits_a_message() {
 fn a_large_status_is_sent_in_parts_that_lose_nothing() {
     let whole = status(2 * STATUS_MAX_ITEMS + 1);
     let parts = whole.split();
-    assert_eq!(parts.len(), 3);
+    assert_eq!(parts.len(), 5);
     let joined: Vec<ReaderStatus> = parts.iter().flat_map(|part| part.readers.clone()).collect();
     assert_eq!(joined, whole.readers);
     for part in parts {
         assert_eq!(Up::decode(&Up::Status(Box::new(part.clone())).encode().unwrap()), Ok(Up::Status(Box::new(part))));
     }
     assert_eq!(status(0).split(), vec![status(0)]);
+}
+
+/// As large as it may be: every text as long as allowed.
+fn peer_line(index: usize) -> LineStatus {
+    let longest = "x".repeat(TEXT_MAX_BYTES);
+    LineStatus {
+        id: domain::LineId::new(&format!("{index:064}")).unwrap(),
+        port: longest.clone(),
+        open: true,
+        polls_per_1000_s: 0,
+        problem: Some(longest.clone()),
+        peer: Some(PeerStatus {
+            node: Some(longest.clone()),
+            secure: true,
+            connected_since: Some(NOW),
+            events_held: u64::MAX,
+            commands_waiting: u64::MAX,
+            passes_told: u64::MAX,
+            passes_wanted: u64::MAX,
+            quarantined: u64::MAX,
+            skew_ms: Some(i64::MIN),
+            software: Some(longest.clone()),
+            ..PeerStatus::new(PeerKind::AcsLink, longest)
+        }),
+    }
+}
+
+#[test]
+fn the_state_of_a_network_peer_round_trips_and_its_largest_fits_a_message() {
+    let mut whole = status(2 * STATUS_MAX_ITEMS);
+    for reader in &mut whole.readers {
+        reader.at = Some("y".repeat(TEXT_MAX_BYTES));
+    }
+    whole.lines = (0..2 * STATUS_MAX_ITEMS).map(peer_line).collect();
+    let mut lines = Vec::new();
+    for part in whole.split() {
+        let bytes = Up::Status(Box::new(part.clone())).encode().unwrap();
+        assert_eq!(Up::decode(&bytes), Ok(Up::Status(Box::new(part.clone()))));
+        lines.extend(part.lines);
+    }
+    assert_eq!(lines, whole.lines);
+}
+
+#[test]
+fn a_status_of_an_older_gateway_has_no_peers_and_an_unknown_kind_is_named() {
+    let mut whole = status(0);
+    whole.lines = vec![peer_line(1)];
+    let text = String::from_utf8(Up::Status(Box::new(whole)).encode().unwrap()).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let line = value["lines"][0].as_object_mut().unwrap();
+    line.remove("peer");
+    let Ok(Up::Status(older)) = Up::decode(value.to_string().as_bytes()) else { panic!("understood") };
+    assert_eq!(older.lines[0].peer, None);
+    let newer = text.replace("acs_link", "telepathy");
+    let Err(BusError::Field { field, .. }) = Up::decode(newer.as_bytes()) else { panic!("refused") };
+    assert_eq!(field, "lines[0].peer.kind");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The last report of each device is what is shown.
 
-use clinic::devices::{self, Door, DoorState, Gateway, Line, Reader, ReaderState, Report};
+use clinic::devices::{self, Door, DoorState, Gateway, Line, Peer, PeerKind, Reader, ReaderState, Report};
 use domain::{Direction, Epoch, LineId, ReaderId};
 use store::testing::both;
 
@@ -25,6 +25,7 @@ fn report() -> Report {
             open: true,
             polls_per_1000_s: 12_345,
             problem: None,
+            peer: None,
         }],
         readers: vec![Reader {
             id: ReaderId::new("turnstile-1-in").unwrap(),
@@ -32,6 +33,7 @@ fn report() -> Report {
             point: Some(point("turnstile-1")),
             direction: Some(Direction::In),
             address: 1,
+            at: None,
             state: ReaderState::Online,
             secure: true,
             insecure_accepted: None,
@@ -79,5 +81,37 @@ async fn a_report_comes_back_and_the_next_one_replaces_it() {
         assert!(!devices::gateways(&database).await.unwrap()[0].online);
         assert_eq!(devices::forget(&database, &gateway("gw-1"), later).await.unwrap(), 1, "the line");
         assert!(devices::lines(&database).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_network_peer_comes_back_and_a_line_that_is_none_any_more_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    for database in both(folder.path()).await {
+        let mut first = report();
+        let peer = Peer {
+            node: Some("lobby-acs".into()),
+            secure: true,
+            connected_since: Some(NOW.plus_ms(-60_000)),
+            events_held: 3,
+            commands_waiting: 2,
+            passes_told: 1840,
+            passes_wanted: 1842,
+            quarantined: 1,
+            skew_ms: Some(-2_500),
+            software: Some("Example 4".into()),
+            ..Peer::new(PeerKind::AcsLink, "10.0.0.7:50112".into())
+        };
+        first.lines[0].peer = Some(peer);
+        first.readers[0].at = Some("clinic-1/main-hall/turnstile-03".into());
+        devices::report(&database, first.clone(), NOW).await.unwrap();
+        assert_eq!(devices::lines(&database).await.unwrap()[0].device, first.lines[0]);
+        assert_eq!(devices::readers(&database).await.unwrap()[0].device.at, first.readers[0].at);
+        first.lines[0].peer = Some(Peer::new(PeerKind::Parsec, "acs.example:10101".into()));
+        devices::report(&database, first.clone(), NOW).await.unwrap();
+        assert_eq!(devices::lines(&database).await.unwrap()[0].device, first.lines[0], "nothing of the earlier one");
+        devices::report(&database, report(), NOW).await.unwrap();
+        assert_eq!(devices::lines(&database).await.unwrap()[0].device.peer, None);
+        assert_eq!(devices::readers(&database).await.unwrap()[0].device.at, None);
     }
 }

@@ -192,6 +192,7 @@ pub async fn equipment(database: &Database, now: UtcMillis) {
         point: Some(PointId::new(point).unwrap()),
         direction: Some(way),
         address,
+        at: None,
         state: ReaderState::Online,
         secure: true,
         insecure_accepted: None,
@@ -246,6 +247,7 @@ pub async fn equipment(database: &Database, now: UtcMillis) {
         open: true,
         polls_per_1000_s: rate * 1000,
         problem: problem.map(str::to_owned),
+        peer: None,
     };
     let gateway = Gateway {
         started: Some(now.plus_ms(-(26 * 3_600_000 + 720_000))),

@@ -70,6 +70,7 @@ impl Core {
                 open: false,
                 polls_per_1000_s: 0,
                 problem: None,
+                peer: None,
             };
             let handle = line::start(line, ended.clone(), self.line_events.clone());
             self.lines.insert(id, (handle, status));
@@ -116,6 +117,7 @@ impl Core {
                 point: place.point.clone(),
                 direction: Some(place.direction),
                 address: osdp.map_or(0, |reader| reader.address),
+                at: None,
                 state: ReaderState::Unknown,
                 secure: false,
                 insecure_accepted: accepted.clone(),

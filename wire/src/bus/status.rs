@@ -1,12 +1,19 @@
 //! How a gateway, its lines, readers and doors are doing. Sent every few seconds and on each change; the bridge keeps
 //! the last one. A large gateway sends several parts, each complete for the items that it names.
 
-pub use domain::equipment::{Door as DoorStatus, DoorState, Line as LineStatus, Reader as ReaderStatus, ReaderState};
+pub use domain::equipment::{
+    Door as DoorStatus, DoorState, Line as LineStatus, Peer as PeerStatus, PeerKind, Reader as ReaderStatus,
+    ReaderState,
+};
 use domain::{Direction, Epoch, GatewayId, UtcMillis};
 use serde_json::{Value, json};
 
 use super::{BusError, STATUS_MAX_ITEMS};
 use crate::json::{Fields, opt};
+
+/// Lines, readers and doors each in one part that we send: with every text at its longest it stays below the longest
+/// message.
+const PART_ITEMS: usize = STATUS_MAX_ITEMS / 2;
 
 /// One part of a gateway's state.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +36,7 @@ pub struct Status {
     pub policy_version: Option<u64>,
     /// Age of that policy since it was last confirmed as current, in milliseconds.
     pub policy_age_ms: Option<u64>,
-    /// Serial lines.
+    /// Serial lines and network peers.
     pub lines: Vec<LineStatus>,
     /// Readers.
     pub readers: Vec<ReaderStatus>,
@@ -38,7 +45,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// Parts that fit the limits of a message. A status without items gives one part.
+    /// Parts that fit the limits of a message, of [`PART_ITEMS`] each. A status without items gives one part.
     pub fn split(&self) -> Vec<Self> {
         let longest = self.lines.len().max(self.readers.len()).max(self.doors.len());
         let part = |index: usize| Self {
@@ -47,7 +54,7 @@ impl Status {
             doors: slice(&self.doors, index),
             ..self.clone_head()
         };
-        (0..longest.div_ceil(STATUS_MAX_ITEMS).max(1)).map(part).collect()
+        (0..longest.div_ceil(PART_ITEMS).max(1)).map(part).collect()
     }
 
     fn clone_head(&self) -> Self {
@@ -104,7 +111,7 @@ trait Item: Sized {
 }
 
 fn slice<T: Clone>(items: &[T], index: usize) -> Vec<T> {
-    items.chunks(STATUS_MAX_ITEMS).nth(index).unwrap_or_default().to_vec()
+    items.chunks(PART_ITEMS).nth(index).unwrap_or_default().to_vec()
 }
 
 fn items<T>(
@@ -119,7 +126,7 @@ impl Item for LineStatus {
     fn to_json(&self) -> Value {
         json!({
             "id": self.id.as_str(), "port": self.port, "open": self.open, "polls_per_1000_s": self.polls_per_1000_s,
-            "problem": self.problem,
+            "problem": self.problem, "peer": self.peer.as_ref().map(PeerStatus::to_json),
         })
     }
 
@@ -130,6 +137,37 @@ impl Item for LineStatus {
             open: fields.flag("open")?,
             polls_per_1000_s: fields.u64("polls_per_1000_s")?,
             problem: fields.opt_text("problem")?,
+            peer: fields.opt_object("peer")?.map(|peer| PeerStatus::from_json(&peer)).transpose()?,
+        })
+    }
+}
+
+impl Item for PeerStatus {
+    fn to_json(&self) -> Value {
+        json!({
+            "kind": self.kind.as_str(), "address": self.address, "node": self.node, "secure": self.secure,
+            "connected_since": self.connected_since.map(|at| at.0), "events_held": self.events_held,
+            "commands_waiting": self.commands_waiting, "passes_told": self.passes_told,
+            "passes_wanted": self.passes_wanted, "quarantined": self.quarantined, "skew_ms": self.skew_ms,
+            "software": self.software,
+        })
+    }
+
+    fn from_json(fields: &Fields<'_>) -> Result<Self, BusError> {
+        let count = |key| Ok::<_, BusError>(fields.opt_u64(key)?.unwrap_or_default());
+        Ok(Self {
+            kind: fields.code("kind", PeerKind::parse)?,
+            address: fields.text("address")?.to_owned(),
+            node: fields.opt_text("node")?,
+            secure: fields.flag("secure")?,
+            connected_since: fields.opt_instant("connected_since")?,
+            events_held: count("events_held")?,
+            commands_waiting: count("commands_waiting")?,
+            passes_told: count("passes_told")?,
+            passes_wanted: count("passes_wanted")?,
+            quarantined: count("quarantined")?,
+            skew_ms: fields.opt_i64("skew_ms")?,
+            software: fields.opt_text("software")?,
         })
     }
 }
@@ -138,7 +176,7 @@ impl Item for ReaderStatus {
     fn to_json(&self) -> Value {
         json!({
             "id": self.id.as_str(), "line": self.line.as_str(), "point": opt(self.point.as_ref()),
-            "direction": opt(self.direction), "address": self.address, "state": self.state.as_str(),
+            "direction": opt(self.direction), "address": self.address, "at": self.at, "state": self.state.as_str(),
             "secure": self.secure, "insecure_accepted": self.insecure_accepted, "poll_period_us": self.poll_period_us,
             "reply_us": self.reply_us, "polls": self.polls, "retries": self.retries, "timeouts": self.timeouts,
             "crc_errors": self.crc_errors, "alarms": self.alarms, "silent_ms": self.silent_ms, "model": self.model,
@@ -153,6 +191,7 @@ impl Item for ReaderStatus {
             point: fields.opt_parse("point")?,
             direction: fields.opt_code("direction", Direction::parse)?,
             address: fields.number("address")?,
+            at: fields.opt_text("at")?,
             state: fields.code("state", ReaderState::parse)?,
             secure: fields.flag("secure")?,
             insecure_accepted: fields.opt_text("insecure_accepted")?,
