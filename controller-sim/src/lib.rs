@@ -16,9 +16,11 @@
 //! line      one line's task: port, readers, gates, faults       reader    one reader
 //! passage   one access point as its users see it       gate   its mechanics
 //! port      pseudo-terminal or TCP                      fault  damage to bytes, hostile answers
+//! acs_link  a turnstile controller on the network, with its own queue and cache
 //! record    counts, and the JSON lines of answered taps
 //! ```
 
+pub mod acs_link;
 mod ascii_lines;
 mod day;
 pub mod fault;

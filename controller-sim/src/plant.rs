@@ -25,6 +25,9 @@ pub struct Plant {
     /// Lines with their readers.
     #[serde(rename = "line", default)]
     pub lines: Vec<Line>,
+    /// Controllers, terminals and systems on the network, with their readers.
+    #[serde(rename = "peer", default)]
+    pub peers: Vec<Peer>,
 }
 
 /// One access point.
@@ -153,6 +156,45 @@ impl Reader {
     }
 }
 
+/// One thing on the network that has readers of its own: the other end of a `[[peer]]` of the gateway.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    /// Its name.
+    #[serde(deserialize_with = "from_text")]
+    pub id: LineId,
+    /// How it speaks.
+    pub speaks: Speaks,
+    /// Its readers.
+    #[serde(rename = "reader", default)]
+    pub readers: Vec<PeerReader>,
+}
+
+/// How a peer speaks, with what only that protocol needs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Speaks {
+    /// A turnstile controller that speaks acs-link.
+    AcsLink(crate::acs_link::Settings),
+}
+
+/// One reader of a peer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerReader {
+    /// Its name.
+    #[serde(deserialize_with = "from_text")]
+    pub id: ReaderId,
+    /// The access point at which it stands.
+    #[serde(deserialize_with = "from_text")]
+    pub point: PointId,
+    /// Its direction there.
+    #[serde(deserialize_with = "direction")]
+    pub direction: Direction,
+    /// The peer's own name of that place: the Point of acs-link messages.
+    pub at: String,
+}
+
 /// Why a plant cannot be built. The caller's fault, not a reader's.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PlantError {
@@ -176,6 +218,9 @@ pub enum PlantError {
     /// A desktop reader shares its line.
     #[error("line `{0}` is `ascii` and has {1} readers: a desktop reader has a line of its own")]
     AsciiReaders(LineId, usize),
+    /// More readers than a peer may have.
+    #[error("peer `{0}` has {1} readers: {LINE_READERS_MAX} at most")]
+    PeerReaders(LineId, usize),
     /// Inputs or outputs beyond those of the simulated reader.
     #[error("reader `{0}` has inputs 0 to {INPUTS_LAST} and outputs 0 to {OUTPUTS_LAST}", INPUTS_LAST = INPUTS - 1, OUTPUTS_LAST = OUTPUTS - 1)]
     InputOutput(ReaderId),
@@ -195,8 +240,9 @@ impl Plant {
     pub fn check(&self) -> Result<(), PlantError> {
         let mut names = std::collections::BTreeSet::new();
         let points = self.points.iter().map(|point| ("point", point.id.as_str()));
-        let lines = self.lines.iter().map(|line| ("line", line.id.as_str()));
-        let readers = self.lines.iter().flat_map(|line| &line.readers).map(|reader| ("reader", reader.id.as_str()));
+        let lines = self.lines.iter().map(|line| &line.id).chain(self.peers.iter().map(|peer| &peer.id));
+        let lines = lines.map(|id| ("line", id.as_str()));
+        let readers = self.readers().map(|(id, ..)| ("reader", id.as_str()));
         for (what, name) in points.chain(lines).chain(readers) {
             if !names.insert((what, name)) {
                 return Err(PlantError::Twice(name.into()));
@@ -223,7 +269,29 @@ impl Plant {
                 }
             }
         }
+        for peer in &self.peers {
+            if peer.readers.len() > LINE_READERS_MAX {
+                return Err(PlantError::PeerReaders(peer.id.clone(), peer.readers.len()));
+            }
+            for reader in &peer.readers {
+                if !names.contains(&("point", reader.point.as_str())) {
+                    return Err(PlantError::NoPoint { reader: reader.id.clone(), point: reader.point.clone() });
+                }
+                if point_line.insert(&reader.point, &peer.id).is_some_and(|other| *other != peer.id) {
+                    return Err(PlantError::PointOnTwoLines(reader.point.clone()));
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// Every reader, of lines and of peers, with its point and direction.
+    pub fn readers(&self) -> impl Iterator<Item = (&ReaderId, &PointId, Direction)> {
+        let on_lines = self.lines.iter().flat_map(|line| &line.readers);
+        let of_peers = self.peers.iter().flat_map(|peer| &peer.readers);
+        on_lines
+            .map(|reader| (&reader.id, &reader.point, reader.direction))
+            .chain(of_peers.map(|reader| (&reader.id, &reader.point, reader.direction)))
     }
 }
 
@@ -246,8 +314,17 @@ impl Plant {
         }
     }
 
-    /// Puts ports that are relative paths into a folder.
+    /// Puts ports that are relative paths, and peers' files, into a folder.
     pub fn place_ports(&mut self, folder: &Path) {
+        for peer in &mut self.peers {
+            let Speaks::AcsLink(settings) = &mut peer.speaks;
+            settings.file = folder.join(&settings.file);
+            if let Some(tls) = &mut settings.tls {
+                for file in [&mut tls.ca, &mut tls.cert, &mut tls.key] {
+                    *file = folder.join(&*file);
+                }
+            }
+        }
         for line in &mut self.lines {
             if !line.port.starts_with("tcp://") {
                 line.port = folder.join(&line.port).to_string_lossy().into_owned();

@@ -334,8 +334,7 @@ impl Scenario {
 
     /// The reader of a point in a direction; a point with one reader has only that.
     pub fn reader_at(&self, point: &PointId, direction: Direction) -> Option<&ReaderId> {
-        let at = || self.plant.lines.iter().flat_map(|line| &line.readers).filter(|reader| reader.point == *point);
-        at().find(|reader| reader.direction == direction).map(|reader| &reader.id)
+        self.plant.readers().find(|(_, at, faces)| *at == point && *faces == direction).map(|(id, ..)| id)
     }
 
     fn check_category(&self, category: &Category) -> Result<(), ScenarioError> {
@@ -410,11 +409,12 @@ impl Scenario {
     }
 
     pub(crate) fn line_named(&self, name: &str) -> Option<&LineId> {
-        self.plant.lines.iter().map(|line| &line.id).find(|id| id.as_str() == name)
+        let lines = self.plant.lines.iter().map(|line| &line.id);
+        lines.chain(self.plant.peers.iter().map(|peer| &peer.id)).find(|id| id.as_str() == name)
     }
 
     pub(crate) fn reader_named(&self, name: &str) -> Option<&ReaderId> {
-        self.plant.lines.iter().flat_map(|line| &line.readers).map(|reader| &reader.id).find(|id| id.as_str() == name)
+        self.plant.readers().map(|(id, ..)| id).find(|id| id.as_str() == name)
     }
 }
 
