@@ -247,6 +247,7 @@ fn policy(n: u64, plain: bool) -> Policy {
                 valid_until: Some(UtcMillis(until)),
                 pin: None,
                 duress_pin: None,
+                number: None,
             })
             .unwrap();
     }

@@ -351,6 +351,7 @@ impl CredentialRow {
             valid_until: self.valid_until.map(UtcMillis),
             pin: optional(T, "pin", self.pin.as_deref(), pin_hash)?,
             duress_pin: optional(T, "duress_pin", self.duress_pin.as_deref(), pin_hash)?,
+            number: None,
         })
     }
 }

@@ -24,7 +24,10 @@
 //! whoever has the key can try them all; without the key the id says nothing. The key therefore stays on the site's
 //! own machines (the one that enrols cards and its gateways) and never travels with events, policy or backups of
 //! them.
+//!
+//! Where a device keeps a list of cards of its own, numbers must be known again: [`seal`].
 
+pub mod seal;
 mod wiegand;
 
 use std::fmt;
@@ -35,6 +38,8 @@ use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::ids::CardId;
+
+pub use seal::{SealError, SealKey, SealedBytes, SealedNumber};
 
 /// Longest UID, in bytes: a triple-size ISO/IEC 14443-3 UID.
 pub const UID_MAX_BYTES: usize = 10;
@@ -151,6 +156,19 @@ enum Family {
     Uid = 1,
 }
 
+impl Family {
+    /// The family that is written so.
+    const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            26 => Some(Self::Wiegand26),
+            34 => Some(Self::Wiegand34),
+            37 => Some(Self::Wiegand37),
+            1 => Some(Self::Uid),
+            _ => None,
+        }
+    }
+}
+
 /// A card's number in canonical form. Printing it shows the family only.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct CardNumber {
@@ -169,6 +187,18 @@ impl CardNumber {
 
     fn value(&self) -> u64 {
         self.bytes[..8].iter().fold(0, |value, byte| (value << 8) | u64::from(*byte))
+    }
+
+    /// Whether it is of a form that this module makes: of its family's length and range, zeros behind it.
+    fn is_canonical(&self) -> bool {
+        let rest = usize::from(self.len);
+        let sound = match self.family {
+            Family::Wiegand26 => self.len == 8 && self.value() < 1 << 24,
+            Family::Wiegand34 => self.len == 8 && self.value() < 1 << 32,
+            Family::Wiegand37 => self.len == 8 && self.value() < 1 << 35,
+            Family::Uid => matches!(self.len, 4 | 5 | 7 | 8 | 10),
+        };
+        sound && self.bytes[rest..].iter().all(|byte| *byte == 0)
     }
 
     /// The number in clear, for the enrolment desk and the owner of the card only. Never log it.

@@ -19,7 +19,7 @@ pub mod schedule;
 pub mod time;
 pub mod zone;
 
-pub use card::{CardFormat, CardKey, CardNumber};
+pub use card::{CardFormat, CardKey, CardNumber, SealKey, SealedBytes, SealedNumber};
 pub use decide::{Decision, Request, Verdict, decide, explain};
 pub use event::{Draft, Entry, Kind, Reason};
 pub use ids::{

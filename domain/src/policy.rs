@@ -26,6 +26,7 @@ pub use compile::{Policy, PolicyBuilder, PolicyError};
 pub use rules::RuleOutcome;
 pub use table::Pass;
 
+use crate::card::SealedNumber;
 use crate::codes;
 use crate::ids::{CardId, CategoryId, Direction, PersonId, PointId, ScheduleId, ZoneId};
 use crate::pin::PinHash;
@@ -232,6 +233,8 @@ pub struct Credential {
     pub pin: Option<PinHash>,
     /// The PIN that says "I am being forced". Other than `pin`.
     pub duress_pin: Option<PinHash>,
+    /// The card's number, sealed: only where some device must be told it.
+    pub number: Option<SealedNumber>,
 }
 
 /// One rule as it is configured.

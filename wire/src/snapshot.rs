@@ -3,22 +3,25 @@
 //! Owns: the format, its checksum and limits. Never: decides whether a policy makes sense (that is
 //! `domain::policy`), compiles one. May import: `domain`.
 //!
-//! # Format 1
+//! # Formats 1 and 2
 //! | bytes | what |
 //! |---|---|
 //! | 4 | `TWPS` |
-//! | 1 | format, 1 |
+//! | 1 | format: 1, or 2 if any credential has a sealed number |
 //! | 4 | length of the layout, big endian |
 //! | … | the layout: zones, points, schedules, rules as JSON, for people with a text tool |
 //! | 4 | number of credentials, big endian |
-//! | … | credentials, 36 to 84 bytes each, 52 for an ordinary one with both dates |
+//! | … | credentials, 36 to 100 bytes each, 52 for an ordinary one with both dates |
 //! | 32 | SHA-256 of everything before |
 //!
 //! A credential: card (16), person (16), category (u16), flags (u16), then what the flags announce: valid from (i64),
-//! valid until (i64), PIN hash (16), duress PIN hash (16). Flags: bits 0-2 kind, 3-4 state, 5 one-time, 6 from,
-//! 7 until, 8 PIN, 9 duress PIN; the rest are zero.
+//! valid until (i64), PIN hash (16), duress PIN hash (16), sealed number (16, format 2 only). Flags: bits 0-2 kind,
+//! 3-4 state, 5 one-time, 6 from, 7 until, 8 PIN, 9 duress PIN, 10 number; the rest are zero.
 //!
-//! A million credentials are 52 MB; they are read one by one, so that compiling needs no second copy:
+//! A policy without numbers is written in format 1, so that a gateway of an earlier release goes on reading it; one
+//! with numbers says by its format that it is too new for such a gateway.
+//!
+//! A million credentials are 52 MB, 68 MB with numbers; they are read one by one, so that compiling needs no second copy:
 //! [`Snapshot::read`], then [`Snapshot::credentials`] into `domain::policy::PolicyBuilder`.
 
 mod layout;
@@ -34,7 +37,12 @@ use thiserror::Error;
 use crate::bus::{BusError, POLICY_MAX_BYTES};
 
 const MAGIC: &[u8; 4] = b"TWPS";
+/// Without sealed numbers.
 const FORMAT: u8 = 1;
+/// With them.
+const FORMAT_NUMBERS: u8 = 2;
+/// Where the format stands.
+const FORMAT_AT: usize = MAGIC.len();
 const DIGEST_BYTES: usize = 32;
 /// Longest layout in bytes: its limits in `domain::policy` allow less.
 pub const LAYOUT_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -47,7 +55,7 @@ pub enum SnapshotError {
     NotASnapshot,
     /// Written by a newer program.
     #[error(
-        "the policy snapshot has format {0}, this program reads format {FORMAT}; bring both programs to one release"
+        "the policy snapshot has format {0}, this program reads formats {FORMAT} to {FORMAT_NUMBERS}; bring both programs to one release"
     )]
     Format(u8),
     /// Cut off, or more bytes than it says.
@@ -105,6 +113,9 @@ impl SnapshotWriter {
             return Err(SnapshotError::TooLarge(POLICY_MAX_BYTES, "bytes"));
         }
         self.count += 1;
+        if credential.number.is_some() {
+            self.out[FORMAT_AT] = FORMAT_NUMBERS;
+        }
         rows::write(credential, &mut self.out);
         Ok(())
     }
@@ -144,7 +155,7 @@ impl<'a> Snapshot<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, SnapshotError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(SnapshotError::NotASnapshot)?;
         let (format, rest) = rest.split_first().ok_or(SnapshotError::Length)?;
-        if *format != FORMAT {
+        if !(FORMAT..=FORMAT_NUMBERS).contains(format) {
             return Err(SnapshotError::Format(*format));
         }
         if bytes.len() as u64 > POLICY_MAX_BYTES {
@@ -161,7 +172,7 @@ impl<'a> Snapshot<'a> {
         }
         let (layout, rest) = rest.split_at_checked(length).ok_or(SnapshotError::Length)?;
         let (count, rows) = self::length(rest)?;
-        let credentials = Credentials::new(rows, count)?;
+        let credentials = Credentials::new(rows, count, *format == FORMAT_NUMBERS)?;
         Ok(Self { layout: layout::from_bytes(layout)?, credentials })
     }
 

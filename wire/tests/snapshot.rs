@@ -1,6 +1,7 @@
 //! Policy snapshots as bytes: round trips, damage, limits.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use domain::card::SealedNumber;
 use domain::pin::PinHash;
 use domain::policy::{Credential, Effect, Layout, Mode, PassKind, PassState, Point, PointKind, Rule, Verify};
 use domain::schedule::{LocalDate, MinuteRange, OnHoliday, Schedule, Weekdays, WeeklyRange};
@@ -80,6 +81,7 @@ fn credential(n: u64) -> Credential {
         valid_until: Some(UtcMillis(2)),
         pin: None,
         duress_pin: None,
+        number: None,
     }
 }
 
@@ -87,21 +89,25 @@ fn any_credential() -> impl Strategy<Value = Credential> {
     let ids = (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<u16>());
     let shape = (0..PassKind::ALL.len(), 0..PassState::ALL.len(), any::<bool>());
     let dates = (any::<Option<i64>>(), any::<Option<i64>>());
-    let pins = (any::<Option<[u8; 16]>>(), any::<Option<[u8; 16]>>());
-    (ids, shape, dates, pins).prop_map(|((card, person, category), (kind, state, one_time), (from, until), pins)| {
-        Credential {
-            card: CardId(card),
-            person: PersonId(person),
-            category,
-            kind: PassKind::ALL[kind],
-            state: PassState::ALL[state],
-            one_time,
-            valid_from: from.map(UtcMillis),
-            valid_until: until.map(UtcMillis),
-            pin: pins.0.map(PinHash),
-            duress_pin: pins.1.map(PinHash),
-        }
-    })
+    let secrets = any::<[Option<[u8; 16]>; 3]>();
+    (ids, shape, dates, secrets).prop_map(
+        |((card, person, category), (kind, state, one_time), (from, until), secrets)| {
+            let [pin, duress, number] = secrets;
+            Credential {
+                card: CardId(card),
+                person: PersonId(person),
+                category,
+                kind: PassKind::ALL[kind],
+                state: PassState::ALL[state],
+                one_time,
+                valid_from: from.map(UtcMillis),
+                valid_until: until.map(UtcMillis),
+                pin: pin.map(PinHash),
+                duress_pin: duress.map(PinHash),
+                number: number.map(SealedNumber),
+            }
+        },
+    )
 }
 
 fn small() -> PolicySource {
@@ -173,9 +179,24 @@ fn flags_and_formats_of_later_versions_are_refused_by_name() {
     content[at] |= 0x80;
     assert_eq!(decode(&sealed(content)), Err(SnapshotError::Credential(2)));
     let mut newer = bytes;
-    newer[4] = 2;
-    assert_eq!(decode(&newer), Err(SnapshotError::Format(2)));
+    newer[4] = 3;
+    assert_eq!(decode(&newer), Err(SnapshotError::Format(3)));
     assert_eq!(decode(b"{}"), Err(SnapshotError::NotASnapshot));
+}
+
+#[test]
+fn only_a_policy_with_numbers_needs_a_gateway_that_knows_them() {
+    assert_eq!(encode(&small()).unwrap()[4], 1, "as earlier releases write and read it");
+    let mut source = small();
+    let without = encode(&source).unwrap().len();
+    source.credentials[1].number = Some(SealedNumber([7; 16]));
+    let bytes = encode(&source).unwrap();
+    assert_eq!((bytes[4], bytes.len()), (2, without + 16));
+    assert_eq!(decode(&bytes), Ok(source));
+    // Format 1 has no such flag.
+    let mut content = bytes[..bytes.len() - 32].to_vec();
+    content[4] = 1;
+    assert_eq!(decode(&sealed(content)), Err(SnapshotError::Credential(1)));
 }
 
 #[test]

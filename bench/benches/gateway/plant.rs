@@ -171,5 +171,6 @@ pub fn credential(card: CardId, number: u32) -> Credential {
         valid_until: None,
         pin: None,
         duress_pin: None,
+        number: None,
     }
 }

@@ -47,6 +47,7 @@ fn credential(no: u16, category: u16) -> Credential {
         valid_until: None,
         pin: None,
         duress_pin: None,
+        number: None,
     }
 }
 

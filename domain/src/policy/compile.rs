@@ -9,9 +9,10 @@ use thiserror::Error;
 use super::rules::{RuleOutcome, Rules};
 use super::table::{Pass, Pins, Table};
 use super::{
-    CATEGORIES_MAX, CREDENTIALS_MAX, Credential, Layout, Mode, POINTS_MAX, PassKind, PolicySource, REUSE_MAX_MS,
-    RULE_NAME_MAX_BYTES, RULES_MAX, Verify,
+    CATEGORIES_MAX, CREDENTIALS_MAX, Credential, Layout, Mode, POINTS_MAX, PassKind, PassState, PolicySource,
+    REUSE_MAX_MS, RULE_NAME_MAX_BYTES, RULES_MAX, Verify,
 };
+use crate::card::SealedNumber;
 use crate::ids::{CardId, CategoryId, Direction, PointId, ScheduleId, ZoneId};
 use crate::keyed::Keyed;
 use crate::schedule::{Calendar, ScheduleError};
@@ -181,6 +182,36 @@ impl Policy {
     #[inline]
     pub fn pass(&self, card: CardId) -> Option<&Pass> {
         self.table.get(card)
+    }
+
+    /// The card's number, sealed, where the policy carries it: for devices that have to be told numbers.
+    pub fn number(&self, card: CardId) -> Option<SealedNumber> {
+        self.table.get(card).and_then(|pass| self.table.number(pass))
+    }
+
+    /// Whether any card's number is here: without, no device can be told a card.
+    pub const fn has_numbers(&self) -> bool {
+        self.table.has_numbers()
+    }
+
+    /// Whether the rules let a pass like this through the point at any time from `now` on, in either direction: some
+    /// allow rule is or will be in force there, in whatever schedule, and no deny rule. At a soft point: always. An
+    /// unknown point: never. Nothing else of the pass counts; see [`Policy::may_pass_offline`].
+    pub fn may_ever_pass(&self, pass: &Pass, point: &PointId, now: UtcMillis) -> bool {
+        let Some(entry) = self.points.get(point) else { return false };
+        entry.mode == Mode::Soft
+            || [Direction::In, Direction::Out]
+                .into_iter()
+                .any(|direction| self.rules.may_ever(entry.to, pass.category(), pass.kind(), direction, now))
+    }
+
+    /// Whether a device that decides by itself while we are away may let this pass through the point: it works, has not
+    /// expired, is no one-time pass (two devices would let it in twice), the point asks for no PIN (a device knows none
+    /// of ours), and [`Policy::may_ever_pass`]. A pass whose first valid instant is still to come may be told, with it.
+    pub fn may_pass_offline(&self, pass: &Pass, point: &PointId, now: UtcMillis) -> bool {
+        let asks_pin = self.points.get(point).is_none_or(|entry| entry.verify != Verify::Card);
+        let works = pass.state() == PassState::Active && !pass.one_time() && !pass.expired(now);
+        works && !asks_pin && self.may_ever_pass(pass, point, now)
     }
 
     /// All passes, in no order.

@@ -177,6 +177,22 @@ impl Rules {
         }
         outcome
     }
+
+    /// Whether they let such a holder pass at any time from `now` on, and never forbid it.
+    pub fn may_ever(&self, zone: ZoneNo, category: u16, kind: PassKind, direction: Direction, now: UtcMillis) -> bool {
+        if self.allow_all {
+            return true;
+        }
+        let at = cell(self.categories, zone, usize::from(category), direction);
+        let Some(&(start, len)) = self.cells.get(at) else { return false };
+        let list = &self.entries[start as usize..start as usize + usize::from(len)];
+        let mut rules = list
+            .iter()
+            .map(|no| &self.rules[usize::from(*no)])
+            .filter(|rule| rule.kinds & kind_bit(kind) != 0 && now.0 < rule.until);
+        // Deny rules come first.
+        rules.next().is_some_and(|first| first.effect == Effect::Allow)
+    }
 }
 
 #[inline]

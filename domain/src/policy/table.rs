@@ -1,6 +1,7 @@
 //! The credential table: one cache line a card, one flat open-addressing array, linear probing.
 
 use super::{Credential, PassKind, PassState};
+use crate::card::SealedNumber;
 use crate::ids::{CardId, PersonId};
 use crate::keyed::hash16;
 use crate::pin::PinHash;
@@ -16,6 +17,8 @@ pub struct Pass {
     until: i64,
     /// Position of its PINs: few cards have one, so PINs stand aside.
     pins: u32,
+    /// Position of its sealed number: kept only where a device must be told it.
+    number: u32,
     category: u16,
     kind: PassKind,
     state: PassState,
@@ -60,6 +63,11 @@ impl Pass {
         UtcMillis(self.from)
     }
 
+    /// First instant at which it is no longer valid; the end of time if it has none.
+    pub const fn valid_until(&self) -> UtcMillis {
+        UtcMillis(self.until)
+    }
+
     /// Whether its first valid instant is still to come.
     pub const fn not_yet_valid(&self, now: UtcMillis) -> bool {
         now.0 < self.from
@@ -88,16 +96,18 @@ const SLOTS: (usize, usize) = (5, 3);
 pub struct Table {
     slots: Vec<Option<Pass>>,
     pins: Vec<Pins>,
+    numbers: Vec<SealedNumber>,
     len: usize,
     seed: u64,
 }
 
-const NO_PINS: u32 = u32::MAX;
+/// Stands for "it has none" where a pass says where its PINs or its number are.
+const NONE: u32 = u32::MAX;
 
 impl Table {
     /// Room for `expected` cards; it grows if more come.
     pub fn new(seed: u64, expected: usize) -> Self {
-        Self { slots: vec![None; slots_for(expected)], pins: Vec::new(), len: 0, seed }
+        Self { slots: vec![None; slots_for(expected)], pins: Vec::new(), numbers: Vec::new(), len: 0, seed }
     }
 
     /// How many cards.
@@ -107,7 +117,9 @@ impl Table {
 
     /// Bytes of memory held.
     pub fn memory_bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Option<Pass>>() + self.pins.capacity() * size_of::<Pins>()
+        self.slots.capacity() * size_of::<Option<Pass>>()
+            + self.pins.capacity() * size_of::<Pins>()
+            + self.numbers.capacity() * size_of::<SealedNumber>()
     }
 
     /// Adds a card; `false`, and nothing is changed, if it is there already.
@@ -119,10 +131,15 @@ impl Table {
         if self.slots[slot].is_some() {
             return false;
         }
-        let mut pins = NO_PINS;
+        let mut pins = NONE;
         if new.pin.is_some() || new.duress_pin.is_some() {
             pins = self.pins.len() as u32;
             self.pins.push(Pins { pin: new.pin, duress: new.duress_pin });
+        }
+        let mut number = NONE;
+        if let Some(sealed) = new.number {
+            number = self.numbers.len() as u32;
+            self.numbers.push(sealed);
         }
         self.slots[slot] = Some(Pass {
             card: new.card,
@@ -130,6 +147,7 @@ impl Table {
             from: new.valid_from.map_or(i64::MIN, |at| at.0),
             until: new.valid_until.map_or(i64::MAX, |at| at.0),
             pins,
+            number,
             category: new.category,
             kind: new.kind,
             state: new.state,
@@ -148,6 +166,16 @@ impl Table {
     /// The card's PINs.
     pub fn pins(&self, pass: &Pass) -> Option<&Pins> {
         self.pins.get(pass.pins as usize)
+    }
+
+    /// The card's sealed number.
+    pub fn number(&self, pass: &Pass) -> Option<SealedNumber> {
+        self.numbers.get(pass.number as usize).copied()
+    }
+
+    /// Whether any card has a sealed number.
+    pub const fn has_numbers(&self) -> bool {
+        !self.numbers.is_empty()
     }
 
     /// All cards, in no order.

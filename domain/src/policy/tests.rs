@@ -26,6 +26,7 @@ fn credential(no: u32) -> Credential {
         valid_until: None,
         pin: None,
         duress_pin: None,
+        number: None,
     }
 }
 

@@ -59,6 +59,7 @@ fn policy(change: impl FnOnce(&mut Layout)) -> Policy {
         valid_until: None,
         pin: None,
         duress_pin: None,
+        number: None,
     };
     let credentials = (0..8).map(|no| credential(no, no)).chain((0..8).map(|no| credential(no, 100 + no))).collect();
     Policy::compile(PolicySource { layout, credentials }, 1).unwrap()

@@ -104,6 +104,7 @@ fn policy() -> PolicySource {
         valid_until: None,
         pin: None,
         duress_pin: None,
+        number: None,
     };
     let zone = |name: &str| ZoneId::new(name).unwrap();
     let mut layout = Layout {

@@ -173,6 +173,7 @@ pub fn policy(verify: Verify, version: u64) -> PolicySource {
         valid_until: None,
         pin: None,
         duress_pin: None,
+        number: None,
     };
     let with_pin = cards.id(WITH_PIN);
     let mut point = Point::new(

@@ -1,5 +1,6 @@
 //! Credentials as bytes.
 
+use domain::card::SealedNumber;
 use domain::pin::PinHash;
 use domain::policy::{Credential, PassKind, PassState};
 use domain::{CardId, PersonId, UtcMillis};
@@ -8,8 +9,8 @@ use super::SnapshotError;
 
 /// Card, person, category, flags.
 const SHORTEST_BYTES: usize = 16 + 16 + 2 + 2;
-/// With both dates and both PINs.
-pub(super) const LONGEST_BYTES: usize = SHORTEST_BYTES + 8 + 8 + 16 + 16;
+/// With both dates, both PINs and the sealed number.
+pub(super) const LONGEST_BYTES: usize = SHORTEST_BYTES + 8 + 8 + 16 + 16 + 16;
 /// With both dates.
 pub(super) const USUAL_BYTES: usize = SHORTEST_BYTES + 8 + 8;
 
@@ -18,7 +19,9 @@ const FROM: u16 = 1 << 6;
 const UNTIL: u16 = 1 << 7;
 const PIN: u16 = 1 << 8;
 const DURESS: u16 = 1 << 9;
-const KNOWN: u16 = (1 << 10) - 1;
+const NUMBER: u16 = 1 << 10;
+/// Of format 1, and of format 2.
+const KNOWN: [u16; 2] = [NUMBER - 1, (NUMBER << 1) - 1];
 
 // The codes of kinds and states are their positions; these lines fail when somebody changes the order.
 const _: () = {
@@ -44,7 +47,8 @@ pub(super) fn write(credential: &Credential, out: &mut Vec<u8>) {
         | flag(credential.valid_from.is_some(), FROM)
         | flag(credential.valid_until.is_some(), UNTIL)
         | flag(credential.pin.is_some(), PIN)
-        | flag(credential.duress_pin.is_some(), DURESS);
+        | flag(credential.duress_pin.is_some(), DURESS)
+        | flag(credential.number.is_some(), NUMBER);
     out.extend_from_slice(&credential.card.0);
     out.extend_from_slice(&credential.person.0);
     out.extend_from_slice(&credential.category.to_be_bytes());
@@ -55,6 +59,9 @@ pub(super) fn write(credential: &Credential, out: &mut Vec<u8>) {
     for pin in [credential.pin, credential.duress_pin].into_iter().flatten() {
         out.extend_from_slice(&pin.0);
     }
+    if let Some(number) = credential.number {
+        out.extend_from_slice(&number.0);
+    }
 }
 
 /// Reads credentials one after the other. After an error it ends.
@@ -63,17 +70,19 @@ pub struct Credentials<'a> {
     rest: &'a [u8],
     read: u32,
     count: u32,
+    known: u16,
 }
 
 impl<'a> Credentials<'a> {
     /// Refuses a number that the bytes cannot hold, so that nobody makes room for what does not come.
-    pub(super) fn new(rest: &'a [u8], count: usize) -> Result<Self, SnapshotError> {
+    pub(super) fn new(rest: &'a [u8], count: usize, numbers: bool) -> Result<Self, SnapshotError> {
         let least = count.checked_mul(SHORTEST_BYTES).ok_or(SnapshotError::Length)?;
         let most = count.checked_mul(LONGEST_BYTES).ok_or(SnapshotError::Length)?;
         if !(least..=most).contains(&rest.len()) {
             return Err(SnapshotError::Length);
         }
-        Ok(Self { rest, read: 0, count: u32::try_from(count).map_err(|_| SnapshotError::Length)? })
+        let count = u32::try_from(count).map_err(|_| SnapshotError::Length)?;
+        Ok(Self { rest, read: 0, count, known: KNOWN[usize::from(numbers)] })
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {
@@ -90,7 +99,7 @@ impl<'a> Credentials<'a> {
         let (card, person) = (CardId(self.take()?), PersonId(self.take()?));
         let (category, flags) = (u16::from_be_bytes(self.take()?), u16::from_be_bytes(self.take()?));
         let unknown = SnapshotError::Credential(self.read);
-        if flags & !KNOWN != 0 {
+        if flags & !self.known != 0 {
             return Err(unknown);
         }
         let Some(kind) = PassKind::ALL.get(usize::from(flags & 7)).copied() else { return Err(unknown) };
@@ -107,6 +116,7 @@ impl<'a> Credentials<'a> {
             valid_until: self.take_if(flags & UNTIL != 0)?.map(instant),
             pin: self.take_if(flags & PIN != 0)?.map(PinHash),
             duress_pin: self.take_if(flags & DURESS != 0)?.map(PinHash),
+            number: self.take_if(flags & NUMBER != 0)?.map(SealedNumber),
         })
     }
 }
