@@ -53,6 +53,9 @@ pub const DEBOUNCE_DEFAULT_MS: u32 = 50;
 /// Longest debounce that may be configured: an input longer than 400 ms must always be seen.
 pub const DEBOUNCE_MAX_MS: u32 = 400;
 
+/// How long after the release a controller's report is waited for, in milliseconds.
+pub const REPORT_GRACE_MS: u32 = 5000;
+
 /// What the hardware is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DoorKind {
@@ -75,8 +78,11 @@ pub struct DoorSettings {
     pub held_ms: u32,
     /// Shorter changes of inputs are ignored. Brought to at most [`DEBOUNCE_MAX_MS`].
     pub debounce_ms: u32,
-    /// Whether passage can be seen by a rotor or door contact.
+    /// Whether passage can be seen by a rotor or door contact, or is reported.
     pub watched: bool,
+    /// The door belongs to a controller that reports what became of a grant ([`Input::Outcome`]): one that says
+    /// nothing ends with the reason `report_missing`, [`REPORT_GRACE_MS`] after the release.
+    pub reported: bool,
 }
 
 impl DoorSettings {
@@ -88,6 +94,7 @@ impl DoorSettings {
             held_ms: HELD_DEFAULT_MS,
             debounce_ms: DEBOUNCE_DEFAULT_MS,
             watched: true,
+            reported: false,
         }
     }
 }
@@ -127,6 +134,8 @@ pub enum Input {
     Contact(bool),
     /// Request-to-exit button or sensor.
     ExitRequest(bool),
+    /// A controller reports how a release ended: somebody passed, or nobody did.
+    Outcome(bool),
     /// A person's order or the fire input.
     Order(Order),
 }

@@ -163,6 +163,26 @@ codes! {
         CommandRefused = "command_refused",
         /// More events came than can be recorded; reading of devices is paused.
         Overload = "overload",
+        /// The controller or system at the point decided by itself, by what it had been told.
+        PeerDecision = "peer_decision",
+        /// A network peer was refused, or broken off because of what it sent.
+        PeerRefused = "peer_refused",
+        /// A network peer's journal began anew.
+        StreamReset = "stream_reset",
+        /// Messages of a network peer are missing.
+        StreamGap = "stream_gap",
+        /// A network peer has messages that were not sent to it: one side is a restored copy.
+        StreamAhead = "stream_ahead",
+        /// A message of a network peer makes no sense here and was put aside.
+        Quarantined = "quarantined",
+        /// A device's clock is wrong.
+        DeviceClock = "device_clock",
+        /// A device says that it is out of order.
+        DeviceFault = "device_fault",
+        /// A device did not take a pass or an order.
+        PassNotTaken = "pass_not_taken",
+        /// What became of a grant was never reported.
+        ReportMissing = "report_missing",
     }
 }
 

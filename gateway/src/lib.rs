@@ -1,4 +1,4 @@
-//! Doors: one task per serial line, the decision core, the journal, the uplink.
+//! Doors: one task per serial line and network peer, the decision core, the journal, the uplink.
 //!
 //! Nothing here waits for a database, a network or the MIS to decide. A tap becomes a decision in memory, then a
 //! durable journal entry, then an answer to the reader; the uplink copies the journal to the bridge whenever it can.
@@ -8,6 +8,7 @@
 //! | [`settings`] | what a gateway is told |
 //! | [`port`] | bytes in and out of a device or serial server |
 //! | [`line`], `osdp_line`, [`desktop`] | one task a line: protocol to facts, orders to protocol |
+//! | [`peer`] | one task a network peer: acs-link, Hikvision, ParsecNET |
 //! | [`core`] | one task: deciding, doors, waiting for the journal, answering |
 //! | [`snapshot`] | the policy kept for a restart |
 //! | `history` | who is inside, rebuilt from the journal |
@@ -18,6 +19,7 @@ pub mod desktop;
 mod history;
 pub mod line;
 mod osdp_line;
+pub mod peer;
 pub mod port;
 pub mod settings;
 pub mod snapshot;

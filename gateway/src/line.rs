@@ -1,27 +1,33 @@
-//! What lines and the core say to each other, and the loop that keeps a line open.
+//! What lines and the core say to each other, and the loop that keeps a serial line open. A network peer
+//! ([`crate::peer`]) is a line of its own kind and uses the same words.
 //!
 //! Each line is one task that owns its port and its protocol's state. Events go to the core through one bounded
 //! channel: when it is full the line waits, which stops polling; readers keep their cards until they are polled, so
 //! nothing is lost. Orders come through a bounded channel of the line: when that is full the core is told at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Reason;
 use domain::card::{CardError, CardNumber};
-use domain::ids::{LineId, ReaderId};
-use tokio::sync::mpsc;
+use domain::ids::{LineId, PersonId, ReaderId};
+use domain::{Reason, door};
+use store::journal::Mark;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::peer::{self, PeerContext};
 use crate::port::OpenPort;
-use crate::settings::{LineSettings, Protocol};
+use crate::settings::{Attached, LineSettings, Protocol};
 use crate::{desktop, osdp_line};
 
 /// Events that may wait for the core, all lines together.
 pub const EVENTS_MAX: usize = 1024;
 /// Orders that may wait for one line: four for each of 126 readers.
 pub const ORDERS_MAX: usize = 504;
+/// Reports of one [`Batch`]: each becomes at most four facts, which fill one append of the journal.
+pub const BATCH_MAX_REPORTS: usize = 16;
 /// First and longest wait before a lost port is opened again.
 const REOPEN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
@@ -53,6 +59,118 @@ pub enum LineFact {
     Reader(ReaderId, ReaderFact),
     /// Counters of all readers of the line, about once a second.
     Counters(Vec<(ReaderId, ReaderCounters)>),
+    /// What a peer reports as having happened.
+    Happened(Batch),
+    /// Something about a peer or a listener for a person to look at.
+    Notice {
+        /// What.
+        reason: Reason,
+        /// In words, for the operator.
+        detail: String,
+    },
+}
+
+/// What a peer reports, to be recorded before it is acknowledged. One batch of a peer is under way at a time.
+#[derive(Debug)]
+pub struct Batch {
+    /// At most [`BATCH_MAX_REPORTS`], in the order in which the peer tells them.
+    pub reports: Vec<Report>,
+    /// The place in the peer's stream that is reached with them: durable with the facts or not at all.
+    pub mark: Option<Mark>,
+    /// Told when everything is durable. While the disk does not take it, it is told nothing and the peer waits;
+    /// dropped when the gateway ends before.
+    pub done: oneshot::Sender<()>,
+}
+
+/// One thing that a peer reports.
+#[derive(Debug)]
+pub enum Report {
+    /// Somebody passed, was let in or was not.
+    Passage(Passage),
+    /// How a point is.
+    State {
+        /// A reader of the point, or each of them in turn.
+        reader: ReaderId,
+        /// What it is now.
+        state: PointState,
+        /// When it came to be so.
+        age: Age,
+    },
+    /// Something for a person to look at.
+    Alarm {
+        /// Where, if it concerns one reader.
+        reader: Option<ReaderId>,
+        /// What.
+        reason: Reason,
+        /// In words.
+        detail: Option<String>,
+    },
+}
+
+/// What happened at a reader of a peer.
+#[derive(Debug)]
+pub struct Passage {
+    /// Where.
+    pub reader: ReaderId,
+    /// What.
+    pub what: Happened,
+    /// Why; for what the peer decided itself, [`Reason::PeerDecision`] if nothing better is known.
+    pub reason: Option<Reason>,
+    /// The card, if one was read.
+    pub number: Option<Result<CardNumber, CardError>>,
+    /// The holder as the peer knows it, if it knows our pseudonym. The card counts more.
+    pub person: Option<PersonId>,
+    /// The question that this ends, by the peer task's number.
+    pub ask: Option<u64>,
+    /// How long ago.
+    pub age: Age,
+}
+
+/// What may happen at a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happened {
+    /// Released for the holder.
+    Granted,
+    /// Kept closed.
+    Refused,
+    /// The holder went through.
+    Passed,
+    /// Released, but nobody went through.
+    NotTaken,
+    /// Opened without a grant.
+    Forced,
+    /// The holder signalled to be forced.
+    Duress,
+}
+
+/// How a peer says a point is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PointState {
+    /// It answers.
+    Online,
+    /// It does not.
+    Offline,
+    /// Back to normal after one of the following three.
+    Normal,
+    /// Open for everybody.
+    FreePassage,
+    /// Closed for everybody.
+    Locked,
+    /// Open because of an emergency.
+    Emergency,
+    /// Its case was opened.
+    Tamper,
+    /// It is out of order.
+    Fault,
+}
+
+/// How long ago something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// So long.
+    Known(Duration),
+    /// The device's clock cannot be believed; it is late.
+    Unknown,
 }
 
 /// What a reader did or said. Card numbers and digits are redacted in `Debug`.
@@ -64,6 +182,15 @@ pub enum ReaderFact {
         number: Result<CardNumber, CardError>,
         /// Upper bound of its age.
         age: Duration,
+    },
+    /// A card was read, and the peer asks whether to let its holder pass.
+    Asked {
+        /// The number, or why the reading is none.
+        number: Result<CardNumber, CardError>,
+        /// Its age.
+        age: Duration,
+        /// To be answered by [`ReaderOrder::Answer`].
+        ask: Ask,
     },
     /// Keys were pressed.
     Keys(Keys),
@@ -94,6 +221,15 @@ pub enum ReaderFact {
     },
     /// Something for a person to look at.
     Alarm(Reason, Option<String>),
+}
+
+/// A question of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// The peer task's number for it, never used twice by one task.
+    pub no: u64,
+    /// An answer after this is of no use.
+    pub until: Instant,
 }
 
 /// Digits from a keypad: `0`-`9`, `*` clears, `#` ends.
@@ -131,8 +267,8 @@ pub struct LineOrder {
     pub what: ReaderOrder,
 }
 
-/// What a reader is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a reader is to do. The last two are for readers of peers, the others for those on serial lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReaderOrder {
     /// Energise an output for a time.
     Release(u8, Duration),
@@ -142,6 +278,24 @@ pub enum ReaderOrder {
     HoldOpen(u8),
     /// Show something by light and sound.
     Show(Signal),
+    /// The answer to a question.
+    Answer {
+        /// Which: [`Ask::no`].
+        ask: u64,
+        /// Whether the holder may pass.
+        granted: bool,
+        /// Why.
+        reason: Reason,
+        /// How long the point is to be released for it.
+        release: Duration,
+    },
+    /// What a person ordered at the reader's point.
+    Control {
+        /// What.
+        order: door::Order,
+        /// Who, for the peer's own record: a pseudonymous name of at most 64 letters, digits and `._:/-`.
+        actor: Arc<str>,
+    },
 }
 
 /// What a person at the reader is shown.
@@ -155,11 +309,11 @@ pub enum Signal {
     AskPin,
 }
 
-/// The core's end of a line.
+/// The core's end of a line or peer.
 #[derive(Debug)]
 pub struct LineHandle {
     /// What it was told; a change of it restarts the line.
-    pub settings: LineSettings,
+    pub settings: Attached,
     /// To the line.
     pub orders: mpsc::Sender<LineOrder>,
     /// Ends it.
@@ -168,29 +322,40 @@ pub struct LineHandle {
     pub task: tokio::task::JoinHandle<()>,
 }
 
-/// Starts a line's task; it opens its port after `before`.
+/// Starts the task of a line or peer; it opens its port or connection after `before`.
 pub fn start(
-    settings: LineSettings,
+    settings: Attached,
     before: impl Future<Output = ()> + Send + 'static,
     events: mpsc::Sender<LineEvent>,
+    peers: Arc<PeerContext>,
 ) -> LineHandle {
     let (orders, queue) = mpsc::channel(ORDERS_MAX);
     let cancel = CancellationToken::new();
-    let work = keep_open(settings.clone(), events, queue, cancel.clone());
+    let teller = Teller::new(settings.id().clone(), events);
+    let (attached, stop) = (settings.clone(), cancel.clone());
     let task = tokio::spawn(async move {
         before.await;
-        work.await;
+        match attached {
+            Attached::Line(line) => keep_open(line, teller, queue, stop).await,
+            Attached::Peer(settings) => peer::run(settings, teller, queue, peers, stop).await,
+        }
     });
     LineHandle { settings, orders, cancel, task }
 }
 
 /// Where a line's facts go.
+#[derive(Debug, Clone)]
 pub struct Teller {
     line: LineId,
     events: mpsc::Sender<LineEvent>,
 }
 
 impl Teller {
+    /// For the facts of `line`.
+    pub const fn new(line: LineId, events: mpsc::Sender<LineEvent>) -> Self {
+        Self { line, events }
+    }
+
     /// Tells the core, waiting while it is busy.
     pub async fn tell(&self, what: LineFact) {
         self.tell_of(Instant::now(), what).await;
@@ -209,11 +374,10 @@ impl Teller {
 
 async fn keep_open(
     settings: LineSettings,
-    events: mpsc::Sender<LineEvent>,
+    teller: Teller,
     mut orders: mpsc::Receiver<LineOrder>,
     cancel: CancellationToken,
 ) {
-    let teller = Teller { line: settings.id.clone(), events };
     let mut driver = match &settings.protocol {
         Protocol::Osdp(readers) => {
             Driver::Osdp(Box::new(osdp_line::OsdpLine::new(settings.baud, readers, Instant::now())))

@@ -175,7 +175,7 @@ impl OsdpLine {
             return;
         };
         let (index, now) = (*index, self.started.elapsed());
-        for command in commands(order.what) {
+        for command in commands(&order.what) {
             if let Err(error) = self.bus.command(now, index, command) {
                 tracing::warn!(reader.id = %order.reader, %error, "an order was not taken");
             }
@@ -201,10 +201,10 @@ fn panel_settings(reader: &OsdpReader) -> ReaderSettings {
     settings
 }
 
-fn commands(order: ReaderOrder) -> Vec<ReaderCommand> {
+fn commands(order: &ReaderOrder) -> Vec<ReaderCommand> {
     let output =
         |output, action, timer_100ms| vec![ReaderCommand::Output(vec![OutputControl { output, action, timer_100ms }])];
-    match order {
+    match *order {
         ReaderOrder::Release(number, time) => {
             let tenths = u16::try_from(time.as_millis().div_ceil(100)).unwrap_or(u16::MAX).max(1);
             output(number, OutputAction::OnTimed, tenths)
@@ -212,6 +212,8 @@ fn commands(order: ReaderOrder) -> Vec<ReaderCommand> {
         ReaderOrder::Secure(number) => output(number, OutputAction::OffPermanent, 0),
         ReaderOrder::HoldOpen(number) => output(number, OutputAction::OnPermanent, 0),
         ReaderOrder::Show(signal) => show(signal),
+        // For peers only.
+        ReaderOrder::Answer { .. } | ReaderOrder::Control { .. } => Vec::new(),
     }
 }
 

@@ -1,13 +1,17 @@
-//! What a gateway is told: its lines, readers and doors. Plain data without a file format; the executable reads the
-//! configuration into this.
+//! What a gateway is told: its lines, peers, readers and doors. Plain data without a file format; the executable reads
+//! the configuration into this.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::ids::{Direction, GatewayId, LineId, PointId, ReaderId, SiteId};
 use domain::policy::PointKind;
 use wire::ascii::{IdentityRule, Profile};
 use wire::osdp::secure::Scbk;
+use zeroize::Zeroizing;
 
 use crate::port::Port;
 
@@ -22,6 +26,12 @@ pub struct GatewaySettings {
     pub points: BTreeMap<PointId, PointSettings>,
     /// Serial lines.
     pub lines: Vec<LineSettings>,
+    /// Controllers and systems joined by network.
+    pub peers: Vec<PeerSettings>,
+    /// Where acs-link peers may connect.
+    pub acs_link: Option<AcsLinkListener>,
+    /// Where devices may push their events by HTTP.
+    pub push: Option<PushListener>,
     /// How long a tap may wait for the journal before the point follows its declared mode.
     pub journal_stall: Duration,
     /// A reading that may be older than this never moves a door.
@@ -152,12 +162,216 @@ pub struct AsciiReader {
     pub number: IdentityRule,
 }
 
-impl LineSettings {
-    /// Where each reader of the line belongs.
-    pub fn places(&self) -> Vec<&Place> {
-        match &self.protocol {
-            Protocol::Osdp(readers) => readers.iter().map(|reader| &reader.place).collect(),
-            Protocol::Ascii(reader) => vec![&reader.place],
+/// A controller or system joined by network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeerSettings {
+    /// Its name.
+    pub id: LineId,
+    /// What is spoken with it.
+    pub protocol: PeerProtocol,
+    /// The readers that it has for us.
+    pub readers: Vec<PeerReader>,
+    /// Whose cards it is told in advance.
+    pub cache: Cache,
+    /// Whether it reports that somebody went through; if not, passage is assumed with the grant.
+    pub reports_passage: bool,
+}
+
+/// What is spoken with a peer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PeerProtocol {
+    /// acs-link 1: our XML messaging.
+    AcsLink(AcsLinkPeer),
+    /// A Hikvision access control terminal or controller (ISAPI).
+    Hikvision(HikvisionDevice),
+    /// A ParsecNET 3 server (IntegrationService).
+    Parsec(ParsecServer),
+}
+
+/// A reader as its peer knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerReader {
+    /// Where it belongs.
+    pub place: Place,
+    /// The peer's own name of that place: an acs-link point, a Hikvision door number, a Parsec territory. Readers of
+    /// both directions may share it.
+    pub at: String,
+}
+
+/// Whose cards a peer is told in advance, so that it can decide while the link is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cache {
+    /// Nobody's: without the link it follows its own fallback.
+    Nobody,
+    /// Those of staff.
+    Staff,
+    /// Those of everybody who may ever pass one of its points.
+    Everybody,
+}
+
+/// An acs-link peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcsLinkPeer {
+    /// The node that its certificate must name.
+    pub node: String,
+    /// `host:port` if we connect to it; otherwise it connects to us.
+    pub connect: Option<String>,
+    /// Time between two heartbeats, 1 to 30 s.
+    pub heartbeat: Duration,
+}
+
+/// A Hikvision device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HikvisionDevice {
+    /// `http://host[:port]` or `https://host[:port]`.
+    pub url: String,
+    /// Account on the device.
+    pub user: String,
+    /// Its password.
+    pub password: Password,
+    /// How its events come.
+    pub events: DeviceEvents,
+    /// Whether it asks us for each decision (remote check).
+    pub online: bool,
+    /// Whether we set its clock.
+    pub set_time: bool,
+}
+
+/// How a device's events come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceEvents {
+    /// It calls our push listener.
+    Push,
+    /// We hold its alert stream open.
+    Stream,
+}
+
+/// A ParsecNET 3 server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParsecServer {
+    /// Address of the IntegrationService, `http://host:10101/IntegrationService/IntegrationService.asmx`.
+    pub url: String,
+    /// Login domain, usually `SYSTEM`.
+    pub domain: String,
+    /// Account.
+    pub user: String,
+    /// Its password.
+    pub password: Password,
+    /// The organisation unit in which passes are made; `None`: the session's root.
+    pub org_unit: Option<String>,
+    /// Whether to ask the server to call our push listener.
+    pub subscribe: bool,
+    /// Whether we answer its questions for verification.
+    pub verify: bool,
+    /// Time between two looks at its events.
+    pub poll: Duration,
+}
+
+/// A password for a device. Wiped when dropped, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Takes a password.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The password itself, for proving that we know it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(redacted)")
+    }
+}
+
+/// Where acs-link peers connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcsLinkListener {
+    /// Address and port; without [`AcsLinkListener::tls`] a loopback address only.
+    pub listen: Option<SocketAddr>,
+    /// Our own node name, as our certificate says it.
+    pub node: String,
+    /// Certificates; `None`: plain TCP on this machine only.
+    pub tls: Option<TlsFiles>,
+}
+
+/// PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The site's authority, the only one that is believed.
+    pub ca: PathBuf,
+    /// Our certificate.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// Where devices push events by HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushListener {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// How devices reach it: `http://host:port`.
+    pub address: String,
+}
+
+/// What a gateway's readers are attached to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Attached {
+    /// A serial line.
+    Line(LineSettings),
+    /// A network peer.
+    Peer(PeerSettings),
+}
+
+impl Attached {
+    /// Its name.
+    pub fn id(&self) -> &LineId {
+        match self {
+            Self::Line(line) => &line.id,
+            Self::Peer(peer) => &peer.id,
         }
+    }
+
+    /// Where it is, for people.
+    pub fn address(&self) -> String {
+        match self {
+            Self::Line(line) => line.port.to_string(),
+            Self::Peer(peer) => match &peer.protocol {
+                PeerProtocol::AcsLink(AcsLinkPeer { node, connect: None, .. }) => format!("acs-link:{node}"),
+                PeerProtocol::AcsLink(AcsLinkPeer { node, connect: Some(to), .. }) => format!("acs-link:{node}@{to}"),
+                PeerProtocol::Hikvision(device) => device.url.clone(),
+                PeerProtocol::Parsec(server) => server.url.clone(),
+            },
+        }
+    }
+
+    /// Where each of its readers belongs.
+    pub fn places(&self) -> Vec<&Place> {
+        match self {
+            Self::Line(line) => match &line.protocol {
+                Protocol::Osdp(readers) => readers.iter().map(|reader| &reader.place).collect(),
+                Protocol::Ascii(reader) => vec![&reader.place],
+            },
+            Self::Peer(peer) => peer.readers.iter().map(|reader| &reader.place).collect(),
+        }
+    }
+}
+
+impl GatewaySettings {
+    /// The peer that has the door of a point.
+    pub fn peer_of(&self, point: &PointId) -> Option<&PeerSettings> {
+        self.peers.iter().find(|peer| peer.readers.iter().any(|reader| reader.place.point.as_ref() == Some(point)))
+    }
+
+    /// Lines and peers.
+    pub fn attached(&self) -> impl Iterator<Item = Attached> {
+        let lines = self.lines.iter().cloned().map(Attached::Line);
+        lines.chain(self.peers.iter().cloned().map(Attached::Peer))
     }
 }

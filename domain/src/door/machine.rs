@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::debounce::Debounced;
 use super::{
     DEBOUNCE_MAX_MS, DoorKind, DoorSettings, DoorState, Fact, HELD_RANGE_MS, Holder, Input, Order, Output,
-    RELEASE_RANGE_MS,
+    RELEASE_RANGE_MS, REPORT_GRACE_MS,
 };
 use crate::decide::PointCondition;
 use crate::event::{Kind, Reason};
@@ -124,6 +124,7 @@ impl Door {
                     self.exit_requested(out);
                 }
             }
+            Input::Outcome(passed) => self.outcome(passed, out),
             Input::Order(order) => self.obey(order, out),
         }
         // With no debounce a change counts at once.
@@ -145,7 +146,10 @@ impl Door {
                         self.exit_requested(out);
                     }
                 }
-                Due::Grant => self.end_grant(None, out),
+                Due::Grant => match self.settings.reported {
+                    true => self.end_grant_as(Kind::NotTaken, Some(Reason::ReportMissing), false, out),
+                    false => self.end_grant(None, out),
+                },
                 Due::Window => self.window = None,
                 Due::Release => self.released_until = None,
                 Due::Held => {
@@ -196,6 +200,11 @@ impl Door {
         self.grant.is_some_and(|grant| grant.direction == direction && grant.holder.card == Some(card))
     }
 
+    /// Whether somebody may go through without having been asked who: opened once by order, free passage, emergency.
+    pub fn awaits_anybody(&self) -> bool {
+        self.grant.is_none() && (self.window.is_some() || self.stands_free())
+    }
+
     /// Open or released: the other doors of an interlock must stay closed.
     pub fn holds_interlock(&self) -> bool {
         self.opening.is_some() || self.released_until.is_some() || self.stands_free()
@@ -237,7 +246,8 @@ impl Door {
             return;
         }
         self.release(out);
-        self.grant = Some(Grant { direction, holder, until: self.now.saturating_add(self.release_time()) });
+        let grace = Duration::from_millis(if self.settings.reported { u64::from(REPORT_GRACE_MS) } else { 0 });
+        self.grant = Some(Grant { direction, holder, until: self.now.saturating_add(self.release_time() + grace) });
         let stands_open = self.opening.is_some() && self.settings.kind != DoorKind::Turnstile;
         if stands_open || !self.settings.watched {
             self.end_grant(Some(true), out);
@@ -247,13 +257,28 @@ impl Door {
 
     /// Ends the grant: passage seen (`Some(false)`), assumed (`Some(true)`), or none (`None`).
     fn end_grant(&mut self, passed: Option<bool>, out: &mut Vec<Output>) {
-        let Some(Grant { direction, holder, .. }) = self.grant.take() else { return };
         let (kind, reason) = match passed {
             Some(_) => (Kind::Passed, self.free_reason()),
             None => (Kind::NotTaken, None),
         };
-        let assumed = passed == Some(true);
+        self.end_grant_as(kind, reason, passed == Some(true), out);
+    }
+
+    fn end_grant_as(&mut self, kind: Kind, reason: Option<Reason>, assumed: bool, out: &mut Vec<Output>) {
+        let Some(Grant { direction, holder, .. }) = self.grant.take() else { return };
         out.push(Output::Fact(Fact { kind, reason, direction: Some(direction), holder, assumed }));
+    }
+
+    /// The controller says how the release ended: of the grant, else of an opening by order.
+    fn outcome(&mut self, somebody: bool, out: &mut Vec<Output>) {
+        if self.grant.is_some() {
+            self.end_grant(somebody.then_some(false), out);
+        } else if let Some(window) = self.window.take().filter(|_| somebody) {
+            out.push(passed(Some(window.direction), None));
+        } else if let Some(reason) = self.free_reason().filter(|_| somebody) {
+            out.push(passed(None, Some(reason)));
+        }
+        self.end_release(out);
     }
 
     /// The contact became active; `first`: it was so at its first report, and nobody knows since when.

@@ -10,14 +10,22 @@ use domain::policy::PointKind;
 use domain::{Draft, Kind, UtcMillis};
 use wire::bus::{Action, CommandOutcome, DoorState, DoorStatus, ReaderState};
 
+use super::equipment::Works;
+use super::peers::OpenGrant;
 use super::{Core, clipped};
 use crate::line::ReaderOrder;
-use crate::settings::PointSettings;
+use crate::settings::{GatewaySettings, PointSettings};
 
 /// One access point's door and its wiring.
 pub(super) struct DoorUnit {
     pub(super) door: Door,
     settings: PointSettings,
+    /// The door belongs to a peer, which reports passage or not.
+    pub(super) by_peer: Option<bool>,
+    /// The peer's question that the grant answers.
+    pub(super) ask: Option<u64>,
+    /// A person ordered how it stands; its peer is told again when it comes back.
+    pub(super) ordered: bool,
     since: UtcMillis,
     shown: DoorState,
     /// Grants decided whose record is not durable yet: the door must not take another meanwhile.
@@ -50,7 +58,9 @@ impl Core {
         let changed: Vec<PointId> = self
             .doors
             .iter()
-            .filter(|(point, unit)| settings.points.get(*point) != Some(&unit.settings))
+            .filter(|(point, unit)| {
+                settings.points.get(*point) != Some(&unit.settings) || by_peer(&settings, point) != unit.by_peer
+            })
             .map(|(point, _)| point.clone())
             .collect();
         let mut standing: BTreeMap<PointId, (Order, u32)> = BTreeMap::new();
@@ -81,13 +91,18 @@ impl Core {
                 continue;
             }
             let (order, reserved) = standing.remove(point).unwrap_or((Order::Normal, 0));
+            let by_peer = by_peer(&settings, point);
             let unit = DoorUnit {
                 door: Door::new(DoorSettings {
                     release_ms: millis(wiring.release),
                     held_ms: millis(wiring.held),
-                    watched: wiring.contact_input.is_some(),
+                    watched: by_peer.unwrap_or(wiring.contact_input.is_some()),
+                    reported: by_peer.is_some(),
                     ..DoorSettings::new(kind)
                 }),
+                by_peer,
+                ask: None,
+                ordered: false,
                 settings: wiring.clone(),
                 since: self.clock.now(),
                 shown: DoorState::Locked,
@@ -218,6 +233,10 @@ impl Core {
             detail: fact.assumed.then(|| "assumed: passage cannot be seen here".to_owned()),
             ..Draft::new(self.clock.now(), fact.kind)
         };
+        if fact.kind == Kind::NotTaken && fact.reason == Some(domain::Reason::ReportMissing) {
+            let ask = self.doors.get(point).and_then(|unit| unit.ask);
+            return self.keep_open_grant(OpenGrant::new(ask, draft));
+        }
         self.record(draft);
     }
 
@@ -241,7 +260,13 @@ impl Core {
 
     /// Tells a door how its inputs are; `reader` is who reported last. The door itself sees what changed.
     fn levels(&mut self, point: &PointId, reader: Option<&ReaderId>) {
-        let Some(wiring) = self.doors.get(point).map(|unit| unit.settings.clone()) else { return };
+        let Some(unit) = self.doors.get_mut(point) else { return };
+        if unit.by_peer.is_some() {
+            // Its inputs are its peer's.
+            unit.unsettled = false;
+            return;
+        }
+        let wiring = unit.settings.clone();
         let [contact, exit, fire] =
             [wiring.contact_input, wiring.exit_input, wiring.fire_input].map(|input| self.level(point, input));
         if let Some(unit) = self.doors.get_mut(point) {
@@ -269,7 +294,7 @@ impl Core {
                 Some(_) => {}
                 None => {
                     let late = reader.status.state == ReaderState::Offline || reader.since.elapsed() > INPUTS_AWAITED;
-                    awaited |= reader.osdp && !late;
+                    awaited |= reader.works == Works::Wired && !late;
                 }
             }
         }
@@ -308,6 +333,9 @@ impl Core {
             return;
         };
         let output = unit.settings.output;
+        if unit.by_peer.is_some() {
+            return self.bring_peer_into_line(id);
+        }
         match unit.door.state() {
             door::DoorState::Emergency => self.order(id, ReaderOrder::HoldOpen(output)),
             // Released for a time: the time ends by itself, and free passage repeats it.
@@ -319,7 +347,7 @@ impl Core {
     }
 
     /// Carries out a person's order at one door or all of them, each with its own record.
-    pub(super) fn order_doors(&mut self, action: &Action, fact: Draft) -> CommandOutcome {
+    pub(super) fn order_doors(&mut self, action: &Action, actor: &str, fact: Draft) -> CommandOutcome {
         let points: Vec<PointId> = match action.point() {
             Some(point) if self.doors.contains_key(point) => vec![point.clone()],
             Some(point) => return CommandOutcome::Refused(clipped(&format!("there is no door at point {point}"))),
@@ -337,12 +365,18 @@ impl Core {
                 Action::Emergency(_) => &[Order::Emergency],
                 Action::Forgive(_) | Action::Report => &[],
             };
+            if let (Action::Open(_), Some(peer)) = (action, self.absent_peer(&point)) {
+                return CommandOutcome::Refused(format!("{peer} is not connected"));
+            }
             if let (Action::Emergency(_) | Action::Normal(_), Some(unit)) = (action, self.doors.get_mut(&point)) {
                 unit.emergency_ordered = matches!(action, Action::Emergency(_));
             }
             self.record(Draft { point: Some(point.clone()), ..fact.clone() });
             for order in orders {
                 self.door_input(&point, None, Input::Order(*order));
+            }
+            if let Some(order) = orders.last() {
+                self.order_peer(&point, *order, actor);
             }
         }
         CommandOutcome::Done
@@ -360,6 +394,11 @@ impl Core {
         let state = if reachable { unit.shown } else { DoorState::Unreachable };
         DoorStatus { point: point.clone(), state, since: unit.since }
     }
+}
+
+/// Whether the door of a point belongs to a peer, and if so, whether that reports passage.
+fn by_peer(settings: &GatewaySettings, point: &PointId) -> Option<bool> {
+    settings.peer_of(point).map(|peer| peer.reports_passage)
 }
 
 fn shown(state: door::DoorState) -> DoorState {

@@ -14,8 +14,19 @@ use wire::bus::{LineStatus, ReaderState, ReaderStatus};
 
 use super::keypad::Keypad;
 use super::{Core, clipped};
-use crate::line::{self, LineEvent, LineFact, LineOrder, ReaderCounters, ReaderFact, ReaderOrder};
-use crate::settings::{GatewaySettings, Place, Protocol, Security};
+use crate::line::{self, LineEvent, LineFact, LineOrder, PointState, ReaderCounters, ReaderFact, ReaderOrder};
+use crate::settings::{Attached, GatewaySettings, Place, Protocol, Security};
+
+/// What a reader can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Works {
+    /// Lights, sound, outputs and inputs: OSDP.
+    Wired,
+    /// Nothing: it prints cards.
+    Printing,
+    /// Answers and orders, carried out by its peer, which has the door.
+    ByPeer,
+}
 
 /// One reader: where it belongs and how it is.
 pub(super) struct ReaderUnit {
@@ -27,7 +38,7 @@ pub(super) struct ReaderUnit {
     /// That day is over.
     pub(super) acceptance_over: bool,
     pub(super) keyed: bool,
-    pub(super) osdp: bool,
+    pub(super) works: Works,
     pub(super) status: ReaderStatus,
     pub(super) offline_for: Option<Instant>,
     pub(super) keypad: Option<Keypad>,
@@ -40,9 +51,10 @@ pub(super) struct ReaderUnit {
 impl Core {
     pub(super) fn put_settings(&mut self, settings: Arc<GatewaySettings>) {
         self.settings = settings;
+        self.listeners.apply(&self.settings, &self.line_events, &self.peers);
         self.put_doors();
-        let wanted: BTreeMap<LineId, _> =
-            self.settings.lines.iter().map(|line| (line.id.clone(), line.clone())).collect();
+        let wanted: BTreeMap<LineId, Attached> =
+            self.settings.attached().map(|attached| (attached.id().clone(), attached)).collect();
         let gone: Vec<LineId> = self
             .lines
             .iter()
@@ -66,13 +78,13 @@ impl Core {
             self.add_readers(&line);
             let status = LineStatus {
                 id: id.clone(),
-                port: line.port.to_string(),
+                port: line.address(),
                 open: false,
                 polls_per_1000_s: 0,
                 problem: None,
                 peer: None,
             };
-            let handle = line::start(line, ended.clone(), self.line_events.clone());
+            let handle = line::start(line, ended.clone(), self.line_events.clone(), Arc::clone(&self.peers));
             self.lines.insert(id, (handle, status));
         }
         self.look_at_inputs();
@@ -101,11 +113,20 @@ impl Core {
         }
     }
 
-    pub(super) fn add_readers(&mut self, line: &crate::settings::LineSettings) {
-        for place in line.places() {
-            let osdp = match &line.protocol {
-                Protocol::Osdp(readers) => readers.iter().find(|reader| reader.place == *place),
-                Protocol::Ascii(_) => None,
+    pub(super) fn add_readers(&mut self, attached: &Attached) {
+        let protocol = match attached {
+            Attached::Line(line) => Some(&line.protocol),
+            Attached::Peer(_) => None,
+        };
+        let works = match protocol {
+            Some(Protocol::Osdp(_)) => Works::Wired,
+            Some(Protocol::Ascii(_)) => Works::Printing,
+            None => Works::ByPeer,
+        };
+        for place in attached.places() {
+            let osdp = match protocol {
+                Some(Protocol::Osdp(readers)) => readers.iter().find(|reader| reader.place == *place),
+                Some(Protocol::Ascii(_)) | None => None,
             };
             let accepted = osdp.and_then(|reader| match &reader.security {
                 Security::Key(_) => None,
@@ -113,7 +134,7 @@ impl Core {
             });
             let status = ReaderStatus {
                 id: place.reader.clone(),
-                line: line.id.clone(),
+                line: attached.id().clone(),
                 point: place.point.clone(),
                 direction: Some(place.direction),
                 address: osdp.map_or(0, |reader| reader.address),
@@ -136,7 +157,7 @@ impl Core {
             };
             let unit = ReaderUnit {
                 place: place.clone(),
-                line: line.id.clone(),
+                line: attached.id().clone(),
                 keyed: osdp.is_some() && accepted.is_none(),
                 security_accepted: accepted,
                 accepted_until: osdp.and_then(|reader| match &reader.security {
@@ -145,7 +166,7 @@ impl Core {
                     Security::Insecure { until, .. } => Some(until.parse().unwrap_or(NaiveDate::MIN)),
                 }),
                 acceptance_over: false,
-                osdp: osdp.is_some(),
+                works,
                 status,
                 offline_for: None,
                 keypad: None,
@@ -164,7 +185,8 @@ impl Core {
             if let Some((handle, status)) = self.lines.remove(&id) {
                 tracing::error!(line.id = %id, "the line's task ended unexpectedly and is started again");
                 self.alarm(None, Reason::LineLost, Some(format!("line {id}: internal fault, started again")));
-                let handle = line::start(handle.settings, std::future::ready(()), self.line_events.clone());
+                let peers = Arc::clone(&self.peers);
+                let handle = line::start(handle.settings, std::future::ready(()), self.line_events.clone(), peers);
                 self.lines.insert(id, (handle, status));
             }
         }
@@ -176,6 +198,8 @@ impl Core {
             LineFact::Closed { why } => self.line_closed(&event.line, why),
             LineFact::Reader(reader, fact) => self.reader_fact(&reader, fact, event.at.elapsed()),
             LineFact::Counters(counters) => self.counters(&event.line, counters),
+            LineFact::Happened(batch) => self.happened(&event.line, batch),
+            LineFact::Notice { reason, detail } => self.alarm(None, reason, Some(detail)),
         }
     }
 
@@ -234,7 +258,10 @@ impl Core {
         };
         let status = &mut reader.status;
         match fact {
-            ReaderFact::Card { number, age } => return self.card(id, number, age.saturating_add(waited)),
+            ReaderFact::Card { number, age } => return self.card(id, number, age.saturating_add(waited), None),
+            ReaderFact::Asked { number, age, ask } => {
+                return self.card(id, number, age.saturating_add(waited), Some(ask));
+            }
             ReaderFact::Keys(_) if waited > self.settings.stale_after => return,
             ReaderFact::Keys(keys) => return self.keys(id, &keys.0),
             ReaderFact::Inputs(inputs) => return self.inputs(id, inputs),
@@ -260,8 +287,12 @@ impl Core {
                 let fact = draft(Kind::Secure, None, None);
                 status.state = ReaderState::Online;
                 status.secure = true;
+                let by_peer = reader.works == Works::ByPeer;
                 self.record(fact);
-                self.bring_into_line(id);
+                // A peer's reader was brought into line when it came online; its security is its connection's.
+                if !by_peer {
+                    self.bring_into_line(id);
+                }
             }
             ReaderFact::Insecure => {
                 let fact = draft(
@@ -308,12 +339,22 @@ impl Core {
     }
 
     pub(super) fn order(&mut self, reader: &ReaderId, what: ReaderOrder) {
-        let Some(unit) = self.readers.get(reader).filter(|unit| unit.osdp) else { return };
+        let Some(unit) = self.readers.get(reader) else { return };
+        let for_peers = matches!(what, ReaderOrder::Answer { .. } | ReaderOrder::Control { .. });
+        let understood = match unit.works {
+            Works::Wired => !for_peers,
+            Works::Printing => false,
+            Works::ByPeer => for_peers,
+        };
+        if !understood {
+            return;
+        }
         let (line, point) = (unit.line.clone(), unit.place.point.clone());
         let Some((handle, _)) = self.lines.get(&line) else { return };
+        let harmless = matches!(what, ReaderOrder::Show(_));
         if handle.orders.try_send(LineOrder { reader: reader.clone(), what }).is_err() {
             tracing::error!(reader.id = %reader, "the line takes no orders");
-            if !matches!(what, ReaderOrder::Show(_)) {
+            if !harmless {
                 self.alarm(
                     point,
                     Reason::Overload,

@@ -10,6 +10,7 @@
 mod doors;
 mod equipment;
 mod keypad;
+mod peers;
 mod recorder;
 mod taps;
 #[cfg(test)]
@@ -32,9 +33,11 @@ use tokio_util::sync::CancellationToken;
 use wire::bus::{Action, CommandOutcome, DoorStatus, LineStatus, ReaderStatus};
 
 use crate::line::{LineEvent, LineHandle};
+use crate::peer::{Listeners, PeerContext};
 use crate::settings::GatewaySettings;
 use doors::DoorUnit;
 use equipment::ReaderUnit;
+use peers::OpenGrant;
 use recorder::Recorder;
 use taps::WaitingTap;
 
@@ -106,7 +109,7 @@ pub struct Core {
     clock: Clock,
     started: Instant,
     settings: Arc<GatewaySettings>,
-    keys: SiteKeys,
+    keys: Arc<SiteKeys>,
     policy: Option<Arc<Policy>>,
     policy_confirmed: Option<UtcMillis>,
     presence: Option<Presence>,
@@ -115,6 +118,14 @@ pub struct Core {
     readers: HashMap<ReaderId, ReaderUnit>,
     lines: BTreeMap<LineId, (LineHandle, LineStatus)>,
     line_events: mpsc::Sender<LineEvent>,
+    peers: Arc<PeerContext>,
+    listeners: Listeners,
+    /// Policies for the tasks of peers.
+    policies: watch::Sender<Option<Arc<Policy>>>,
+    /// Grants at peers whose end was not reported in time, by the order in which they were given.
+    open_grants: Vec<OpenGrant>,
+    /// While set, facts gather here instead of going to the recorder: they belong to one report.
+    gathering: Option<Vec<Draft>>,
     recorder: Recorder,
     waiting: HashMap<u64, WaitingTap>,
     next_tap: u64,
@@ -147,6 +158,17 @@ impl Core {
         let (policy, presence) = policy.unzip();
         let policy_confirmed = policy.as_ref().map(|policy: &Arc<Policy>| policy.built_at());
         let last_look = (started, clock.now());
+        let keys = Arc::new(keys);
+        let policies = watch::Sender::new(policy.clone());
+        let peers = Arc::new(PeerContext {
+            clock: clock.clone(),
+            journal: journal.clone(),
+            policy: policies.subscribe(),
+            keys: Arc::clone(&keys),
+            site: settings.site.clone(),
+            gateway: settings.gateway.clone(),
+            acs_link: crate::peer::acs_link::Switchboard::default(),
+        });
         let core = Self {
             clock,
             started,
@@ -160,6 +182,11 @@ impl Core {
             readers: HashMap::new(),
             lines: BTreeMap::new(),
             line_events,
+            peers,
+            listeners: Listeners::default(),
+            policies,
+            open_grants: Vec::new(),
+            gathering: None,
             recorder: Recorder::new(journal),
             waiting: HashMap::new(),
             next_tap: 1,
@@ -206,6 +233,7 @@ impl Core {
     async fn stop(mut self, events: &mut mpsc::Receiver<LineEvent>) {
         self.stopping = true;
         self.let_grants_end(events).await;
+        self.listeners.stop();
         let lines: Vec<LineHandle> = std::mem::take(&mut self.lines).into_values().map(|(handle, _)| handle).collect();
         for handle in &lines {
             handle.cancel.cancel();
@@ -219,7 +247,7 @@ impl Core {
                     _ = &mut task => break,
                     Some(event) = events.recv() => self.event(event),
                     () = sleep_until(until) => {
-                        tracing::warn!(line.id = %handle.settings.id, "the line does not end; it is cut off");
+                        tracing::warn!(line.id = %handle.settings.id(), "the line does not end; it is cut off");
                         task.abort();
                         break;
                     }
@@ -260,7 +288,10 @@ impl Core {
 
     fn record(&mut self, fact: Draft) {
         self.apply(&fact);
-        self.recorder.facts(vec![fact]);
+        match &mut self.gathering {
+            Some(gathering) => gathering.push(fact),
+            None => self.recorder.facts(vec![fact]),
+        }
     }
 
     /// Lets the presence see a fact, in the order in which facts are recorded.
@@ -308,6 +339,7 @@ impl Core {
         }
         self.look_at_inputs();
         self.look_at_acceptances();
+        self.look_at_open_grants();
         self.restart_dead_lines();
         self.publish_board();
     }
@@ -338,6 +370,7 @@ impl Core {
             (None, None) => self.presence = Some(Presence::new(&policy)),
         }
         let detail = format!("version {}, {} passes", policy.version(), policy.credentials());
+        self.policies.send_replace(Some(Arc::clone(&policy)));
         self.policy = Some(policy);
         self.policy_confirmed = Some(self.clock.now());
         let at = self.clock.now();
@@ -360,7 +393,7 @@ impl Core {
             Action::Forgive(person) => self.forgive(*person),
             Action::Report => CommandOutcome::Done,
             Action::Open(_) | Action::Lock(_) | Action::Normal(_) | Action::FreePassage(_) | Action::Emergency(_) => {
-                self.order_doors(action, fact.clone())
+                self.order_doors(action, actor, fact.clone())
             }
         };
         match &outcome {

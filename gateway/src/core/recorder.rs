@@ -1,7 +1,8 @@
 //! Makes facts durable, and keeps those that the journal does not take until it does.
 //!
-//! Two ways: a tap waits for its record before anything moves ([`Recorder::tap`]); other facts are recorded behind
-//! what happened ([`Recorder::facts`]). A failed append of either kind goes to the backlog, which is tried again every
+//! Three ways: a tap waits for its record before anything moves ([`Recorder::tap`]); other facts are recorded behind
+//! what happened ([`Recorder::facts`]); what a peer reports is recorded together with the place reached in its stream,
+//! and the peer is told then ([`Recorder::report`]). A failed append of either kind goes to the backlog, which is tried again every
 //! second. The order of the journal is the order in which things happened: every append has a ticket, what failed
 //! goes back to its ticket's place, and while anything waits a tap waits behind it. A tap that cannot wait
 //! ([`TAP_BEHIND_MAX`]) counts as not durable at once, and its point follows its declared mode.
@@ -14,7 +15,8 @@ use std::collections::BTreeMap;
 use domain::{Draft, Kind, Reason, UtcMillis};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use store::journal::{APPEND_MAX_FACTS, GROUP_MAX, Journal, Pending, Refused};
+use store::journal::{APPEND_MAX_FACTS, GROUP_MAX, Journal, Mark, Pending, Refused};
+use tokio::sync::oneshot;
 
 /// Facts kept in memory while the journal takes none: about 10 MB, and minutes of a full disk at the published size.
 pub const BACKLOG_MAX: usize = 20_000;
@@ -32,12 +34,30 @@ pub enum Done {
     Facts,
 }
 
+/// What is appended together.
+#[derive(Default)]
+struct Load {
+    facts: Vec<Draft>,
+    /// The place in a peer's stream that is reached with them, and who waits for that.
+    report: Option<(Option<Mark>, oneshot::Sender<()>)>,
+}
+
+impl Load {
+    fn of(facts: Vec<Draft>) -> Self {
+        Self { facts, report: None }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.facts.is_empty() && self.report.is_none()
+    }
+}
+
 /// An append that ended.
 struct Ended {
     /// Its place in the order of things.
     ticket: u64,
     what: What,
-    facts: Vec<Draft>,
+    load: Load,
     durable: bool,
 }
 
@@ -53,7 +73,7 @@ pub struct Recorder {
     journal: Journal,
     under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
     /// What the journal did not take, by ticket.
-    backlog: BTreeMap<u64, Vec<Draft>>,
+    backlog: BTreeMap<u64, Load>,
     backlog_facts: usize,
     next_ticket: u64,
     failing: bool,
@@ -102,23 +122,38 @@ impl Recorder {
         if self.backlog_facts <= TAP_BEHIND_MAX {
             self.send_backlog();
         }
+        let load = Load::of(facts);
         if self.backlog.is_empty() {
-            self.send(ticket, What::Tap(tap), facts);
+            self.send(ticket, What::Tap(tap), load);
         } else {
-            self.end_at_once(Ended { ticket, what: What::Tap(tap), facts, durable: false });
+            self.end_at_once(Ended { ticket, what: What::Tap(tap), load, durable: false });
         }
     }
 
     /// Records facts, now or when the journal works again.
     pub fn facts(&mut self, facts: Vec<Draft>) {
-        if facts.is_empty() {
+        if !facts.is_empty() {
+            self.later(Load::of(facts));
+        }
+    }
+
+    /// Records what a peer reports, at most [`APPEND_MAX_FACTS`] facts, and tells `done` when they and the place in
+    /// its stream are durable.
+    pub fn report(&mut self, facts: Vec<Draft>, mark: Option<Mark>, done: oneshot::Sender<()>) {
+        if facts.is_empty() && mark.is_none() {
+            // Whoever asked may have gone.
+            let _ = done.send(());
             return;
         }
+        self.later(Load { facts, report: Some((mark, done)) });
+    }
+
+    fn later(&mut self, load: Load) {
         let ticket = self.ticket();
         if self.backlog.is_empty() && !self.failing {
-            self.send(ticket, What::Facts, facts);
+            self.send(ticket, What::Facts, load);
         } else {
-            self.put_back(ticket, facts);
+            self.put_back(ticket, load);
         }
     }
 
@@ -127,17 +162,21 @@ impl Recorder {
         self.next_ticket
     }
 
-    fn put_back(&mut self, ticket: u64, facts: Vec<Draft>) {
-        self.backlog_facts += facts.len();
-        self.backlog.insert(ticket, facts);
+    fn put_back(&mut self, ticket: u64, load: Load) {
+        self.backlog_facts += load.facts.len();
+        self.backlog.insert(ticket, load);
     }
 
-    fn send(&mut self, ticket: u64, what: What, facts: Vec<Draft>) {
-        match self.journal.append(facts.clone()) {
-            Ok(pending) => self.follow(pending, Ended { ticket, what, facts, durable: true }),
-            Err(refused) => {
-                let (Refused::Full(facts) | Refused::Size(facts) | Refused::Closed(facts)) = refused;
-                self.end_at_once(Ended { ticket, what, facts, durable: false });
+    fn send(&mut self, ticket: u64, what: What, load: Load) {
+        let facts = load.facts.clone();
+        let sent = match &load.report {
+            Some((Some(mark), _)) => self.journal.append_marked(facts, mark.clone()),
+            _ => self.journal.append(facts),
+        };
+        match sent {
+            Ok(pending) => self.follow(pending, Ended { ticket, what, load, durable: true }),
+            Err(Refused::Full(_) | Refused::Size(_) | Refused::Closed(_)) => {
+                self.end_at_once(Ended { ticket, what, load, durable: false });
             }
         }
     }
@@ -145,9 +184,9 @@ impl Recorder {
     /// The facts count as waiting from now, so that nothing overtakes them; a tap hears of it by [`Recorder::next`].
     fn end_at_once(&mut self, ended: Ended) {
         self.failing = true;
-        self.put_back(ended.ticket, ended.facts);
+        self.put_back(ended.ticket, ended.load);
         if let What::Tap(_) = ended.what {
-            let told = Ended { facts: Vec::new(), ..ended };
+            let told = Ended { load: Load::default(), ..ended };
             self.under_way.push(Box::pin(async move { told }));
         }
     }
@@ -168,8 +207,13 @@ impl Recorder {
     pub async fn next(&mut self) -> Done {
         let Some(ended) = self.under_way.next().await else { return std::future::pending().await };
         self.failing = !ended.durable;
-        if !ended.durable && !ended.facts.is_empty() {
-            self.put_back(ended.ticket, ended.facts);
+        if ended.durable {
+            if let Some((_, done)) = ended.load.report {
+                // The peer may have gone; it will send again what it was not told about.
+                let _ = done.send(());
+            }
+        } else if !ended.load.is_empty() {
+            self.put_back(ended.ticket, ended.load);
         }
         if ended.what == What::Retry {
             self.retrying -= 1;
@@ -195,13 +239,13 @@ impl Recorder {
     fn send_backlog(&mut self) {
         let mut sent = 0;
         while sent < TAP_BEHIND_MAX
-            && let Some((ticket, facts)) = self.backlog.pop_first()
+            && let Some((ticket, load)) = self.backlog.pop_first()
         {
-            self.backlog_facts -= facts.len();
-            sent += facts.len();
+            self.backlog_facts -= load.facts.len();
+            sent += load.facts.len().max(1);
             let before = self.backlog.len();
             self.retrying += 1;
-            self.send(ticket, What::Retry, facts);
+            self.send(ticket, What::Retry, load);
             if self.backlog.len() > before {
                 // Not even queued: it is back in its place.
                 self.retrying -= 1;

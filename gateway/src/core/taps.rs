@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::keypad::{Keypad, Typed};
 use super::recorder::{Done, stall_alarm};
 use super::{Core, clipped};
-use crate::line::{ReaderOrder, Signal};
+use crate::line::{Ask, ReaderOrder, Signal};
 use crate::settings::OnFault;
 
 /// A tap whose record is on its way to the disk. Nothing is shown at the reader before it is there.
@@ -23,6 +23,8 @@ pub(super) struct WaitingTap {
     then: Then,
     /// What was decided, as recorded.
     fact: Draft,
+    /// The peer's question that it answers.
+    ask: Option<Ask>,
     /// When the point follows its declared mode.
     pub(super) until: Instant,
 }
@@ -40,8 +42,14 @@ enum Then {
 }
 
 impl Core {
-    /// A card was read.
-    pub(super) fn card(&mut self, id: &ReaderId, number: Result<CardNumber, CardError>, age: Duration) {
+    /// A card was read; `ask`: its peer waits for the answer.
+    pub(super) fn card(
+        &mut self,
+        id: &ReaderId,
+        number: Result<CardNumber, CardError>,
+        age: Duration,
+        ask: Option<Ask>,
+    ) {
         let Some(reader) = self.readers.get_mut(id) else { return };
         reader.keypad = None;
         let (point, direction) = (reader.place.point.clone(), reader.place.direction);
@@ -59,7 +67,7 @@ impl Core {
         if age > self.settings.stale_after {
             // Late is not live: it is recorded, and moves nothing. The red light asks whoever stands there to tap again.
             let late = Draft { kind: Kind::LateTap, reason: Some(Reason::StaleRead), ..tap };
-            return self.wait(id.clone(), Then::Refuse, vec![late.clone()], late);
+            return self.wait(id.clone(), ask, Then::Refuse, vec![late.clone()], late);
         }
         if self.stopping {
             let detail = Some("the gateway was stopping".to_owned());
@@ -77,18 +85,33 @@ impl Core {
         let (Some(point), Some(card)) = (point, card) else {
             let reason = if card.is_none() { Reason::UnreadableCard } else { Reason::NoPoint };
             let detail = number.err().map(|error| clipped(&error.to_string()));
-            return self.decided(Draft { detail, ..tap }, true, refuse(reason));
+            return self.decided(Draft { detail, ..tap }, ask, true, refuse(reason));
         };
         if !trusted {
-            return self.decided(tap, true, refuse(Reason::ReaderUntrusted));
+            return self.decided(tap, ask, true, refuse(Reason::ReaderUntrusted));
         }
         if self.doors.get(&point).is_some_and(|unit| unit.door.repeats(direction, card)) {
-            return self.wait(id.clone(), Then::ShowAgain, vec![tap.clone()], tap);
+            if let (Some(unit), Some(ask)) = (self.doors.get_mut(&point), ask) {
+                unit.ask = Some(ask.no);
+            }
+            return self.wait(id.clone(), ask, Then::ShowAgain, vec![tap.clone()], tap);
         }
-        self.ask(tap, point, card, direction, PinEntry::NotYet, true);
+        // A peer asks once, and has no keypad for us.
+        let pin = if ask.is_some() { PinEntry::Missing } else { PinEntry::NotYet };
+        self.ask(tap, ask, point, card, direction, pin, true);
     }
 
-    fn ask(&mut self, tap: Draft, point: PointId, card: CardId, direction: Direction, pin: PinEntry, first: bool) {
+    #[expect(clippy::too_many_arguments, reason = "one question, asked from two places")]
+    fn ask(
+        &mut self,
+        tap: Draft,
+        ask: Option<Ask>,
+        point: PointId,
+        card: CardId,
+        direction: Direction,
+        pin: PinEntry,
+        first: bool,
+    ) {
         let now = self.now();
         let pin = if self.lockout.is_locked(card, now) { PinEntry::Locked } else { pin };
         let condition = self.condition(&point);
@@ -105,9 +128,9 @@ impl Core {
             _ => self.without_policy(condition, direction),
         };
         if let (Verdict::AskPin, Some(reader)) = (decision.verdict, &tap.reader) {
-            return self.wait(reader.clone(), Then::AskPin(card), vec![tap.clone()], tap);
+            return self.wait(reader.clone(), ask, Then::AskPin(card), vec![tap.clone()], tap);
         }
-        self.decided(tap, first, decision);
+        self.decided(tap, ask, first, decision);
     }
 
     fn without_policy(&self, condition: PointCondition, direction: Direction) -> Decision {
@@ -136,7 +159,7 @@ impl Core {
     }
 
     /// Records a decision and lets it wait for the disk. `with_tap`: the tap itself is not on record yet.
-    fn decided(&mut self, tap: Draft, with_tap: bool, decision: Decision) {
+    fn decided(&mut self, tap: Draft, ask: Option<Ask>, with_tap: bool, decision: Decision) {
         let granted = decision.granted();
         let fact = Draft {
             kind: if granted { Kind::Granted } else { Kind::Refused },
@@ -163,14 +186,14 @@ impl Core {
             }
             _ => Then::Refuse,
         };
-        self.wait(reader, then, facts, fact);
+        self.wait(reader, ask, then, facts, fact);
     }
 
-    fn wait(&mut self, reader: ReaderId, then: Then, facts: Vec<Draft>, fact: Draft) {
+    fn wait(&mut self, reader: ReaderId, ask: Option<Ask>, then: Then, facts: Vec<Draft>, fact: Draft) {
         let until = Instant::now() + self.settings.journal_stall;
         let number = self.next_tap;
         self.next_tap += 1;
-        self.waiting.insert(number, WaitingTap { reader, point: fact.point.clone(), then, fact, until });
+        self.waiting.insert(number, WaitingTap { reader, point: fact.point.clone(), then, fact, ask, until });
         self.recorder.tap(number, facts);
     }
 
@@ -210,6 +233,7 @@ impl Core {
             Then::AskPin(_) => Signal::AskPin,
         };
         let reader = tap.reader.clone();
+        let (ask, reason) = (tap.ask, tap.fact.reason);
         match (tap.then, &tap.point) {
             (Then::Open(direction, holder), Some(point)) => {
                 self.release_reservation(point);
@@ -217,7 +241,14 @@ impl Core {
                     // The point was taken out of the settings meanwhile.
                     signal = Signal::Refused;
                     self.not_taken(tap.fact, None);
+                } else if ask.is_some_and(|ask| ask.until <= Instant::now()) {
+                    // The peer has decided without us; what it did, it reports.
+                    signal = Signal::Refused;
+                    self.not_taken(tap.fact, Some(Reason::ReportMissing));
                 } else {
+                    if let Some(unit) = self.doors.get_mut(point) {
+                        unit.ask = ask.map(|ask| ask.no);
+                    }
                     if matches!(self.condition(point), PointCondition::Locked | PointCondition::Busy) {
                         // The door ends the grant itself: it was locked between the decision and its record.
                         signal = Signal::Refused;
@@ -233,7 +264,17 @@ impl Core {
             }
             _ => {}
         }
-        self.order(&reader, ReaderOrder::Show(signal));
+        self.show(&reader, ask, signal, reason.unwrap_or(Reason::Allowed));
+    }
+
+    /// Answers at the reader: by its lights, or by its peer.
+    fn show(&mut self, reader: &ReaderId, ask: Option<Ask>, signal: Signal, reason: Reason) {
+        let Some(ask) = ask else { return self.order(reader, ReaderOrder::Show(signal)) };
+        let point = self.readers.get(reader).and_then(|unit| unit.place.point.as_ref());
+        let release = point.and_then(|point| self.settings.points.get(point)).map(|point| point.release);
+        let granted = signal == Signal::Granted;
+        let answer = ReaderOrder::Answer { ask: ask.no, granted, reason, release: release.unwrap_or_default() };
+        self.order(reader, answer);
     }
 
     /// Not durable: the point follows its declared mode.
@@ -248,7 +289,7 @@ impl Core {
         if mode == Some(OnFault::Safe) {
             return self.act(tap);
         }
-        self.order(&tap.reader, ReaderOrder::Show(Signal::Refused));
+        self.show(&tap.reader, tap.ask, Signal::Refused, Reason::JournalStalled);
         if let (Then::Open(..), Some(point)) = (&tap.then, &tap.point) {
             self.release_reservation(point);
             self.not_taken(tap.fact, Some(Reason::JournalStalled));
@@ -301,7 +342,7 @@ impl Core {
         if let (PinEntry::Entered(pin), false) = (entry, before) {
             self.count_tries(&tap, card, pin);
         }
-        self.ask(tap, point, card, direction, entry, false);
+        self.ask(tap, None, point, card, direction, entry, false);
     }
 
     /// A wrong PIN counts; a right one clears the count. What else a decision would name does not matter: a soft point
