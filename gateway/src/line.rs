@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::card::{CardError, CardNumber};
+use domain::equipment::Peer as PeerStatus;
 use domain::ids::{LineId, PersonId, ReaderId};
 use domain::{Reason, door};
 use store::journal::Mark;
@@ -61,6 +62,8 @@ pub enum LineFact {
     Counters(Vec<(ReaderId, ReaderCounters)>),
     /// What a peer reports as having happened.
     Happened(Batch),
+    /// How a peer is doing; to be told about once a second and on changes that people wait for.
+    Peer(Box<PeerStatus>),
     /// Something about a peer or a listener for a person to look at.
     Notice {
         /// What.

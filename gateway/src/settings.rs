@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::equipment::{Peer as PeerStatus, PeerKind};
 use domain::ids::{Direction, GatewayId, LineId, PointId, ReaderId, SiteId};
 use domain::policy::PointKind;
 use wire::ascii::{IdentityRule, Profile};
@@ -349,6 +350,21 @@ impl Attached {
                 PeerProtocol::Parsec(server) => server.url.clone(),
             },
         }
+    }
+
+    /// A peer of which nothing is known yet.
+    pub fn peer_status(&self) -> Option<PeerStatus> {
+        let Self::Peer(peer) = self else { return None };
+        let kind = match peer.protocol {
+            PeerProtocol::AcsLink(_) => PeerKind::AcsLink,
+            PeerProtocol::Hikvision(_) => PeerKind::Hikvision,
+            PeerProtocol::Parsec(_) => PeerKind::Parsec,
+        };
+        let node = match &peer.protocol {
+            PeerProtocol::AcsLink(peer) => Some(peer.node.clone()),
+            _ => None,
+        };
+        Some(PeerStatus { node, ..PeerStatus::new(kind, self.address()) })
     }
 
     /// Where each of its readers belongs.

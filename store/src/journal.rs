@@ -14,6 +14,7 @@
 
 mod chain;
 mod file;
+mod mark;
 mod reader;
 mod writer;
 
@@ -29,6 +30,7 @@ use domain::{Clock, Draft, Entry, Epoch, GatewayId, Kind};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+pub use mark::{Mark, Quarantined};
 pub use reader::{JournalReader, Problem, Verification};
 
 use crate::Error;

@@ -145,6 +145,9 @@ pub fn settings(folder: &Path, lines: u8) -> GatewaySettings {
         policy_max_age: None,
         wrong_pins: 3,
         pin_lock: Duration::from_secs(300),
+        peers: Vec::new(),
+        acs_link: None,
+        push: None,
     }
 }
 

@@ -14,7 +14,7 @@ use wire::bus::{LineStatus, ReaderState, ReaderStatus};
 
 use super::keypad::Keypad;
 use super::{Core, clipped};
-use crate::line::{self, LineEvent, LineFact, LineOrder, PointState, ReaderCounters, ReaderFact, ReaderOrder};
+use crate::line::{self, LineEvent, LineFact, LineOrder, ReaderCounters, ReaderFact, ReaderOrder};
 use crate::settings::{Attached, GatewaySettings, Place, Protocol, Security};
 
 /// What a reader can be told.
@@ -82,7 +82,7 @@ impl Core {
                 open: false,
                 polls_per_1000_s: 0,
                 problem: None,
-                peer: None,
+                peer: line.peer_status(),
             };
             let handle = line::start(line, ended.clone(), self.line_events.clone(), Arc::clone(&self.peers));
             self.lines.insert(id, (handle, status));
@@ -199,6 +199,12 @@ impl Core {
             LineFact::Reader(reader, fact) => self.reader_fact(&reader, fact, event.at.elapsed()),
             LineFact::Counters(counters) => self.counters(&event.line, counters),
             LineFact::Happened(batch) => self.happened(&event.line, batch),
+            LineFact::Peer(peer) => {
+                if let Some((_, status)) = self.lines.get_mut(&event.line) {
+                    status.peer = Some(*peer);
+                    self.changed();
+                }
+            }
             LineFact::Notice { reason, detail } => self.alarm(None, reason, Some(detail)),
         }
     }

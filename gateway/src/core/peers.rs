@@ -136,7 +136,14 @@ impl Core {
         let kind = if passed { Kind::Passed } else { Kind::NotTaken };
         if let Some(index) = self.open_grants.iter().position(|grant| grant.is_of(point, ask, base.card)) {
             let granted = self.open_grants.remove(index).fact;
-            return self.record(Draft { at: base.at, kind, reason: None, age_ms: base.age_ms, detail: None, ..granted });
+            return self.record(Draft {
+                at: base.at,
+                kind,
+                reason: None,
+                age_ms: base.age_ms,
+                detail: None,
+                ..granted
+            });
         }
         let anybody = !late && self.doors.get(point).is_some_and(|unit| unit.door.awaits_anybody());
         if anybody && base.card.is_none() {

@@ -14,8 +14,8 @@ use wire::osdp::secure::Scbk;
 use super::*;
 use crate::line::{self, LineFact, ReaderFact};
 use crate::port::Port;
+use crate::settings::{Attached, Place, Protocol, Security};
 use crate::settings::{LineSettings, OnFault, OsdpReader, PointSettings};
-use crate::settings::{Place, Protocol, Security};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const NOON: i64 = 1_795_608_000_000;
@@ -88,6 +88,9 @@ fn settings() -> GatewaySettings {
         policy_max_age: None,
         wrong_pins: 3,
         pin_lock: Duration::from_secs(300),
+        peers: Vec::new(),
+        acs_link: None,
+        push: None,
     }
 }
 
@@ -140,8 +143,9 @@ impl Bench {
         );
         let mut bench = Self { core, journal, wall, _events: queue, _folder: folder };
         bench.core.put_doors();
-        for line in bench.core.settings.lines.clone() {
-            bench.core.add_readers(&line);
+        let attached: Vec<Attached> = bench.core.settings.attached().collect();
+        for attached in attached {
+            bench.core.add_readers(&attached);
         }
         for unit in bench.core.readers.values_mut() {
             unit.status.secure = true;

@@ -241,6 +241,9 @@ pub fn settings(port: u16, on_fault: OnFault) -> GatewaySettings {
         policy_max_age: None,
         wrong_pins: 3,
         pin_lock: Duration::from_secs(300),
+        peers: Vec::new(),
+        acs_link: None,
+        push: None,
     }
 }
 

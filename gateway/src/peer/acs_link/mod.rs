@@ -32,12 +32,7 @@ pub async fn run(
 pub struct Switchboard {}
 
 /// Listens for peers until cancelled, and hands them to the tasks of their nodes.
-pub async fn listen(
-    settings: AcsLinkListener,
-    teller: Teller,
-    context: Arc<PeerContext>,
-    cancel: CancellationToken,
-) {
+pub async fn listen(settings: AcsLinkListener, teller: Teller, context: Arc<PeerContext>, cancel: CancellationToken) {
     let _ = (settings, teller, context);
     cancel.cancelled().await;
 }
