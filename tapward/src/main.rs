@@ -92,7 +92,7 @@ async fn carry_out_tool(
         Command::Config(ConfigCommand::Default) => print!("{}", config::DEFAULT),
         Command::Config(ConfigCommand::Check) => {
             let (file, config) = configured()?;
-            let readers: usize = config.gateway.lines.iter().map(|line| line.places().len()).sum();
+            let readers: usize = config.gateway.attached().map(|line| line.places().len()).sum();
             println!(
                 "{}: good. {} lines, {readers} readers, {} points, {} rules",
                 file.display(),
