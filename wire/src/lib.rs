@@ -1,7 +1,8 @@
-//! How things look on a line, both ends: OSDP, desktop readers, bus envelopes.
+//! How things look on a line, both ends: OSDP, desktop readers, acs-link, bus envelopes.
 //!
 //! This crate is pure: bytes and `now` in, bytes, events and deadlines out.
 
+pub mod acs_link;
 pub mod ascii;
 pub mod bus;
 mod json;
