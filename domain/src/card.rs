@@ -39,7 +39,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::ids::CardId;
 
-pub use seal::{SealError, SealKey, SealedBytes, SealedNumber};
+pub use seal::{SEAL_OVERHEAD_BYTES, SealError, SealKey, SealedBytes, SealedNumber};
 
 /// Longest UID, in bytes: a triple-size ISO/IEC 14443-3 UID.
 pub const UID_MAX_BYTES: usize = 10;

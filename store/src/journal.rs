@@ -14,7 +14,7 @@
 
 mod chain;
 mod file;
-mod mark;
+mod peers;
 mod reader;
 mod writer;
 
@@ -30,7 +30,7 @@ use domain::{Clock, Draft, Entry, Epoch, GatewayId, Kind};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-pub use mark::{Mark, Quarantined};
+pub use peers::*;
 pub use reader::{JournalReader, Problem, Verification};
 
 use crate::Error;
@@ -55,7 +55,7 @@ pub enum Refused {
     )]
     Full(Vec<Draft>),
     /// None, or more than [`APPEND_MAX_FACTS`] facts at once.
-    #[error("an append takes 1 to {APPEND_MAX_FACTS} facts, not {}", .0.len())]
+    #[error("an append takes 1 to {APPEND_MAX_FACTS} facts, not {}, and a mark has its own limits", .0.len())]
     Size(Vec<Draft>),
     /// The journal has been closed.
     #[error("the journal is closed")]
@@ -71,6 +71,9 @@ pub enum AppendError {
     /// The journal stopped before it came to this append.
     #[error("the journal was closed before the facts were written")]
     Closed,
+    /// The mark does not follow what is durable; nothing that came with it was written.
+    #[error(transparent)]
+    Mark(#[from] MarkError),
 }
 
 /// Why an acknowledgement is not believed.
