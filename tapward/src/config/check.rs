@@ -1,7 +1,9 @@
 //! Gives the configuration file its meaning, and says everything that is wrong with it at once. Here: the whole, and
-//! what programs are told; in [`layout`] who may go where, in [`wiring`] lines and readers.
+//! what programs are told; in [`layout`] who may go where, in [`wiring`] lines and readers, in [`peers`] what is joined
+//! by network.
 
 mod layout;
+mod peers;
 mod wiring;
 
 use std::net::SocketAddr;
@@ -104,7 +106,9 @@ impl Checker<'_> {
             None => site.as_ref().and_then(|site| GatewayId::new(&format!("{}-gw", site.as_str())).ok()),
         };
         let layout = self.layout(file);
-        let (points, lines) = self.wiring(file);
+        let wiring = self.wiring(file);
+        let acs_link = self.acs_link(file, gateway.as_ref().map(GatewayId::as_str));
+        let push = self.push(file);
         let data = self.path(&file.data.folder);
         let bus = self.bus(file);
         let dashboard = self.dashboard(file);
@@ -120,16 +124,16 @@ impl Checker<'_> {
             gateway: GatewaySettings {
                 site: site?,
                 gateway: gateway?,
-                points,
-                lines,
+                points: wiring.points,
+                lines: wiring.lines,
+                peers: wiring.peers,
+                acs_link,
+                push,
                 journal_stall: Duration::from_millis(stall),
                 stale_after: Duration::from_millis(stale),
                 policy_max_age,
                 wrong_pins: u8::try_from(wrong_pins).unwrap_or(3),
                 pin_lock: Duration::from_secs(pin_lock),
-                peers: Vec::new(),
-                acs_link: None,
-                push: None,
             },
             time_zone: time_zone?,
             layout: layout?,

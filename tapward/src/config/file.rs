@@ -29,6 +29,12 @@ pub struct File {
     pub point: Vec<Point>,
     #[serde(default)]
     pub line: Vec<Line>,
+    #[serde(default)]
+    pub acs_link: AcsLink,
+    #[serde(default)]
+    pub push: Push,
+    #[serde(default)]
+    pub peer: Vec<Peer>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -165,4 +171,56 @@ pub struct Reader {
     pub uid_order: Option<Spanned<String>>,
     pub offline_after_ms: Option<Spanned<u64>>,
     pub serial: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcsLink {
+    pub listen: Option<Spanned<String>>,
+    pub node: Option<Spanned<String>>,
+    pub ca: Option<Spanned<String>>,
+    pub cert: Option<Spanned<String>>,
+    pub key: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Push {
+    pub listen: Option<Spanned<String>>,
+    pub address: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    pub id: Spanned<String>,
+    pub protocol: Spanned<String>,
+    pub cache: Option<Spanned<String>>,
+    pub reports_passage: Option<Spanned<bool>>,
+    pub node: Option<Spanned<String>>,
+    pub connect: Option<Spanned<String>>,
+    pub heartbeat_s: Option<Spanned<u64>>,
+    pub url: Option<Spanned<String>>,
+    pub user: Option<Spanned<String>>,
+    pub password: Option<Spanned<String>>,
+    pub events: Option<Spanned<String>>,
+    pub online: Option<Spanned<bool>>,
+    pub set_time: Option<Spanned<bool>>,
+    pub domain: Option<Spanned<String>>,
+    pub org_unit: Option<Spanned<String>>,
+    pub subscribe: Option<Spanned<bool>>,
+    pub verify: Option<Spanned<bool>>,
+    pub poll_s: Option<Spanned<u64>>,
+    #[serde(default)]
+    pub reader: Vec<PeerReader>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerReader {
+    pub id: Spanned<String>,
+    pub at: Spanned<String>,
+    pub point: Option<Spanned<String>>,
+    pub direction: Option<Spanned<String>>,
+    pub uid_order: Option<Spanned<String>>,
 }

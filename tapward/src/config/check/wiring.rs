@@ -7,7 +7,9 @@ use chrono::NaiveDate;
 use domain::ids::{Direction, LineId, PointId, ReaderId};
 use domain::policy::PointKind;
 use gateway::port::Port;
-use gateway::settings::{AsciiReader, LineSettings, OnFault, OsdpReader, Place, PointSettings, Protocol, Security};
+use gateway::settings::{
+    AsciiReader, Attached, LineSettings, OnFault, OsdpReader, PeerSettings, Place, PointSettings, Protocol, Security,
+};
 use toml::Spanned;
 use wire::ascii::{IdentityRule, Pattern, Profile};
 use wire::osdp::secure::Scbk;
@@ -22,7 +24,7 @@ const RELEASE_MIN_MS: u64 = 3000;
 const RELEASE_MAX_MS: u64 = 60_000;
 
 impl Checker<'_> {
-    pub(super) fn wiring(&mut self, file: &File) -> (BTreeMap<PointId, PointSettings>, Vec<LineSettings>) {
+    pub(super) fn wiring(&mut self, file: &File) -> Wiring {
         let mut points = BTreeMap::new();
         for point in &file.point {
             if let Some((id, settings)) = self.point_settings(point)
@@ -39,7 +41,36 @@ impl Checker<'_> {
         for line in &file.line {
             lines.extend(self.line(line, &declared, &mut seen));
         }
-        (points, lines)
+        let peers: Vec<PeerSettings> =
+            file.peer.iter().filter_map(|peer| self.peer(peer, file, &declared, &mut seen)).collect();
+        self.one_owner_of_each_door(file, &lines, &peers);
+        Wiring { points, lines, peers }
+    }
+
+    /// A door belongs to the readers of serial lines or to one peer.
+    fn one_owner_of_each_door(&mut self, file: &File, lines: &[LineSettings], peers: &[PeerSettings]) {
+        let mut owners: HashMap<PointId, LineId> = HashMap::new();
+        let wired: HashSet<PointId> = lines
+            .iter()
+            .flat_map(|line| Attached::Line(line.clone()).places().into_iter().cloned().collect::<Vec<_>>())
+            .filter_map(|place| place.point)
+            .collect();
+        for peer in peers {
+            for reader in &peer.readers {
+                let Some(point) = &reader.place.point else { continue };
+                let owner = owners.entry(point.clone()).or_insert_with(|| peer.id.clone());
+                if *owner == peer.id && !wired.contains(point) {
+                    continue;
+                }
+                let at = file.peer.iter().flat_map(|peer| &peer.reader).find(|written| {
+                    written.id.get_ref() == reader.place.reader.as_str() && written.point.is_some()
+                });
+                if let Some(name) = at.and_then(|written| written.point.as_ref()) {
+                    let what = format!("point \"{point}\" has readers elsewhere too; a door belongs to serial lines or to one peer");
+                    self.fault(name, "peer.reader.point", what);
+                }
+            }
+        }
     }
 
     fn point_settings(&mut self, point: &file::Point) -> Option<(PointId, PointSettings)> {
@@ -118,29 +149,36 @@ impl Checker<'_> {
     }
 
     fn place(&mut self, reader: &file::Reader, declared: &[PointId], seen: &mut Seen) -> Option<Place> {
-        let id: ReaderId = self.parse(&reader.id, "line.reader.id")?;
+        let written = Written {
+            table: "line.reader",
+            id: &reader.id,
+            point: reader.point.as_ref(),
+            direction: reader.direction.as_ref(),
+            uid_order: reader.uid_order.as_ref(),
+        };
+        self.place_of(&written, declared, seen)
+    }
+
+    pub(super) fn place_of(&mut self, reader: &Written<'_>, declared: &[PointId], seen: &mut Seen) -> Option<Place> {
+        let key = |name: &str| format!("{}.{name}", reader.table);
+        let id: ReaderId = self.parse(reader.id, &key("id"))?;
         if !seen.readers.insert(id.clone()) {
-            self.fault(&reader.id, "line.reader.id", format!("reader \"{id}\" is declared twice"));
+            self.fault(reader.id, &key("id"), format!("reader \"{id}\" is declared twice"));
         }
-        let point = match &reader.point {
+        let point = match reader.point {
             None => None,
             Some(name) => {
                 let point = PointId::new(name.get_ref()).ok().filter(|point| declared.contains(point));
                 if point.is_none() {
                     let near = hint(name.get_ref(), declared.iter().map(PointId::as_str));
-                    self.fault(
-                        name,
-                        "line.reader.point",
-                        format!("there is no [[point]] \"{}\"{near}", name.get_ref()),
-                    );
+                    self.fault(name, &key("point"), format!("there is no [[point]] \"{}\"{near}", name.get_ref()));
                 }
                 point
             }
         };
-        let direction =
-            self.word(reader.direction.as_ref(), "line.reader.direction", &DIRECTIONS, Some(Direction::In))?;
+        let direction = self.word(reader.direction, &key("direction"), &DIRECTIONS, Some(Direction::In))?;
         let orders = [("first-byte-first", false), ("last-byte-first", true)];
-        let uid_reversed = self.word(reader.uid_order.as_ref(), "line.reader.uid_order", &orders, Some(false))?;
+        let uid_reversed = self.word(reader.uid_order, &key("uid_order"), &orders, Some(false))?;
         Some(Place { reader: id, point, direction, uid_reversed })
     }
 
@@ -334,9 +372,25 @@ impl Checker<'_> {
     }
 }
 
+/// Points with their hardware, and what their readers are attached to.
+pub(super) struct Wiring {
+    pub(super) points: BTreeMap<PointId, PointSettings>,
+    pub(super) lines: Vec<LineSettings>,
+    pub(super) peers: Vec<PeerSettings>,
+}
+
+/// A reader's place as it is written, in a line's table or a peer's.
+pub(super) struct Written<'a> {
+    pub(super) table: &'static str,
+    pub(super) id: &'a Spanned<String>,
+    pub(super) point: Option<&'a Spanned<String>>,
+    pub(super) direction: Option<&'a Spanned<String>>,
+    pub(super) uid_order: Option<&'a Spanned<String>>,
+}
+
 #[derive(Default)]
-struct Seen {
-    lines: HashSet<LineId>,
+pub(super) struct Seen {
+    pub(super) lines: HashSet<LineId>,
     ports: HashSet<String>,
     readers: HashSet<ReaderId>,
     keys: Vec<(String, Scbk)>,
