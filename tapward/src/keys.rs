@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use domain::card::CardKey;
+use domain::card::{CardKey, SealKey};
 use domain::pin::PinKey;
 use gateway::core::SiteKeys;
 use zeroize::Zeroizing;
@@ -29,6 +29,7 @@ pub fn site_keys(data: &Path) -> anyhow::Result<SiteKeys> {
     Ok(SiteKeys {
         card: CardKey::new(*key32(&folder.join("card.key"))?),
         pin: PinKey::new(*key32(&folder.join("pin.key"))?),
+        numbers: SealKey::new(*key32(&folder.join("numbers.key"))?),
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use controller_sim::plant;
-use domain::card::{self, CardFormat, CardKey, CardNumber};
+use domain::card::{self, CardFormat, CardKey, CardNumber, SealKey};
 use domain::pin::PinKey;
 use domain::policy::{Credential, Layout, PassKind, PassState, Point, PointKind, PolicySource};
 use domain::{
@@ -55,7 +55,7 @@ pub fn card_id(number: u32) -> CardId {
 }
 
 pub fn keys() -> SiteKeys {
-    SiteKeys { card: card_key(), pin: PinKey::new([8; 32]) }
+    SiteKeys { card: card_key(), pin: PinKey::new([8; 32]), numbers: SealKey::new([9; 32]) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark has the machine's time")]

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::card::CardKey;
+use domain::card::{CardKey, SealKey};
 use domain::ids::{LineId, PersonId, PointId, ReaderId};
 use domain::pin::{Lockout, LockoutSettings, PinKey};
 use domain::policy::Policy;
@@ -102,6 +102,8 @@ pub struct SiteKeys {
     pub card: CardKey,
     /// Makes hashes of PINs.
     pub pin: PinKey,
+    /// Opens the numbers of cards that peers must be told.
+    pub numbers: SealKey,
 }
 
 /// The core's state.

@@ -1,7 +1,7 @@
 //! The core by itself: no line is open, the journal is real.
 
 use domain::Epoch;
-use domain::card::{self, CardFormat};
+use domain::card::{self, CardFormat, SealKey};
 use domain::ids::{CategoryId, Direction, GatewayId, SiteId, ZoneId};
 use domain::pin::PinKey;
 use domain::policy::{Credential, Layout, PassKind, PassState, Point, PointKind, PolicySource};
@@ -132,7 +132,7 @@ impl Bench {
         let journal = Journal::open(&path, settings.gateway.clone(), Epoch([9; 16]), &clock).await.unwrap();
         let (events, queue) = mpsc::channel(line::EVENTS_MAX);
         let policy = crate::snapshot::compile(&wire::snapshot::encode(&policy()).unwrap()).unwrap();
-        let keys = SiteKeys { card: CardKey::new([7; 32]), pin: PinKey::new([8; 32]) };
+        let keys = SiteKeys { card: CardKey::new([7; 32]), pin: PinKey::new([8; 32]), numbers: SealKey::new([9; 32]) };
         let (core, _) = Core::new(
             Arc::new(settings),
             keys,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bus::{Link, Party, local::Hub};
-use domain::card::{self, CardFormat, CardKey};
+use domain::card::{self, CardFormat, CardKey, SealKey};
 use domain::ids::*;
 use domain::pin::{Pin, PinKey};
 use domain::policy::*;
@@ -275,7 +275,7 @@ impl Rig {
         let parts = Parts {
             link: hub.join(Party::Gateway(settings.gateway.clone())),
             settings: settings.clone(),
-            keys: SiteKeys { card: CardKey::new([7; 32]), pin: PinKey::new([8; 32]) },
+            keys: SiteKeys { card: CardKey::new([7; 32]), pin: PinKey::new([8; 32]), numbers: SealKey::new([9; 32]) },
             journal: journal.clone(),
             down_keys: KeyRing::new(vec![LinkKey::new("k1", *b"a key that only tests would use!").unwrap()]).unwrap(),
             clock,

@@ -21,7 +21,8 @@ enum Kind {
     Parsec,
 }
 
-const KINDS: [(&str, Kind); 3] = [("acs-link", Kind::AcsLink), ("hikvision", Kind::Hikvision), ("parsec", Kind::Parsec)];
+const KINDS: [(&str, Kind); 3] =
+    [("acs-link", Kind::AcsLink), ("hikvision", Kind::Hikvision), ("parsec", Kind::Parsec)];
 /// Longest name that a peer may have for a place.
 const AT_MAX_CHARS: usize = 64;
 
@@ -64,12 +65,7 @@ impl Checker<'_> {
         Some(PeerSettings { id, protocol: protocol?, readers, cache: cache?, reports_passage })
     }
 
-    fn peer_reader(
-        &mut self,
-        reader: &file::PeerReader,
-        declared: &[PointId],
-        seen: &mut Seen,
-    ) -> Option<PeerReader> {
+    fn peer_reader(&mut self, reader: &file::PeerReader, declared: &[PointId], seen: &mut Seen) -> Option<PeerReader> {
         let written = Written {
             table: "peer.reader",
             id: &reader.id,
@@ -117,8 +113,7 @@ impl Checker<'_> {
 
     fn only_for<T>(&mut self, value: Option<&Spanned<T>>, key: &str, kinds: &[Kind], kind: Kind) {
         let Some(value) = value.filter(|_| !kinds.contains(&kind)) else { return };
-        let names: Vec<&str> =
-            KINDS.iter().filter(|(_, known)| kinds.contains(known)).map(|(name, _)| *name).collect();
+        let names: Vec<&str> = KINDS.iter().filter(|(_, known)| kinds.contains(known)).map(|(name, _)| *name).collect();
         self.fault(value, &format!("peer.{key}"), format!("means something for {} only", names.join(" and ")));
     }
 
@@ -145,9 +140,10 @@ impl Checker<'_> {
         let connect = match &peer.connect {
             None => None,
             Some(to) => {
-                let port = to.get_ref().rsplit_once(':').and_then(|(host, port)| {
-                    port.parse::<u16>().ok().filter(|port| !host.is_empty() && *port > 0)
-                });
+                let port = to
+                    .get_ref()
+                    .rsplit_once(':')
+                    .and_then(|(host, port)| port.parse::<u16>().ok().filter(|port| !host.is_empty() && *port > 0));
                 if port.is_none() {
                     self.fault(to, "peer.connect", format!("\"{}\" is not HOST:PORT", to.get_ref()));
                     return None;
@@ -183,7 +179,11 @@ impl Checker<'_> {
         let password = self.password(peer)?;
         let subscribe = peer.subscribe.as_ref().is_some_and(|value| *value.get_ref());
         if let Some(at) = peer.subscribe.as_ref().filter(|_| subscribe && file.push.listen.is_none()) {
-            self.fault(at, "peer.subscribe", "the server calls us, but nothing listens: write [push] listen and address");
+            self.fault(
+                at,
+                "peer.subscribe",
+                "the server calls us, but nothing listens: write [push] listen and address",
+            );
         }
         let poll = self.number(peer.poll_s.as_ref(), "peer.poll_s", 1..=300, 2);
         Some(ParsecServer {
@@ -245,7 +245,11 @@ impl Checker<'_> {
             }
             (None, None, None) => None,
             _ => {
-                self.fault(first, "acs_link.cert", "ca, cert and key belong together: `tapward acs-link certificates` makes them");
+                self.fault(
+                    first,
+                    "acs_link.cert",
+                    "ca, cert and key belong together: `tapward acs-link certificates` makes them",
+                );
                 return None;
             }
         };

@@ -62,11 +62,14 @@ impl Checker<'_> {
                 if *owner == peer.id && !wired.contains(point) {
                     continue;
                 }
-                let at = file.peer.iter().flat_map(|peer| &peer.reader).find(|written| {
-                    written.id.get_ref() == reader.place.reader.as_str() && written.point.is_some()
-                });
+                let at =
+                    file.peer.iter().flat_map(|peer| &peer.reader).find(|written| {
+                        written.id.get_ref() == reader.place.reader.as_str() && written.point.is_some()
+                    });
                 if let Some(name) = at.and_then(|written| written.point.as_ref()) {
-                    let what = format!("point \"{point}\" has readers elsewhere too; a door belongs to serial lines or to one peer");
+                    let what = format!(
+                        "point \"{point}\" has readers elsewhere too; a door belongs to serial lines or to one peer"
+                    );
                     self.fault(name, "peer.reader.point", what);
                 }
             }
