@@ -32,7 +32,22 @@ const TEST_EDGES: &[(&str, &[&str])] = &[("store", &["store"]), ("bus", &["bus"]
 /// a random number or starts a task (`chrono` without its feature `clock`, see [`PURE_FEATURES`]).
 const PURE: &[(&str, &[&str])] = &[
     ("domain", &["aes", "chrono", "chrono-tz", "hmac", "sha2", "subtle", "thiserror", "zeroize"]),
-    ("wire", &["aes", "hmac", "serde", "serde_json", "sha2", "subtle", "thiserror", "zeroize"]),
+    (
+        "wire",
+        &[
+            "aes",
+            "chrono",
+            "hmac",
+            "md-5",
+            "quick-xml",
+            "serde",
+            "serde_json",
+            "sha2",
+            "subtle",
+            "thiserror",
+            "zeroize",
+        ],
+    ),
 ];
 
 /// Features that would let a pure crate read the clock.
