@@ -37,6 +37,7 @@ const PURE: &[(&str, &[&str])] = &[
         &[
             "aes",
             "chrono",
+            "encoding_rs",
             "hmac",
             "md-5",
             "quick-xml",

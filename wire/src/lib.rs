@@ -1,4 +1,4 @@
-//! How things look on a line, both ends: OSDP, desktop readers, acs-link, ISAPI, bus envelopes.
+//! How things look on a line, both ends: OSDP, desktop readers, acs-link, ISAPI, ParsecNET 3, bus envelopes.
 //!
 //! This crate is pure: bytes and `now` in, bytes, events and deadlines out.
 
@@ -8,4 +8,5 @@ pub mod bus;
 pub mod isapi;
 mod json;
 pub mod osdp;
+pub mod parsec;
 pub mod snapshot;
