@@ -170,6 +170,7 @@ impl Core {
             site: settings.site.clone(),
             gateway: settings.gateway.clone(),
             acs_link: crate::peer::acs_link::Switchboard::default(),
+            push: Arc::default(),
         });
         let core = Self {
             clock,

@@ -10,7 +10,9 @@
 
 pub mod acs_link;
 pub mod hikvision;
+pub mod http;
 pub mod parsec;
+pub mod push;
 
 use std::sync::Arc;
 
@@ -23,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::SiteKeys;
 use crate::line::{LineEvent, LineOrder, Teller};
-use crate::settings::{AcsLinkListener, GatewaySettings, PeerProtocol, PeerSettings};
+use crate::settings::{AcsLinkListener, GatewaySettings, PeerProtocol, PeerSettings, PushListener};
 
 /// What every peer's task is given.
 pub struct PeerContext {
@@ -41,6 +43,8 @@ pub struct PeerContext {
     pub gateway: GatewayId,
     /// Where connections of acs-link peers arrive.
     pub acs_link: acs_link::Switchboard,
+    /// Where pushes of devices arrive.
+    pub push: Arc<push::PushBoard>,
 }
 
 /// What peers connect to. Restarted when its settings change; a listener that cannot start says so in an alarm and
@@ -48,6 +52,7 @@ pub struct PeerContext {
 #[derive(Debug, Default)]
 pub struct Listeners {
     acs_link: Option<(AcsLinkListener, CancellationToken)>,
+    push: Option<(PushListener, CancellationToken)>,
 }
 
 impl Listeners {
@@ -64,11 +69,36 @@ impl Listeners {
             tokio::spawn(acs_link::listen(wanted.clone(), teller, Arc::clone(context), cancel.clone()));
             self.acs_link = Some((wanted, cancel));
         }
+        self.apply_push(settings.push.clone(), events, context);
+    }
+
+    fn apply_push(
+        &mut self,
+        wanted: Option<PushListener>,
+        events: &mpsc::Sender<LineEvent>,
+        context: &Arc<PeerContext>,
+    ) {
+        if self.push.as_ref().map(|(running, _)| running) == wanted.as_ref() {
+            return;
+        }
+        if let Some((_, running)) = self.push.take() {
+            running.cancel();
+        }
+        context.push.set_address(wanted.as_ref().map(|wanted| wanted.address.trim_end_matches('/').to_owned()));
+        if let (Some(wanted), Ok(name)) = (wanted, LineId::new("push")) {
+            let cancel = CancellationToken::new();
+            let teller = Teller::new(name, events.clone());
+            tokio::spawn(push::listen(wanted.clone(), teller, Arc::clone(&context.push), cancel.clone()));
+            self.push = Some((wanted, cancel));
+        }
     }
 
     /// Ends them.
     pub fn stop(&mut self) {
         if let Some((_, running)) = self.acs_link.take() {
+            running.cancel();
+        }
+        if let Some((_, running)) = self.push.take() {
             running.cancel();
         }
     }

@@ -62,7 +62,7 @@ impl CardForm {
                 // 4 bytes of the usual chips; 7 of the newer ones; 8 where it is longer still.
                 let uid = match value {
                     0..=0xFFFF_FFFF => &bytes[4..],
-                    0..=0xFF_FFFF_FFFF_FFFF => &bytes[1..],
+                    0x1_0000_0000..=0xFF_FFFF_FFFF_FFFF => &bytes[1..],
                     _ => &bytes[..],
                 };
                 let mut uid = Zeroizing::new(uid.to_vec());
