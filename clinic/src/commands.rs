@@ -29,7 +29,7 @@ pub struct Order {
     pub point: Option<PointId>,
     /// Whom it concerns.
     pub person: Option<PersonId>,
-    /// The account that ordered it.
+    /// The account that ordered it, by its id: names of people stay out of gateways and journals.
     pub actor: String,
     /// Why, in the actor's words.
     pub reason: Option<String>,
@@ -153,15 +153,41 @@ pub async fn progress(database: &Database, id: [u8; 16], now: UtcMillis) -> Resu
             .fetch_optional(&mut *conn)
             .await?)
     })?;
-    Ok(row.map(|ProgressRow { sent_ms, ended_ms, problem, expires_ms }| match (ended_ms, problem, sent_ms) {
-        (Some(_), None, _) => Progress::Done,
-        (Some(_), Some(problem), _) => Progress::Refused(problem),
-        // The answer may take as long as the order.
-        (None, _, _) if now.0 >= expires_ms.saturating_add(LIFE_MS) => Progress::Expired,
-        (None, _, None) if now.0 >= expires_ms => Progress::Expired,
-        (None, _, Some(_)) => Progress::Sent,
-        (None, _, None) => Progress::Waiting,
-    }))
+    Ok(row.map(|row| row.progress(now)))
+}
+
+/// The last orders for a point, newest first, with what became of each.
+///
+/// # Errors
+/// Engine errors, or a row that cannot be read.
+pub async fn last_at(
+    database: &Database,
+    gateway: &GatewayId,
+    point: &PointId,
+    limit: i64,
+    now: UtcMillis,
+) -> Result<Vec<(Order, Progress)>, Error> {
+    let (gateway, point) = (gateway.to_string(), point.to_string());
+    let rows: Vec<PastRow> = read!(database, "commands.last_at", |conn| {
+        Ok(sqlx::query_as(
+            "SELECT id, gateway, action, point, person, actor, reason, issued_ms, expires_ms, sent_ms, ended_ms, problem
+             FROM command WHERE gateway = $1 AND point = $2 ORDER BY issued_ms DESC, id LIMIT $3",
+        )
+        .bind(&gateway)
+        .bind(&point)
+        .bind(limit)
+        .fetch_all(&mut *conn)
+        .await?)
+    })?;
+    rows.into_iter().map(|PastRow { order, progress }| Ok((Order::try_from(order)?, progress.progress(now)))).collect()
+}
+
+#[derive(FromRow)]
+struct PastRow {
+    #[sqlx(flatten)]
+    order: OrderRow,
+    #[sqlx(flatten)]
+    progress: ProgressRow,
 }
 
 #[derive(FromRow)]
@@ -170,6 +196,20 @@ struct ProgressRow {
     ended_ms: Option<i64>,
     problem: Option<String>,
     expires_ms: i64,
+}
+
+impl ProgressRow {
+    fn progress(self, now: UtcMillis) -> Progress {
+        match (self.ended_ms, self.problem, self.sent_ms) {
+            (Some(_), None, _) => Progress::Done,
+            (Some(_), Some(problem), _) => Progress::Refused(problem),
+            // The answer may take as long as the order.
+            (None, _, _) if now.0 >= self.expires_ms.saturating_add(LIFE_MS) => Progress::Expired,
+            (None, _, None) if now.0 >= self.expires_ms => Progress::Expired,
+            (None, _, Some(_)) => Progress::Sent,
+            (None, _, None) => Progress::Waiting,
+        }
+    }
 }
 
 #[derive(FromRow)]

@@ -104,13 +104,14 @@ function live(page) {
     newestAt = Math.max(newestAt, entry.at);
     if (entry.place === "outcome" && change(entry)) {
       const large = now.firstElementChild;
-      if (large?.dataset.slot === entry.slot) now.innerHTML = entry.now;
+      if (large?.dataset.slot === entry.slot && !entry.late) now.innerHTML = entry.now;
     } else {
       add(entry.row, id);
       // A refusal stays large for a while, whoever else passes meanwhile; another refusal or alarm takes its place.
-      if (entry.tone === "bad" || performance.now() >= heldUntil) now.innerHTML = entry.now;
+      // What somebody tells afterwards is in the table only: late is not live.
+      if (!entry.late && (entry.tone === "bad" || performance.now() >= heldUntil)) now.innerHTML = entry.now;
     }
-    if (entry.tone === "bad") {
+    if (entry.tone === "bad" && !entry.late) {
       heldUntil = performance.now() + HOLD;
       if (entry.say) say.textContent = entry.say;
       tones();

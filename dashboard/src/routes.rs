@@ -73,7 +73,8 @@ pub struct Route {
     /// What it shows.
     #[cfg_attr(not(test), expect(dead_code, reason = "read by the tests that are made from the table"))]
     pub data: Data,
-    /// The action written to the log of accounts, for routes that change something.
+    /// The action written down with who did it: in the log of accounts, or for an order in the record of orders and in
+    /// the journal of the gateway. For routes that change something.
     #[cfg_attr(not(test), expect(dead_code, reason = "read by the tests that are made from the table"))]
     pub log: Option<&'static str>,
     /// Its place in the navigation, if it is one.
@@ -109,8 +110,15 @@ pub static ROUTES: &[Route] = &[
     place("live", show("/live", ALL, Data::Traces, || get(live::show))),
     // The stream itself is not use of the session: see the live page for guards.
     Route { uses_session: false, ..show("/live/stream", ALL, Data::Traces, || get(live::stream)) },
-    place("devices", show("/devices", ALL, Data::Devices, || get(devices::show))),
+    place("devices", show("/devices", ALL, Data::Accounts, || get(devices::show))),
     show("/devices.csv", ALL, Data::Devices, || get(devices::export)),
+    // The last part of each of these paths is the order. A guard helps people through and out; what stays in force
+    // until somebody ends it is for those who answer for the whole clinic.
+    change("/doors/open", ALL, "order_given", || post(devices::give)),
+    change("/doors/emergency", ALL, "order_given", || post(devices::give)),
+    change("/doors/lock", OFFICE, "order_given", || post(devices::give)),
+    change("/doors/free_passage", OFFICE, "order_given", || post(devices::give)),
+    change("/doors/normal", OFFICE, "order_given", || post(devices::give)),
     place("journal", show("/journal", ALL, Data::Traces, || get(journal::show))),
     show("/journal.csv", OFFICE, Data::Traces, || get(journal::export)),
     place("accounts", show("/accounts", ADMIN, Data::Accounts, || get(accounts::show))),
@@ -133,6 +141,14 @@ pub fn places(role: Role) -> impl Iterator<Item = (&'static str, &'static str)> 
     ROUTES.iter().filter_map(move |route| match (route.place, route.access) {
         (Some(place), Access::Roles(roles)) if roles.contains(&role) => Some((place.key, route.path)),
         _ => None,
+    })
+}
+
+/// Whether a role may open a path of the table.
+pub fn opens(role: Role, path: &str) -> bool {
+    ROUTES.iter().any(|route| match route.access {
+        Access::Anyone => route.path == path,
+        Access::Roles(roles) => route.path == path && roles.contains(&role),
     })
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod forms;
 mod look;
+mod orders;
 #[path = "../tests/scene/mod.rs"]
 mod scene;
 mod stream;
@@ -129,6 +130,7 @@ impl Stage {
                  COALESCE(disabled_at, 0) FROM account \
                  UNION ALL SELECT id || COALESCE(ended_at, 0) FROM account_session \
                  UNION ALL SELECT token_hash || COALESCE(used_at, 0) FROM account_link \
+                 UNION ALL SELECT id || action || actor || COALESCE(reason, '') FROM command \
                  UNION ALL SELECT id FROM account_log UNION ALL SELECT id || '' FROM event ORDER BY 1",
             )
             .fetch_all(&mut *conn)

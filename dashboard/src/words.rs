@@ -3,6 +3,7 @@
 use domain::{Direction, Draft, Kind, Reason};
 
 use crate::language::Texts;
+use crate::times::Times;
 
 /// How much a fact asks of its reader. Shape, word and colour follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +66,33 @@ pub fn place_of(kind: Kind) -> Place {
     }
 }
 
+/// What happened longer than this before it was recorded is shown as late and moves nothing on the live page, in
+/// milliseconds: a controller that was alone tells afterwards.
+const LATE_MS: u32 = 10_000;
+
+/// How much earlier than recorded something happened, in milliseconds, where that is worth saying. A late card is
+/// late by its name.
+pub fn lateness(fact: &Draft) -> Option<i64> {
+    fact.age_ms.filter(|age| *age >= LATE_MS && fact.kind != Kind::LateTap).map(i64::from)
+}
+
+/// Whether this is told afterwards by somebody who was alone: the table has it, the banner and the voice do not. An
+/// alarm is told however late it comes.
+pub fn is_told_late(fact: &Draft) -> bool {
+    lateness(fact).is_some() && matches!(place_of(fact.kind), Place::Attempt | Place::Outcome)
+}
+
+/// "12 min earlier", for what is late.
+pub fn late_words(fact: &Draft, texts: &Texts, times: &Times) -> Option<String> {
+    lateness(fact).map(|late| texts.a("late-by", &times.span(late)))
+}
+
 /// The tone of a fact.
 pub fn tone_of(fact: &Draft) -> Tone {
     match fact.kind {
         Kind::Granted | Kind::Passed => match fact.reason {
-            None | Some(Reason::Allowed | Reason::FreePassage) => Tone::Ok,
+            // A controller that decides while it is alone does what it was told for that case.
+            None | Some(Reason::Allowed | Reason::FreePassage | Reason::PeerDecision) => Tone::Ok,
             Some(Reason::Duress | Reason::Emergency) => Tone::Bad,
             Some(_) => Tone::Warn,
         },
@@ -103,6 +126,7 @@ pub fn todo_of(fact: &Draft, texts: &Texts) -> Option<String> {
     let by_kind = || texts.code_if_any("todo-kind-", fact.kind.as_str());
     match (fact.kind, fact.reason) {
         (_, Some(Reason::Allowed)) => None,
+        (Kind::NotTaken, Some(Reason::PeerDecision)) => by_kind(),
         (Kind::Granted | Kind::Passed | Kind::NotTaken, Some(reason)) if tone_of(fact) != Tone::Ok => {
             Some(texts.code_if_any("todo-soft-", reason.as_str()).unwrap_or_else(|| texts.t("todo-soft")))
         }
@@ -197,6 +221,25 @@ mod tests {
                 assert!(todo_of(&fact, &texts).is_some(), "{language:?} {kind}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_told_afterwards_is_late_but_an_alarm_is_still_told() {
+        let at = |kind, age_ms| Draft { age_ms, ..Draft::new(UtcMillis(0), kind) };
+        for (kind, age_ms, late) in [
+            (Kind::Granted, None, false),
+            (Kind::Granted, Some(LATE_MS - 1), false),
+            (Kind::Granted, Some(LATE_MS), true),
+            (Kind::Passed, Some(3_600_000), true),
+            (Kind::Forced, Some(3_600_000), false),
+            (Kind::LateTap, Some(3_600_000), false),
+        ] {
+            assert_eq!(is_told_late(&at(kind, age_ms)), late, "{kind} {age_ms:?}");
+        }
+        let (texts, times) = (Language::En.texts(), Times::new(chrono_tz::UTC, Language::En.texts()));
+        let words = |kind| late_words(&at(kind, Some(1_800_000)), &texts, &times);
+        assert_eq!(words(Kind::Passed).as_deref(), Some("30 min earlier"));
+        assert_eq!(words(Kind::Forced).as_deref(), Some("30 min earlier"), "told, with its age");
     }
 
     #[test]

@@ -94,6 +94,20 @@ impl Accounts {
             .collect()
     }
 
+    /// The shown name of an account, for pages that say who did something; the sign-in name if none was given. `None`
+    /// for an account that never was.
+    pub async fn shown_name(&self, id: &AccountId) -> Result<Option<String>, AccountError> {
+        let id = id.as_str().to_owned();
+        Ok(store::read!(self.database, "accounts.shown_name", |conn| {
+            Ok(store::sqlx::query_scalar(
+                "SELECT CASE WHEN shown_name = '' THEN login ELSE shown_name END FROM account WHERE id = $1",
+            )
+            .bind(&id)
+            .fetch_optional(&mut *conn)
+            .await?)
+        })?)
+    }
+
     /// The newest lines of the log of accounts.
     pub async fn log(&self, actor: &Session, limit: i64) -> Result<Vec<LogLine>, AccountError> {
         type Row = (i64, Option<String>, String, Option<String>, Option<String>);

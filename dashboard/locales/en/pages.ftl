@@ -191,6 +191,87 @@ door-blocked = blocked by command
 door-free = free passage
 door-emergency = emergency release
 door-unreachable = not reachable
+readers = Readers
+peer = Controller or system
+peers = Controllers and systems
+peers-count = { $n ->
+    [one] { $n } controller or system
+   *[other] { $n } controllers and systems
+}
+peers-away = { $n ->
+    [one] { $n } away
+   *[other] { $n } away
+}
+peer-kind-acs_link = acs-link controller
+peer-kind-hikvision = Hikvision
+peer-kind-parsec = ParsecNET 3
+peer-away = not connected
+peer-connected = connected
+connection = Connection
+peer-secure = secured
+peer-plain = not encrypted
+peer-secure-unknown = none now
+peer-waiting = Waiting
+peer-waiting-none = nothing
+peer-events-held = { $n ->
+    [one] { $n } event held there
+   *[other] { $n } events held there
+}
+peer-commands-waiting = { $n ->
+    [one] { $n } command not confirmed
+   *[other] { $n } commands not confirmed
+}
+peer-quarantined = { $n ->
+    [one] { $n } message set aside
+   *[other] { $n } messages set aside
+}
+peer-passes = Passes there
+peer-passes-none = none
+peer-passes-all = { $a }
+peer-passes-some = { $a } so far
+peer-clock = Its clock
+peer-clock-good = right
+peer-clock-unknown = not known
+peer-clock-behind = { $a } behind
+peer-clock-ahead = { $a } ahead
+
+# Orders to a door
+cancel = Cancel
+door-journal = What happened here
+orders-last = Last orders
+order-open = Open once
+order-lock = Lock
+order-normal = Back to normal
+order-free_passage = Free passage
+order-emergency = Emergency release
+order-text-open = { $a } is released once, for its usual time, for whoever stands there. It is recorded with your name.
+order-text-lock = { $a } lets nobody in, whatever their card, until somebody orders it back to normal. Whoever is inside can go out.
+order-text-normal = { $a } decides by cards and rules again.
+order-text-free_passage = { $a } lets everybody through in both directions, without a card, until somebody orders it back to normal.
+order-text-emergency = { $a } opens the way out and stays open until somebody orders it back to normal.
+order-button-open = Open now
+order-button-lock = Lock now
+order-button-normal = Back to normal now
+order-button-free_passage = Let everybody through
+order-button-emergency = Open the way out now
+order-reason = Why
+order-reason-choose = Choose a reason
+order-reason-missing = Choose why. The reason is kept with the order.
+order-reason-delivery = Delivery
+order-reason-forgotten_card = Card forgotten, checked by document
+order-reason-help = Somebody needs help
+order-reason-repair = Repair or cleaning
+order-reason-drill = Drill or test
+order-reason-other = Another reason
+order-note = In your words
+order-note-help = Needed for another reason. No names: this stays in the journal.
+order-note-missing = Say in a few words why.
+order-unheard = The gateway of this door is not connected. An order cannot arrive now, and is not carried out later.
+given-pending = on its way
+given-done = done
+given-refused = not done
+given-expired = no answer in time
+late-by = { $a } earlier
 
 # Journal
 journal-title = Journal
@@ -221,7 +302,8 @@ fact-reader = Reader
 fact-person = Person
 fact-card = Card
 fact-pass = Pass today
-fact-age = Read before
+fact-age = Earlier by
+fact-happened = Happened at
 fact-detail = Detail
 fact-arrived = Arrived here
 fact-gateway = Gateway

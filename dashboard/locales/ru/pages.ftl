@@ -206,6 +206,91 @@ door-blocked = заперта командой
 door-free = свободный проход
 door-emergency = аварийное открытие
 door-unreachable = нет связи
+readers = Считыватели
+peer = Контроллер или система
+peers = Контроллеры и системы
+peers-count = { $n ->
+    [one] { $n } контроллер или система
+    [few] { $n } контроллера или системы
+   *[many] { $n } контроллеров и систем
+}
+peers-away = { $n ->
+    [one] { $n } без связи
+   *[many] { $n } без связи
+}
+peer-kind-acs_link = контроллер acs-link
+peer-kind-hikvision = Hikvision
+peer-kind-parsec = ParsecNET 3
+peer-away = нет связи
+peer-connected = на связи
+connection = Соединение
+peer-secure = защищено
+peer-plain = не зашифровано
+peer-secure-unknown = сейчас нет
+peer-waiting = Ожидает
+peer-waiting-none = ничего
+peer-events-held = { $n ->
+    [one] { $n } событие хранится там
+    [few] { $n } события хранятся там
+   *[many] { $n } событий хранится там
+}
+peer-commands-waiting = { $n ->
+    [one] { $n } команда не подтверждена
+    [few] { $n } команды не подтверждены
+   *[many] { $n } команд не подтверждено
+}
+peer-quarantined = { $n ->
+    [one] { $n } сообщение отложено
+    [few] { $n } сообщения отложено
+   *[many] { $n } сообщений отложено
+}
+peer-passes = Пропуска там
+peer-passes-none = нет
+peer-passes-all = { $a }
+peer-passes-some = пока { $a }
+peer-clock = Его часы
+peer-clock-good = верны
+peer-clock-unknown = неизвестно
+peer-clock-behind = отстают на { $a }
+peer-clock-ahead = спешат на { $a }
+
+# Распоряжения для двери
+cancel = Отмена
+door-journal = Что здесь было
+orders-last = Последние распоряжения
+order-open = Открыть один раз
+order-lock = Запереть
+order-normal = Обычный режим
+order-free_passage = Свободный проход
+order-emergency = Аварийное открытие
+order-text-open = { $a }: откроется один раз на обычное время для того, кто там стоит. Это записывается с вашим именем.
+order-text-lock = { $a }: никого не впустит, с любой картой, пока не вернут обычный режим. Те, кто внутри, могут выйти.
+order-text-normal = { $a }: снова решает по картам и правилам.
+order-text-free_passage = { $a }: пропускает всех в обе стороны без карты, пока не вернут обычный режим.
+order-text-emergency = { $a }: путь наружу откроется и останется открытым, пока не вернут обычный режим.
+order-button-open = Открыть сейчас
+order-button-lock = Запереть сейчас
+order-button-normal = Вернуть обычный режим
+order-button-free_passage = Пропускать всех
+order-button-emergency = Открыть путь наружу
+order-reason = Почему
+order-reason-choose = Выберите причину
+order-reason-missing = Выберите причину. Она хранится вместе с распоряжением.
+order-reason-delivery = Доставка
+order-reason-forgotten_card = Карта забыта, проверен документ
+order-reason-help = Человеку нужна помощь
+order-reason-repair = Ремонт или уборка
+order-reason-drill = Учения или проверка
+order-reason-other = Другая причина
+order-note = Своими словами
+order-note-help = Обязательно для другой причины. Без имён: запись остаётся в журнале.
+order-note-missing = Напишите в нескольких словах почему.
+order-unheard = Шлюз этой двери не на связи. Сейчас распоряжение не дойдёт, а позже исполняться не будет.
+given-pending = в пути
+given-done = исполнено
+given-refused = не исполнено
+given-expired = нет ответа вовремя
+late-by = на { $a } раньше
 
 # Журнал
 journal-title = Журнал
@@ -236,7 +321,8 @@ fact-reader = Считыватель
 fact-person = Человек
 fact-card = Карта
 fact-pass = Пропуск сейчас
-fact-age = Прочитана раньше на
+fact-age = Раньше на
+fact-happened = Произошло
 fact-detail = Подробности
 fact-arrived = Получено здесь
 fact-gateway = Шлюз

@@ -58,6 +58,7 @@ struct Line {
     clock: String,
     tone: &'static str,
     result: String,
+    late: Option<String>,
     who: String,
     sub: String,
     place: String,
@@ -149,6 +150,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
             clock: times.clock(fact.at),
             tone: words::tone_of(fact).class(),
             result: words::result_of(fact, &texts),
+            late: words::late_words(fact, &texts, &times),
             who: words::who_in_line(fact, &texts),
             sub: sub_of(event, &texts),
             place: words::where_of(fact, event.entry.gateway.as_str(), &texts),
@@ -216,6 +218,8 @@ fn whole(visit: &Visit, event: &Event) -> Whole {
     add("fact-card", fact.card.map(|id| id.to_string()), true, fact.card.map(|id| format!("/journal?card={id}")));
     add("fact-pass", Some(sub_of(event, &texts)).filter(|text| event.pass.is_some() && !text.is_empty()), false, None);
     add("fact-age", fact.age_ms.map(|age| times.span(i64::from(age))), false, None);
+    let happened = words::lateness(fact).map(|late| times.exact(fact.at.plus_ms(-late)));
+    add("fact-happened", happened, false, None);
     add("fact-detail", fact.detail.clone(), false, None);
     add("fact-arrived", Some(times.exact(event.received)), false, None);
     add("fact-gateway", Some(event.entry.gateway.to_string()), false, None);

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use clinic::events::{self, Filter};
-use domain::{Kind, PointId};
+use domain::{Draft, Kind, PointId};
 
 pub use attempt::{Banner, Row, sub_of};
 pub use stream::stream;
@@ -18,7 +18,7 @@ use crate::pages::query::Query;
 use crate::post::{self, Inside, PointTile};
 use crate::view::{Frame, go, page as render};
 use crate::visit::Visit;
-use crate::words::{Place, label, place_of};
+use crate::words::{Place, is_told_late, label, place_of};
 
 /// Rows shown at first and kept by the page.
 const ROWS: usize = 40;
@@ -84,7 +84,8 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
     past.retain(|event| attempt::is_of_post(event, &chosen));
     past.sort_by_key(|event| event.id);
     let rows = attempt::fold(&past, &texts, &times, ROWS);
-    let banner = past.iter().rev().find(|event| place_of(event.entry.fact.kind) != Place::Quiet);
+    let is_large = |fact: &Draft| place_of(fact.kind) != Place::Quiet && !is_told_late(fact);
+    let banner = past.iter().rev().find(|event| is_large(&event.entry.fact));
     let banner = banner.map(|event| Banner::new(event, &texts, &times));
     let facts = post::read(database, now).await?;
     let choices: Vec<Choice> = facts

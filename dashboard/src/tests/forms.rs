@@ -9,6 +9,9 @@ fn fields(path: &str, account: &AccountId) -> String {
         "/accounts/change" => format!("account={}&what=role&role=administrator", account.as_str()),
         "/me/preferences" => "language=ru&theme=dark".to_owned(),
         "/me/password" => format!("current={PASSWORD}&password=another+quiet+morning&again=another+quiet+morning"),
+        path if path.starts_with("/doors/") => {
+            format!("gateway={}&point=turnstile-1&id={}&reason=delivery", scene::GATEWAY, "ab".repeat(16))
+        }
         "/sign-in" => format!("login=guard&password={PASSWORD}"),
         _ => String::new(),
     }

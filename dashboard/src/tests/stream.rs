@@ -123,3 +123,33 @@ async fn a_stream_ends_with_its_session_and_with_the_server() {
     let ((ids, _), ()) = tokio::join!(drain(body, 1), async { stage.ending.cancel() });
     assert!(ids.is_empty());
 }
+
+#[tokio::test]
+async fn what_a_controller_tells_afterwards_is_in_the_table_and_never_large_or_spoken() {
+    let mut stage = Stage::new().await;
+    let token = stage.token(Role::Guard);
+    let now = stage.hands.now();
+    let fact = |kind, reason, age_ms| domain::Draft {
+        age_ms,
+        ..scene::fact(now, kind, "turnstile-1", Direction::In, Some(1), Some(reason))
+    };
+    stage
+        .recorder
+        .record(vec![
+            fact(Kind::Refused, Reason::Expired, Some(400)),
+            fact(Kind::Refused, Reason::PeerDecision, Some(1_860_000)),
+            fact(Kind::Forced, Reason::PeerDecision, Some(1_860_000)),
+        ])
+        .await;
+    let (_, text) = read(&stage, "/live/stream?after=0", &token, None, 3).await;
+    let entries = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| data.contains("\"slot\""));
+    let entries: Vec<serde_json::Value> = entries.map(|data| serde_json::from_str(data).unwrap()).collect();
+    let spoken: Vec<_> = entries.iter().map(|entry| (entry["late"] == true, entry["say"].is_string())).collect();
+    assert_eq!(spoken, [(false, true), (true, false), (false, true)], "an alarm is told however late");
+    assert!(entries[1]["row"].as_str().unwrap().contains("31 min earlier"), "{}", entries[1]);
+    let page = stage.get("/live", Some(&token)).await.text;
+    let large = page.split("data-now>").nth(1).unwrap().split("</section>").next().unwrap();
+    assert!(large.contains("Opened by force") && large.contains("31 min earlier"), "{large}");
+    let journal = stage.get("/journal?open=2", Some(&token)).await.text;
+    assert!(journal.contains("Happened at") && journal.contains("2026-11-24 09:10:07.000 +02:00"), "{journal}");
+}

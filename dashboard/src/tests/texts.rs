@@ -88,6 +88,9 @@ fn codes_of_roles_doors_passes_and_places_have_texts() {
     for state in clinic::devices::DoorState::ALL {
         has(format!("door-{}", state.as_str()));
     }
+    for kind in clinic::devices::PeerKind::ALL {
+        has(format!("peer-kind-{}", kind.as_str()));
+    }
     for pass in domain::policy::PassKind::ALL {
         has(format!("pass-{}", pass.as_str()));
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use clinic::devices::{self, DoorState, Gateway, Line, Reader, ReaderState, Report};
+use clinic::devices::{self, DoorState, Gateway, Line, Peer, PeerKind, Reader, ReaderState, Report};
 use clinic::{ingest, people, policy};
 use domain::card::{self, CardFormat, CardKey};
 use domain::policy::{Layout, Point, PointKind};
@@ -249,6 +249,53 @@ pub async fn equipment(database: &Database, now: UtcMillis) {
         problem: problem.map(str::to_owned),
         peer: None,
     };
+    let controller = |id: &str, n: u8, peer: Peer, problem: Option<&str>| Line {
+        id: LineId::new(id).unwrap(),
+        port: format!("acs-link {id}"),
+        open: peer.connected_since.is_some(),
+        polls_per_1000_s: 0,
+        problem: problem.map(str::to_owned),
+        peer: Some(Peer { software: Some(format!("Gate {n}.2")), ..peer }),
+    };
+    let lobby = Peer {
+        node: Some("lobby-acs".to_owned()),
+        secure: true,
+        connected_since: Some(now.plus_ms(-(3 * 3_600_000))),
+        passes_told: 1_840,
+        passes_wanted: 1_842,
+        commands_waiting: 2,
+        skew_ms: Some(-35),
+        ..Peer::new(PeerKind::AcsLink, "10.20.1.7:50112".to_owned())
+    };
+    let garage = Peer {
+        secure: false,
+        connected_since: Some(now.plus_ms(-40_000)),
+        events_held: 212,
+        quarantined: 1,
+        skew_ms: Some(185_000),
+        ..Peer::new(PeerKind::Hikvision, "http://10.20.1.9".to_owned())
+    };
+    let annex = Peer {
+        events_held: 17,
+        passes_told: 900,
+        passes_wanted: 900,
+        ..Peer::new(PeerKind::Parsec, "acs.clinic.example:10101".to_owned())
+    };
+    for (point, line, at) in [
+        ("lobby-turnstile", "lobby-acs", "clinic-1/main-hall/turnstile-03"),
+        ("garage-gate", "garage", "1"),
+        ("annex-door", "annex", "6f9619ff-8b86-d011-b42d-00cf4fc964ff"),
+    ] {
+        let mut reader = reader(point, Direction::In, 0, line);
+        reader.at = Some(at.to_owned());
+        reader.secure = line == "lobby-acs";
+        (reader.polls, reader.reply_us, reader.poll_period_us) = (0, 0, 0);
+        if line == "annex" {
+            reader.state = ReaderState::Offline;
+            reader.silent_ms = 310_000;
+        }
+        readers.push(reader);
+    }
     let gateway = Gateway {
         started: Some(now.plus_ms(-(26 * 3_600_000 + 720_000))),
         software: Some("0.1.0".to_owned()),
@@ -264,6 +311,14 @@ pub async fn equipment(database: &Database, now: UtcMillis) {
         lines: vec![
             line("entrance", "/dev/serial/by-id/usb-FTDI-A50285BI", 117, None),
             line("wing-b", "tcp://10.20.0.7:4001", 96, Some("latency timer 16 ms")),
+            controller("lobby-acs", 4, lobby, None),
+            controller(
+                "garage",
+                5,
+                garage,
+                Some("its clock is 3 min behind: what it reports is kept without its time"),
+            ),
+            controller("annex", 6, annex, Some("the server does not answer: connection refused")),
         ],
         readers,
         doors: vec![
@@ -273,6 +328,9 @@ pub async fn equipment(database: &Database, now: UtcMillis) {
             door("surgery-door", DoorState::Held, 95_000),
             door("pharmacy-door", DoorState::Locked, 1_900_000),
             door("north-barrier", DoorState::Unreachable, 192_000),
+            door("lobby-turnstile", DoorState::Locked, 9_000),
+            door("garage-gate", DoorState::Free, 600_000),
+            door("annex-door", DoorState::Unreachable, 310_000),
         ],
     };
     devices::report(database, report, now).await.unwrap();

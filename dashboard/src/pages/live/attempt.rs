@@ -24,6 +24,8 @@ pub struct Row {
     pub place: String,
     pub tone: &'static str,
     pub result: String,
+    /// How much earlier it happened, where it is told afterwards.
+    pub late: Option<String>,
     /// Names of the columns, for narrow screens where each line is a card.
     pub x: Texts,
 }
@@ -40,6 +42,7 @@ pub struct Banner {
     pub who: String,
     pub sub: String,
     pub place: String,
+    pub late: Option<String>,
     pub why: Option<String>,
     pub todo: Option<String>,
     pub x: Texts,
@@ -85,6 +88,7 @@ impl Row {
             place: words::where_of(fact, event.entry.gateway.as_str(), texts),
             tone: words::tone_of(fact).class(),
             result: words::result_of(fact, texts),
+            late: words::late_words(fact, texts, times),
             x: *texts,
         }
     }
@@ -103,6 +107,7 @@ impl Banner {
             who: words::who_of(fact, texts),
             sub: sub_of(event, texts),
             place: words::where_of(fact, event.entry.gateway.as_str(), texts),
+            late: words::late_words(fact, texts, times),
             why: words::why_of(fact, texts),
             todo: words::todo_of(fact, texts),
             x: *texts,

@@ -25,7 +25,7 @@ use super::{Post, chosen};
 use crate::fault::{Dressed, Fault};
 use crate::pages::query::Query;
 use crate::visit::Visit;
-use crate::words::{Place, Tone, place_of, tone_of};
+use crate::words::{Place, Tone, is_told_late, place_of, tone_of};
 
 /// Messages waiting for one client.
 const WAITING_MAX: usize = 32;
@@ -159,9 +159,9 @@ impl Streamer {
         let fact = &event.entry.fact;
         let place = place_of(fact.kind);
         let (row, banner) = (Row::new(event, &texts, &times), Banner::new(event, &texts, &times));
-        let tone = tone_of(fact);
+        let (tone, is_late) = (tone_of(fact), is_told_late(fact));
         // Screen readers hear refusals and alarms, not every grant.
-        let say = (tone == Tone::Bad).then(|| {
+        let say = (tone == Tone::Bad && !is_late).then(|| {
             [Some(banner.verdict.clone()), Some(banner.place.clone()), banner.why.clone(), banner.todo.clone()]
                 .into_iter()
                 .flatten()
@@ -173,6 +173,7 @@ impl Streamer {
             "place": match place { Place::Outcome => "outcome", Place::Alert => "alert", _ => "attempt" },
             "slot": row.slot,
             "tone": row.tone,
+            "late": is_late,
             "result": row.result,
             "row": row.render().map_err(|_| End::Failed)?,
             "now": banner.render().map_err(|_| End::Failed)?,
