@@ -224,6 +224,8 @@ async fn no_page_scrolls_sideways_on_a_phone_or_a_desk() {
     let places = [
         ("live", "/live"),
         ("devices", "/devices"),
+        ("door", "/devices?gateway=gateway-1&door=garage-gate"),
+        ("order", "/devices?gateway=gateway-1&door=surgery-door&order=free_passage"),
         ("journal", "/journal"),
         ("entry", entry.as_str()),
         ("accounts", "/accounts"),
@@ -276,5 +278,66 @@ async fn no_page_scrolls_sideways_on_a_phone_or_a_desk() {
     stage.picture(desk.page(), "desk-sign-in").await;
     phone.end().await;
     desk.end().await;
+    stage.end().await;
+}
+
+/// Answers the next order as a bridge and its gateway do.
+async fn answer(database: Database, clock: Clock, problem: Option<&'static str>) {
+    loop {
+        let waiting = clinic::commands::waiting(&database, clock.now()).await.unwrap();
+        if let Some(order) = waiting.first() {
+            clinic::commands::sent(&database, order.id, clock.now()).await.unwrap();
+            clinic::commands::ended(&database, &order.gateway, order.id, problem, clock.now()).await.unwrap();
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_door_is_opened_from_its_tile_with_a_reason_on_a_desk_and_on_a_phone() {
+    let stage = stage().await;
+    let desk = chromium::Browser::start(1280, 1000).await;
+    stage.first_sign_in(desk.page()).await;
+    let phone = chromium::Browser::start(360, 900).await;
+    stage.sign_in(phone.page()).await;
+    for (size, page, problem) in
+        [("desk", desk.page(), None), ("phone", phone.page(), Some("the point is locked by the fire panel"))]
+    {
+        page.goto(&stage.url("/devices")).await.unwrap();
+        let tile = Locator::LinkText("Turnstile 2");
+        let tile = page.find(tile).await.unwrap();
+        // Where a thumb would bring it: not under the bar of places.
+        let middle =
+            "document.querySelector('a[href*=\"door=turnstile-2\"]').scrollIntoView({block: 'center'}); return 1";
+        page.execute(middle, vec![]).await.unwrap();
+        tile.click().await.unwrap();
+        chromium::until(page, "the door's panel", "return !!document.querySelector('#door .orders')").await;
+        let seen = "const box = document.querySelector('#door').getBoundingClientRect(); return box.top >= 0 && box.top < innerHeight && box.left >= 0 && box.right <= innerWidth";
+        chromium::until(page, "the panel in view", seen).await;
+        let small = "return [...document.querySelectorAll('#door a.btn, #door button')].filter(e => e.getBoundingClientRect().height < 36).length";
+        assert_eq!(page.execute(small, vec![]).await.unwrap(), 0, "{size}: buttons for fingers");
+        page.find(Locator::LinkText("Open once")).await.unwrap().click().await.unwrap();
+        chromium::until(page, "the reason in focus", "return document.activeElement?.id === 'reason'").await;
+        stage.picture(page, &format!("{size}-order-open")).await;
+        // Without a reason the browser itself does not send it.
+        page.find(Locator::Css("form.order button")).await.unwrap().click().await.unwrap();
+        let asked =
+            "return !!document.querySelector('form.order select:invalid') && location.search.includes('order=open')";
+        assert_eq!(page.execute(asked, vec![]).await.unwrap(), true, "{size}");
+        let choose = "document.querySelector('#reason').value = 'help'; document.querySelector('#note').value = 'wheelchair'; return 1";
+        page.execute(choose, vec![]).await.unwrap();
+        let answering = tokio::spawn(answer(stage.database.clone(), stage.clock.clone(), problem));
+        page.find(Locator::Css("form.order button")).await.unwrap().click().await.unwrap();
+        answering.await.unwrap();
+        let words = if problem.is_some() { "It was not carried out" } else { "The gateway has carried it out" };
+        let script = format!(
+            "return document.querySelector('#door [role=status]')?.textContent.startsWith('{words}') && document.querySelector('.past b').textContent === 'Open once' && document.querySelector('.past').textContent.includes('Somebody needs help: wheelchair')"
+        );
+        chromium::until(page, "the answer", &script).await;
+        stage.picture(page, &format!("{size}-order-answered")).await;
+    }
+    desk.end().await;
+    phone.end().await;
     stage.end().await;
 }

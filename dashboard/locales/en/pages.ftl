@@ -268,9 +268,13 @@ order-note-help = Needed for another reason. No names: this stays in the journal
 order-note-missing = Say in a few words why.
 order-unheard = The gateway of this door is not connected. An order cannot arrive now, and is not carried out later.
 given-pending = on its way
+given-pending-text = It is on its way. This page asks again by itself.
 given-done = done
+given-done-text = The gateway has carried it out.
 given-refused = not done
+given-refused-text = It was not carried out.
 given-expired = no answer in time
+given-expired-text = No answer in time. It is not carried out later; look at the door before you repeat it.
 late-by = { $a } earlier
 
 # Journal

@@ -225,7 +225,7 @@ peer-away = нет связи
 peer-connected = на связи
 connection = Соединение
 peer-secure = защищено
-peer-plain = не зашифровано
+peer-plain = без шифрования
 peer-secure-unknown = сейчас нет
 peer-waiting = Ожидает
 peer-waiting-none = ничего
@@ -250,7 +250,7 @@ peer-passes-all = { $a }
 peer-passes-some = пока { $a }
 peer-clock = Его часы
 peer-clock-good = верны
-peer-clock-unknown = неизвестно
+peer-clock-unknown = не знаем
 peer-clock-behind = отстают на { $a }
 peer-clock-ahead = спешат на { $a }
 
@@ -287,9 +287,13 @@ order-note-help = Обязательно для другой причины. Б�
 order-note-missing = Напишите в нескольких словах почему.
 order-unheard = Шлюз этой двери не на связи. Сейчас распоряжение не дойдёт, а позже исполняться не будет.
 given-pending = в пути
+given-pending-text = Распоряжение в пути. Страница спросит снова сама.
 given-done = исполнено
+given-done-text = Шлюз исполнил распоряжение.
 given-refused = не исполнено
+given-refused-text = Распоряжение не исполнено.
 given-expired = нет ответа вовремя
+given-expired-text = Нет ответа вовремя. Позже оно не исполнится; взгляните на дверь, прежде чем повторять.
 late-by = на { $a } раньше
 
 # Журнал

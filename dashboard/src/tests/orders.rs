@@ -47,7 +47,7 @@ async fn an_order_is_chosen_confirmed_recorded_and_its_answer_shown() {
     answering.await.unwrap();
     let target = sent.headers[header::LOCATION].to_str().unwrap();
     let shown = stage.get(target.split('#').next().unwrap(), Some(&token)).await.text;
-    assert!(shown.contains("<p class=\"note ok\" role=\"status\">done"), "{shown}");
+    assert!(shown.contains("<p class=\"note ok\" role=\"status\">The gateway has carried it out"), "{shown}");
     assert!(!shown.contains("http-equiv"), "nothing more is to come");
     let (gateway, point) = (GatewayId::new("gateway-1").unwrap(), PointId::new("turnstile-1").unwrap());
     let last = commands::last_at(&stage.database, &gateway, &point, 5, stage.hands.now()).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_refusal_and_a_missing_answer_are_said() {
     answering.await.unwrap();
     let target = sent.headers[header::LOCATION].to_str().unwrap().split('#').next().unwrap().to_owned();
     let shown = stage.get(&target, Some(&token)).await.text;
-    assert!(shown.contains("note bad\" role=\"status\">not done"), "{shown}");
+    assert!(shown.contains("note bad\" role=\"status\">It was not carried out"), "{shown}");
     assert!(shown.contains("&#60;b&#62;is unknown") && !shown.contains("<b>is unknown"), "{shown}");
 
     let id = number(&stage.get(&format!("{DOOR}&order=normal"), Some(&token)).await.text);
@@ -84,10 +84,10 @@ async fn a_refusal_and_a_missing_answer_are_said() {
     let sent = stage.post("/doors/normal", &token, &fields(&id, "reason=drill")).await;
     let target = sent.headers[header::LOCATION].to_str().unwrap().split('#').next().unwrap().to_owned();
     let shown = stage.get(&target, Some(&token)).await.text;
-    assert!(shown.contains(">on its way") && shown.contains("http-equiv=\"refresh\""), "{shown}");
+    assert!(shown.contains(">It is on its way") && shown.contains("http-equiv=\"refresh\""), "{shown}");
     stage.hands.pass(2 * commands::LIFE_MS);
     let shown = stage.get(&target, Some(&token)).await.text;
-    assert!(shown.contains(">no answer in time") && !shown.contains("http-equiv"), "{shown}");
+    assert!(shown.contains(">No answer in time") && !shown.contains("http-equiv"), "{shown}");
     assert!(commands::waiting(&stage.database, stage.hands.now()).await.unwrap().is_empty(), "late is not live");
 }
 

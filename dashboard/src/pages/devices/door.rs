@@ -80,10 +80,12 @@ pub struct Asked {
     pub problem: Option<String>,
 }
 
-/// What became of the order just given.
+/// What became of an order.
 pub struct Given {
     pub tone: &'static str,
     pub text: String,
+    /// The same as a sentence.
+    pub sentence: String,
     pub detail: Option<String>,
     /// Whether there will be more to say in a moment.
     pub is_pending: bool,
@@ -202,7 +204,8 @@ async fn read(visit: &Visit, door: &Seen<devices::Door>) -> Result<DoorPanel, Fa
     let choices = orders
         .map(|action| Choice {
             text: texts.code("order-", action),
-            link: door_link(gateway, point, &[("order", action)]),
+            // To the field of the reason: it gets the focus.
+            link: door_link(gateway, point, &[("order", action)]).replace("#door", "#reason"),
             is_grave: is_grave(action),
             is_chosen: false,
         })
@@ -280,7 +283,7 @@ fn given(progress: Progress, texts: &Texts) -> Given {
         Progress::Refused(problem) => Some(problem),
         Progress::Waiting | Progress::Sent | Progress::Done | Progress::Expired => None,
     };
-    Given { tone: tone.class(), text: texts.t(key), detail, is_pending }
+    Given { tone: tone.class(), text: texts.t(key), sentence: texts.t(&format!("{key}-text")), detail, is_pending }
 }
 
 /// The code of the reason, with the explanation behind it.
