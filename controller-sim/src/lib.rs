@@ -17,6 +17,7 @@
 //! passage   one access point as its users see it       gate   its mechanics
 //! port      pseudo-terminal or TCP                      fault  damage to bytes, hostile answers
 //! acs_link  a turnstile controller on the network, with its own queue and cache
+//! hikvision an access control terminal with an HTTP interface
 //! record    counts, and the JSON lines of answered taps
 //! ```
 
@@ -25,6 +26,7 @@ mod ascii_lines;
 mod day;
 pub mod fault;
 pub mod gate;
+pub mod hikvision;
 mod line;
 mod passage;
 mod people;
