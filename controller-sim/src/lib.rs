@@ -18,6 +18,7 @@
 //! port      pseudo-terminal or TCP                      fault  damage to bytes, hostile answers
 //! acs_link  a turnstile controller on the network, with its own queue and cache
 //! hikvision an access control terminal with an HTTP interface
+//! parsec    a ParsecNET 3 server with its doors
 //! record    counts, and the JSON lines of answered taps
 //! ```
 
@@ -28,6 +29,7 @@ pub mod fault;
 pub mod gate;
 pub mod hikvision;
 mod line;
+pub mod parsec;
 mod passage;
 mod people;
 pub mod plant;
