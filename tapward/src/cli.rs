@@ -81,6 +81,9 @@ pub enum Command {
     /// Accounts of those who use the pages
     #[command(subcommand)]
     Accounts(AccountsCommand),
+    /// Certificates for acs-link: controllers and systems that speak XML with the gateway
+    #[command(subcommand)]
+    AcsLink(AcsLinkCommand),
     /// Work on an OSDP line: find readers, give them keys, watch the bytes
     #[command(subcommand)]
     Osdp(OsdpCommand),
@@ -225,6 +228,34 @@ pub enum PeopleCommand {
 pub enum AccountsCommand {
     /// Print a one-time sign-in link for the administrator's account (valid 24 hours)
     Link,
+}
+
+/// `tapward acs-link …`
+#[derive(Debug, Subcommand)]
+pub enum AcsLinkCommand {
+    /// Make the site's authority, if there is none, and certificates signed by it; overwrites nothing
+    Certificates(CertificatesArgs),
+}
+
+/// `tapward acs-link certificates`
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("names").required(true).multiple(true).args(["gateway", "node"])))]
+pub struct CertificatesArgs {
+    /// Where the authority and the certificates are kept
+    #[arg(long, value_name = "DIR")]
+    pub folder: PathBuf,
+    /// A certificate for this gateway under this name
+    #[arg(long, value_name = "NODE")]
+    pub gateway: Option<String>,
+    /// A certificate for a controller or system of this name; may be repeated
+    #[arg(long, value_name = "NODE")]
+    pub node: Vec<String>,
+    /// Host name or address to put in beside the node's name, for programs that ask for it; may be repeated
+    #[arg(long, value_name = "HOST")]
+    pub name: Vec<String>,
+    /// How many days the certificates of nodes are valid
+    #[arg(long, default_value_t = 825, value_parser = clap::value_parser!(i64).range(1..=3650))]
+    pub days: i64,
 }
 
 /// `tapward osdp …`

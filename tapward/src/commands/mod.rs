@@ -1,6 +1,7 @@
 //! What each subcommand does. One file a subcommand; all of them answer with an exit code.
 
 pub mod accounts;
+pub mod acs_link;
 pub mod demo;
 pub mod journal;
 pub mod osdp;
