@@ -14,6 +14,9 @@
 
 mod chain;
 mod file;
+mod group;
+mod peer_file;
+mod peer_reader;
 mod peers;
 mod reader;
 mod writer;
@@ -28,13 +31,14 @@ use std::task::{Context, Poll};
 
 use domain::{Clock, Draft, Entry, Epoch, GatewayId, Kind};
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub use peers::*;
 pub use reader::{JournalReader, Problem, Verification};
 
 use crate::Error;
-use writer::Job;
+use group::Append;
+use writer::{Drops, Job};
 
 /// Facts that may wait for the disk at once: at the published size (270 readers) more than ten seconds of everybody
 /// tapping without pause, and about 2 MB. Beyond it [`Journal::append`] answers [`Refused::Full`] at once.
@@ -109,6 +113,8 @@ pub struct Journal {
     epoch: Epoch,
     jobs: mpsc::UnboundedSender<Job>,
     room: Arc<Semaphore>,
+    post_room: Arc<Semaphore>,
+    drops: Arc<Drops>,
     acked: Arc<AtomicU64>,
     last: watch::Receiver<u64>,
     reader: JournalReader,
@@ -129,9 +135,11 @@ impl Journal {
         let (durable, last) = watch::channel(opened.head.seq);
         let acked = Arc::new(AtomicU64::new(opened.acked));
         let (epoch, opened_at) = (opened.epoch, opened.head.seq);
-        tokio::spawn(writer::run(opened, queue, durable, Arc::clone(&acked)));
+        let drops = Arc::new(Drops::default());
+        tokio::spawn(writer::run(opened, queue, durable, Arc::clone(&acked), Arc::clone(&drops)));
         let room = Arc::new(Semaphore::new(QUEUE_MAX_FACTS));
-        Ok(Self { gateway, epoch, jobs, room, acked, last, reader, opened_at })
+        let post_room = Arc::new(Semaphore::new(peers::POST_QUEUE_MAX));
+        Ok(Self { gateway, epoch, jobs, room, post_room, drops, acked, last, reader, opened_at })
     }
 
     /// Hands over facts to be written together. They are numbered in the order of the calls.
@@ -142,18 +150,21 @@ impl Journal {
         if facts.is_empty() || facts.len() > APPEND_MAX_FACTS {
             return Err(Refused::Size(facts));
         }
-        let Some(permit) = self.permit(facts.len()) else { return Err(Refused::Full(facts)) };
-        let (answer, pending) = oneshot::channel();
-        match self.jobs.send(Job::Append { facts, answer, permit }) {
-            Ok(()) => Ok(Pending(pending)),
-            Err(mpsc::error::SendError(Job::Append { facts, .. })) => Err(Refused::Closed(facts)),
-            Err(_) => Err(Refused::Closed(Vec::new())),
-        }
+        let units = facts.len();
+        self.hand_over(facts, None, units)
     }
 
-    fn permit(&self, facts: usize) -> Option<OwnedSemaphorePermit> {
-        let facts = u32::try_from(facts).ok()?;
-        Arc::clone(&self.room).try_acquire_many_owned(facts).ok()
+    /// `units`: places taken in the queue.
+    fn hand_over(&self, facts: Vec<Draft>, mark: Option<Box<Mark>>, units: usize) -> Result<Pending, Refused> {
+        let permit =
+            u32::try_from(units).ok().and_then(|units| Arc::clone(&self.room).try_acquire_many_owned(units).ok());
+        let Some(permit) = permit else { return Err(Refused::Full(facts)) };
+        let (answer, pending) = oneshot::channel();
+        match self.jobs.send(Job::Append(Append { facts, mark, answer, permit })) {
+            Ok(()) => Ok(Pending(pending)),
+            Err(mpsc::error::SendError(Job::Append(Append { facts, .. }))) => Err(Refused::Closed(facts)),
+            Err(_) => Err(Refused::Closed(Vec::new())),
+        }
     }
 
     /// How many facts may still be appended before [`Refused::Full`].

@@ -1,21 +1,27 @@
 //! The journal's file: its tables, opening it, and one entry as a row.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use domain::event::DETAIL_MAX_BYTES;
-use domain::{CardId, Direction, Draft, Entry, Epoch, GatewayId, Kind, PersonId, PointId, ReaderId, Reason, UtcMillis};
+use domain::{
+    CardId, Direction, Draft, Entry, Epoch, GatewayId, Kind, LineId, PersonId, PointId, ReaderId, Reason, UtcMillis,
+};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{ConnectOptions, Connection, Row, Sqlite, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::chain::{self, Link};
+use super::peer_file::{self, PeerRow};
 use crate::database::{check_file, is_sound, sqlite_options};
 use crate::error::{Error, Fault};
 
 /// "TWJ1" as a number: says that an SQLite file is a journal of ours (`PRAGMA application_id`).
 const APPLICATION_ID: i64 = 0x5457_4a31;
 /// The layout below (`PRAGMA user_version`).
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
+/// The layout before peers: raised at opening, and still read.
+const LAYOUT_WITHOUT_PEERS: i64 = 1;
 /// Up to this size the file's pages are checked at opening (about a second); beyond, `journal verify` does it.
 const CHECKED_AT_OPEN_MAX_BYTES: u64 = 64 << 20;
 
@@ -33,6 +39,7 @@ pub(super) struct Opened {
     pub epoch: Epoch,
     pub head: Head,
     pub acked: u64,
+    pub peers: HashMap<LineId, PeerRow>,
     /// Held as long as we write; other processes may read.
     pub lock: File,
 }
@@ -55,7 +62,8 @@ pub(super) async fn open(path: &Path, gateway: &GatewayId, fresh: Epoch, now: Ut
         tracing::error!(last = head.seq, acked = meta.acked, "journal.end_missing");
         head.seq = meta.acked;
     }
-    Ok(Opened { path: path.to_owned(), connection, epoch: meta.epoch, head, acked: meta.acked, lock })
+    let peers = peer_file::load(&mut connection).await.map_err(named)?;
+    Ok(Opened { path: path.to_owned(), connection, epoch: meta.epoch, head, acked: meta.acked, peers, lock })
 }
 
 /// Opens the writing connection; `create` only at the very first opening, so that a file removed under a running
@@ -92,6 +100,8 @@ async fn prepare(
     if tables == 0 {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
+        sqlx::raw_sql(peer_file::TABLES).execute(&mut *transaction).await?;
+        sqlx::raw_sql(RAISE_LAYOUT).execute(&mut *transaction).await?;
         sqlx::query("INSERT INTO meta (id, gateway, epoch, created_ms, acked, base_seq, base_chain) VALUES (1, $1, $2, $3, 0, 0, $4)")
             .bind(gateway.as_str())
             .bind(fresh.0.as_slice())
@@ -102,7 +112,7 @@ async fn prepare(
         transaction.commit().await?;
         return Ok(());
     }
-    check_layout(connection).await?;
+    let layout = check_layout(connection).await?;
     let size = std::fs::metadata(path).map_or(0, |found| found.len());
     if size <= CHECKED_AT_OPEN_MAX_BYTES {
         let answer: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await?;
@@ -110,26 +120,39 @@ async fn prepare(
             return Err(Error::new("", Fault::Corrupt));
         }
     }
+    if layout < LAYOUT {
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::raw_sql(peer_file::TABLES).execute(&mut *transaction).await?;
+        sqlx::raw_sql(RAISE_LAYOUT).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        tracing::info!(from = layout, to = LAYOUT, "journal.layout.raised");
+    }
     Ok(())
 }
 
-/// Refuses a file that is not a journal, or one laid out by a newer program.
-pub(super) async fn check_layout(connection: &mut SqliteConnection) -> Result<(), Error> {
+/// The layout of a file. Refuses one that is not a journal, or is laid out by a newer program.
+pub(super) async fn check_layout(connection: &mut SqliteConnection) -> Result<i64, Error> {
     let application: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
     if application != APPLICATION_ID {
         return Err(Error::new("", Fault::NotADatabase));
     }
     let layout: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await?;
-    if layout != LAYOUT {
+    if !(LAYOUT_WITHOUT_PEERS..=LAYOUT).contains(&layout) {
         return Err(Error::new("", Fault::NewerSchema(layout)));
     }
-    Ok(())
+    Ok(layout)
 }
 
-/// The pragmas repeat [`APPLICATION_ID`] and [`LAYOUT`]; a test compares them.
+/// Whether the file has tables for peers: a reader may meet one that no gateway of this release has opened yet.
+pub(super) async fn has_peers(connection: &mut SqliteConnection) -> Result<bool, Error> {
+    Ok(check_layout(connection).await? > LAYOUT_WITHOUT_PEERS)
+}
+
+/// The pragmas repeat [`LAYOUT`] and [`APPLICATION_ID`]; a test compares them.
+const RAISE_LAYOUT: &str = "PRAGMA user_version = 2;";
+/// Of every layout.
 const TABLES: &str = "
 PRAGMA application_id = 1415006769;
-PRAGMA user_version = 1;
 CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     gateway TEXT NOT NULL,
@@ -188,18 +211,12 @@ pub(super) async fn read_head(connection: &mut SqliteConnection, meta: &Meta) ->
     }
 }
 
-/// One statement and one commit for the whole group. A single statement is its own transaction: explicit BEGIN and
-/// COMMIT would cost two more hand-overs to the engine's thread, about 50 µs each.
-pub(super) async fn insert(
-    connection: &mut SqliteConnection,
-    rows: impl ExactSizeIterator<Item = (u64, &Draft, Link)>,
-) -> Result<(), Error> {
-    // Statements for small groups are worth keeping prepared; there are hundreds of sizes of big ones.
-    let keep = rows.len() <= 64;
-    let mut insert = sqlx::QueryBuilder::<Sqlite>::new(
+/// Writes entries. A statement that stands alone is its own transaction.
+pub(super) fn push_entries<'a>(sql: &mut QueryBuilder<Sqlite>, rows: impl Iterator<Item = (u64, &'a Draft, Link)>) {
+    sql.push(
         "INSERT INTO entry (seq, at_ms, kind, reason, point, reader, direction, card, person, age_ms, detail, chain) ",
     );
-    insert.push_values(rows, |mut row, (seq, fact, link)| {
+    sql.push_values(rows, |mut row, (seq, fact, link)| {
         row.push_bind(seq.cast_signed())
             .push_bind(fact.at.0)
             .push_bind(fact.kind.as_str())
@@ -213,8 +230,7 @@ pub(super) async fn insert(
             .push_bind(fact.detail.clone())
             .push_bind(link.to_vec());
     });
-    insert.build().persistent(keep).execute(connection).await?;
-    Ok(())
+    sql.push("; ");
 }
 
 /// Cuts a detail to the length that the journal keeps, at a character's edge.
@@ -266,11 +282,11 @@ pub(super) fn entry(row: &SqliteRow, gateway: &GatewayId, epoch: Epoch) -> Resul
     Ok(Entry { gateway: gateway.clone(), epoch, seq, fact })
 }
 
-fn unsigned(value: i64, table: &'static str, column: &'static str) -> Result<u64, Error> {
+pub(super) fn unsigned(value: i64, table: &'static str, column: &'static str) -> Result<u64, Error> {
     u64::try_from(value).map_err(|_| Error::bad_row(table, column, "negative"))
 }
 
-fn sized<const N: usize>(bytes: &[u8], table: &'static str, column: &'static str) -> Result<[u8; N], Error> {
+pub(super) fn sized<const N: usize>(bytes: &[u8], table: &'static str, column: &'static str) -> Result<[u8; N], Error> {
     bytes.try_into().map_err(|_| Error::bad_row(table, column, format!("{} bytes instead of {N}", bytes.len())))
 }
 
@@ -281,6 +297,6 @@ mod tests {
     #[test]
     fn the_file_says_what_it_is() {
         assert!(TABLES.contains(&format!("PRAGMA application_id = {APPLICATION_ID};")));
-        assert!(TABLES.contains(&format!("PRAGMA user_version = {LAYOUT};")));
+        assert_eq!(RAISE_LAYOUT, format!("PRAGMA user_version = {LAYOUT};"));
     }
 }

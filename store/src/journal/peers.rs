@@ -20,12 +20,17 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use domain::card::{SEAL_OVERHEAD_BYTES, SealedBytes};
 use domain::{Draft, Epoch, LineId, UtcMillis};
 use thiserror::Error;
+use tokio::sync::oneshot;
 
-use super::{Journal, Pending, Refused};
+use super::group::Post;
+use super::peer_file::PeerRow;
+use super::writer::{Edit, Job};
+use super::{APPEND_MAX_FACTS, Journal, Pending, Refused};
 use crate::Error;
 
 /// Event ids of one [`Mark`]: twice a full batch of reports.
@@ -42,7 +47,7 @@ pub const BODY_MAX_BYTES: usize = 65_536 + SEAL_OVERHEAD_BYTES;
 pub const WHY_MAX_BYTES: usize = 200;
 /// Quarantined messages kept for each peer, the newest.
 pub const QUARANTINE_MAX: usize = 1000;
-/// Bytes of quarantined messages kept for each peer, the newest: the last sixteen largest frames, or a thousand usual
+/// Bytes of quarantined messages kept for each peer, the newest: the last fifteen largest frames, or a thousand usual
 /// messages.
 pub const QUARANTINE_MAX_BYTES: usize = 1 << 20;
 /// Messages of one [`Journal::post`]: they are committed together or not at all.
@@ -56,6 +61,13 @@ pub const TOLD_MAX: u64 = 200_000;
 pub const KEY_MAX_BYTES: usize = 64;
 /// Peers that one journal remembers, those of former configurations with them; see [`Journal::forget_peer`].
 pub const PEERS_MAX: usize = 10_000;
+
+/// Largest number in a peer's stream: what the file can hold. A peer that counts further is not one of ours.
+pub const SEQ_MAX: u64 = i64::MAX.cast_unsigned();
+/// What one place in a queue stands for: about what a fact takes.
+const UNIT_BYTES: usize = 256;
+/// Places for messages that wait to be written: 8 MB. Beyond it [`Journal::post`] waits; a tap's place is not taken.
+pub(super) const POST_QUEUE_MAX: usize = (8 << 20) / UNIT_BYTES;
 
 /// How far a peer's stream has been taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +143,16 @@ pub enum Note {
     Forget(String),
 }
 
+impl Note {
+    /// The key of the pass.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Told(told) => &told.key,
+            Self::Forget(key) => key,
+        }
+    }
+}
+
 /// What a peer was told of a pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
@@ -162,6 +184,9 @@ pub struct OutgoingState {
     pub last: u64,
     /// The last number that the peer acknowledged.
     pub dropped: u64,
+    /// The last number given when the journal was opened. A peer that has more than this, and more than was sent to it
+    /// since, has it from a file that was replaced by this older copy, even if [`OutgoingState::last`] has caught up.
+    pub at_open: u64,
 }
 
 impl OutgoingState {
@@ -228,7 +253,7 @@ pub enum PostError {
     /// The engine or the disk refused, or the journal is closed. The messages may still turn out to be in the file, as
     /// with [`super::AppendError`]: [`Journal::outgoing_state`] says.
     #[error(transparent)]
-    Storage(#[from] std::sync::Arc<Error>),
+    Storage(#[from] Arc<Error>),
 }
 
 impl Journal {
@@ -238,24 +263,28 @@ impl Journal {
     /// # Errors
     /// At once: [`Refused`]; [`Refused::Size`] also for a mark beyond its limits. While writing:
     /// [`super::AppendError::Mark`].
-    pub fn append_marked(&self, facts: Vec<Draft>, _mark: Mark) -> Result<Pending, Refused> {
-        self.append(facts)
+    pub fn append_marked(&self, facts: Vec<Draft>, mark: Mark) -> Result<Pending, Refused> {
+        if facts.len() > APPEND_MAX_FACTS || !mark.is_within_limits() {
+            return Err(Refused::Size(facts));
+        }
+        let units = facts.len() + mark.units();
+        self.hand_over(facts, Some(Box::new(mark)), units)
     }
 
-    /// How far a peer's stream has been taken in, durably; `None` before its first mark.
+    /// How far a peer's stream has been taken in; `None` before its first mark. In order with the calls before it.
     ///
     /// # Errors
-    /// Engine errors.
-    pub async fn position(&self, _peer: &LineId) -> Result<Option<Position>, Error> {
-        not_yet()
+    /// The journal is closed, or its file cannot be opened.
+    pub async fn position(&self, peer: &LineId) -> Result<Option<Position>, Error> {
+        Ok(self.peer(peer).await?.position)
     }
 
     /// Which of these events have been taken in from this peer, in whatever epoch.
     ///
     /// # Errors
     /// Engine errors.
-    pub async fn known_events(&self, _peer: &LineId, _ids: &[String]) -> Result<HashSet<String>, Error> {
-        not_yet()
+    pub async fn known_events(&self, peer: &LineId, ids: &[String]) -> Result<HashSet<String>, Error> {
+        self.reader.known_events(peer, ids).await
     }
 
     /// Sets the position by hand, forwards or backwards, `None` to forget it: an operator's decision after a backup was
@@ -263,45 +292,63 @@ impl Journal {
     ///
     /// # Errors
     /// Engine errors.
-    pub async fn reset_position(&self, _peer: &LineId, _to: Option<Position>) -> Result<(), Error> {
-        not_yet()
+    pub async fn reset_position(&self, peer: &LineId, to: Option<Position>) -> Result<(), Error> {
+        let to = to.map(|to| Position { seq: to.seq.min(SEQ_MAX), ..to });
+        self.edit(peer, Edit::Position(to)).await
     }
 
     /// Messages set aside, of one peer or of all, the newest first, at most `limit` (and [`QUARANTINE_MAX`]).
     ///
     /// # Errors
     /// Engine errors.
-    pub async fn quarantined(&self, _peer: Option<&LineId>, _limit: usize) -> Result<Vec<Quarantine>, Error> {
-        not_yet()
+    pub async fn quarantined(&self, peer: Option<&LineId>, limit: usize) -> Result<Vec<Quarantine>, Error> {
+        self.reader.quarantined(peer, limit).await
     }
 
     /// Numbers messages for a peer and keeps them until [`Journal::drop_outgoing`]. Returns their numbers, once they
-    /// are durable. Waits while many others post; a caller that goes away does not take them back.
+    /// are durable. Waits while others post more than the disk takes. Who goes away while it waits may have posted.
     ///
     /// # Errors
     /// See [`PostError`].
-    pub async fn post(&self, _peer: &LineId, _messages: Vec<Outgoing>) -> Result<RangeInclusive<u64>, PostError> {
-        Err(PostError::Size)
+    pub async fn post(&self, peer: &LineId, messages: Vec<Outgoing>) -> Result<RangeInclusive<u64>, PostError> {
+        let sound =
+            (1..=POST_MAX_MESSAGES).contains(&messages.len()) && messages.iter().all(Outgoing::is_within_limits);
+        if !sound {
+            return Err(PostError::Size);
+        }
+        let closed = || PostError::Storage(Arc::new(closed("journal.post")));
+        let units: usize = messages.iter().map(|message| message.body.len().div_ceil(UNIT_BYTES) + 1).sum();
+        let units = u32::try_from(units).map_err(|_| PostError::Size)?;
+        let permit = Arc::clone(&self.post_room).acquire_many_owned(units).await.map_err(|_| closed())?;
+        let (answer, posted) = oneshot::channel();
+        let post = Post { peer: peer.clone(), messages, answer, permit };
+        self.jobs.send(Job::Post(post)).map_err(|_| closed())?;
+        posted.await.map_err(|_| closed())?
     }
 
     /// Messages for a peer behind a number, in order, at most `limit` (and [`super::READ_MAX`]).
     ///
     /// # Errors
     /// Engine errors.
-    pub async fn outgoing(&self, _peer: &LineId, _after: u64, _limit: usize) -> Result<Vec<Message>, Error> {
-        not_yet()
+    pub async fn outgoing(&self, peer: &LineId, after: u64, limit: usize) -> Result<Vec<Message>, Error> {
+        self.reader.outgoing(peer, after, limit).await
     }
 
     /// Notes that the peer has durably received everything up to `up_to`; a number beyond the last one given counts as
     /// the last one (who acknowledges more than it got is found by [`Journal::outgoing_state`]). Returns at once.
-    pub fn drop_outgoing(&self, _peer: &LineId, _up_to: u64) {}
+    pub fn drop_outgoing(&self, peer: &LineId, up_to: u64) {
+        if self.drops.add(peer, up_to) {
+            // A closed journal keeps what it wrote last; the peer will acknowledge again.
+            let _ = self.jobs.send(Job::Acked);
+        }
+    }
 
     /// How far the stream to a peer has got. In order with the calls before it.
     ///
     /// # Errors
     /// The journal is closed, or its file cannot be opened.
-    pub async fn outgoing_state(&self, _peer: &LineId) -> Result<OutgoingState, Error> {
-        not_yet()
+    pub async fn outgoing_state(&self, peer: &LineId) -> Result<OutgoingState, Error> {
+        Ok(self.peer(peer).await?.outgoing(self.epoch))
     }
 
     /// Begins the stream to a peer anew in the epoch `fresh` (128 random bits): nothing waits, the peer was told
@@ -309,8 +356,8 @@ impl Journal {
     ///
     /// # Errors
     /// Engine errors.
-    pub async fn restart_outgoing(&self, _peer: &LineId, _fresh: Epoch) -> Result<(), Error> {
-        not_yet()
+    pub async fn restart_outgoing(&self, peer: &LineId, fresh: Epoch) -> Result<(), Error> {
+        self.edit(peer, Edit::Restart(fresh)).await
     }
 
     /// What a peer was told, in the order of keys behind `after`, at most `limit` (and [`super::READ_MAX`]). What
@@ -318,16 +365,16 @@ impl Journal {
     ///
     /// # Errors
     /// Engine errors.
-    pub async fn told(&self, _peer: &LineId, _after: Option<&str>, _limit: usize) -> Result<Vec<Told>, Error> {
-        not_yet()
+    pub async fn told(&self, peer: &LineId, after: Option<&str>, limit: usize) -> Result<Vec<Told>, Error> {
+        self.reader.told(peer, after, limit).await
     }
 
     /// Removes everything kept for a peer: it is gone for good.
     ///
     /// # Errors
     /// Engine errors.
-    pub async fn forget_peer(&self, _peer: &LineId) -> Result<(), Error> {
-        not_yet()
+    pub async fn forget_peer(&self, peer: &LineId) -> Result<(), Error> {
+        self.edit(peer, Edit::Forget).await
     }
 
     /// All peers, by name.
@@ -335,10 +382,49 @@ impl Journal {
     /// # Errors
     /// Engine errors.
     pub async fn peers(&self) -> Result<Vec<PeerRecord>, Error> {
-        not_yet()
+        self.reader.peers().await
+    }
+
+    async fn peer(&self, peer: &LineId) -> Result<PeerRow, Error> {
+        let (answer, known) = oneshot::channel();
+        let closed = || closed("journal.peer");
+        self.jobs.send(Job::Peer { peer: peer.clone(), answer }).map_err(|_| closed())?;
+        known.await.map_err(|_| closed())?
+    }
+
+    async fn edit(&self, peer: &LineId, edit: Edit) -> Result<(), Error> {
+        let (answer, edited) = oneshot::channel();
+        let closed = || closed("journal.peer");
+        self.jobs.send(Job::Edit { peer: peer.clone(), edit, answer }).map_err(|_| closed())?;
+        edited.await.map_err(|_| closed())?
     }
 }
 
-fn not_yet<T>() -> Result<T, Error> {
-    Err(Error::new("journal.peers", crate::Fault::Unavailable))
+fn closed(operation: &'static str) -> Error {
+    Error::new(operation, crate::Fault::Unavailable)
+}
+
+impl Mark {
+    fn is_within_limits(&self) -> bool {
+        let event = |id: &String| (1..=EVENT_ID_MAX_BYTES).contains(&id.len());
+        let message = |it: &Quarantined| it.bytes.len() <= BODY_MAX_BYTES && it.seq <= SEQ_MAX;
+        self.seq <= SEQ_MAX
+            && self.events.len() <= MARK_MAX_EVENTS
+            && self.events.iter().all(event)
+            && self.quarantined.len() <= MARK_MAX_QUARANTINED
+            && self.quarantined.iter().all(message)
+    }
+
+    /// How many facts it counts for in the queue: by the memory that it takes.
+    fn units(&self) -> usize {
+        let quarantined: usize = self.quarantined.iter().map(|it| it.bytes.len().div_ceil(UNIT_BYTES) + 1).sum();
+        1 + self.events.len().div_ceil(4) + quarantined
+    }
+}
+
+impl Outgoing {
+    fn is_within_limits(&self) -> bool {
+        let key = |note: &Note| (1..=KEY_MAX_BYTES).contains(&note.key().len());
+        self.body.len() <= BODY_MAX_BYTES && self.note.as_ref().is_none_or(key)
+    }
 }

@@ -20,7 +20,7 @@ const PROBLEMS_MAX: usize = 100;
 /// A journal, for reading only. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct JournalReader {
-    pool: SqlitePool,
+    pub(super) pool: SqlitePool,
     gateway: GatewayId,
     epoch: Epoch,
 }
@@ -226,10 +226,10 @@ impl JournalReader {
 }
 
 /// Sequence numbers beyond `i64` do not occur; one from outside then simply finds nothing.
-fn signed(seq: u64) -> i64 {
+pub(super) fn signed(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
-fn bounded(limit: usize) -> i64 {
+pub(super) fn bounded(limit: usize) -> i64 {
     i64::try_from(limit.min(READ_MAX)).unwrap_or(i64::MAX)
 }

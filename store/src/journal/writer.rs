@@ -1,52 +1,83 @@
 //! The task that owns the writing connection. Its inputs are [`Job`]s; the queue is bounded by the permits that
-//! appends carry (the other jobs are few and small), and a permit is given back when its facts are durable or failed.
+//! appends and posts carry (the other jobs are few and small, and their askers wait), and a permit is given back when
+//! what it stands for is durable or failed. What waits together is committed together: [`super::group`].
 
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::Draft;
-use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use domain::{Draft, Epoch, LineId};
+use sqlx::{Connection, QueryBuilder, SqliteConnection};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use super::GROUP_MAX;
 use super::chain::{self, Link};
 use super::file::{self, Head, Opened};
-use super::{AppendError, GROUP_MAX};
+use super::group::{Append, Group, Post, Written};
+use super::peer_file::{self, PeerRow};
+use super::peers::{MarkError, PEERS_MAX, Position};
 use crate::error::{Error, Fault};
 
 /// The cursor is written at most this often: a lost second of it costs a few repetitions.
 const CURSOR_PERIOD: Duration = Duration::from_secs(1);
 
 pub(super) enum Job {
-    Append {
-        facts: Vec<Draft>,
-        answer: oneshot::Sender<Answer>,
-        permit: OwnedSemaphorePermit,
-    },
+    Append(Append),
+    Post(Post),
     Resume {
         seq: u64,
         answer: oneshot::Sender<Result<Option<RangeInclusive<u64>>, Error>>,
     },
-    /// The cursor has moved; its value is shared.
+    /// The cursor has moved, or a peer has acknowledged messages; the values are shared.
     Acked,
     Prune {
         keep: u64,
         answer: oneshot::Sender<Result<u64, Error>>,
+    },
+    /// What is known of a peer.
+    Peer {
+        peer: LineId,
+        answer: oneshot::Sender<Result<PeerRow, Error>>,
+    },
+    Edit {
+        peer: LineId,
+        edit: Edit,
+        answer: oneshot::Sender<Result<(), Error>>,
     },
     Close {
         answer: oneshot::Sender<()>,
     },
 }
 
-type Answer = Result<RangeInclusive<u64>, AppendError>;
+/// A change by hand to what is known of a peer.
+pub(super) enum Edit {
+    Position(Option<Position>),
+    Restart(Epoch),
+    Forget,
+}
 
-struct Append {
-    facts: Vec<Draft>,
-    answer: oneshot::Sender<Answer>,
-    _permit: OwnedSemaphorePermit,
+/// What peers have acknowledged and the writer has not yet noted: one number a peer, so that a stalled disk gathers
+/// nothing. The lock is held for a look or a change only.
+#[derive(Debug, Default)]
+pub(super) struct Drops(Mutex<HashMap<LineId, u64>>);
+
+impl Drops {
+    /// Notes a number; whether it is the first one to be noted.
+    pub fn add(&self, peer: &LineId, up_to: u64) -> bool {
+        let mut drops = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = drops.is_empty();
+        let noted = drops.entry(peer.clone()).or_default();
+        *noted = up_to.max(*noted);
+        first
+    }
+
+    fn take(&self) -> HashMap<LineId, u64> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 struct Writer {
@@ -59,6 +90,10 @@ struct Writer {
     acked_written: u64,
     /// Entries behind this one were written since the file was opened.
     opened_at: u64,
+    peers: HashMap<LineId, PeerRow>,
+    drops: Arc<Drops>,
+    /// Peers with acknowledged messages that are still in the file.
+    undeleted: HashSet<LineId>,
 }
 
 pub(super) async fn run(
@@ -66,10 +101,21 @@ pub(super) async fn run(
     mut jobs: mpsc::UnboundedReceiver<Job>,
     durable: watch::Sender<u64>,
     acked: Arc<AtomicU64>,
+    drops: Arc<Drops>,
 ) {
-    let Opened { path, connection, head, acked: acked_written, lock, .. } = opened;
-    let mut writer =
-        Writer { path, connection: Some(connection), opened_at: head.seq, head, durable, acked, acked_written };
+    let Opened { path, connection, head, acked: acked_written, peers, lock, .. } = opened;
+    let mut writer = Writer {
+        path,
+        connection: Some(connection),
+        opened_at: head.seq,
+        head,
+        durable,
+        acked,
+        acked_written,
+        peers,
+        drops,
+        undeleted: HashSet::new(),
+    };
     let mut next = None;
     let mut cursor_due: Option<Instant> = None;
     let closed = loop {
@@ -86,19 +132,28 @@ pub(super) async fn run(
             },
         };
         match job {
-            Some(Job::Append { facts, answer, permit }) => {
-                let mut group = vec![Append { facts, answer, _permit: permit }];
-                next = gather(&mut jobs, &mut group);
+            Some(Job::Append(append)) => {
+                let mut group = Group { appends: vec![append], posts: Vec::new() };
+                next = gather(&mut jobs, &mut group, &mut cursor_due);
                 writer.write(group).await;
             }
-            Some(Job::Acked) => {
-                cursor_due.get_or_insert_with(|| Instant::now() + CURSOR_PERIOD);
+            Some(Job::Post(post)) => {
+                let mut group = Group { appends: Vec::new(), posts: vec![post] };
+                next = gather(&mut jobs, &mut group, &mut cursor_due);
+                writer.write(group).await;
             }
+            Some(Job::Acked) => note_cursor(&mut cursor_due),
             Some(Job::Prune { keep, answer }) => {
                 let _ = answer.send(writer.prune(keep).await);
             }
             Some(Job::Resume { seq, answer }) => {
                 let _ = answer.send(writer.resume(seq).await);
+            }
+            Some(Job::Peer { peer, answer }) => {
+                let _ = answer.send(writer.peer(&peer).await);
+            }
+            Some(Job::Edit { peer, edit, answer }) => {
+                let _ = answer.send(writer.edit(&peer, edit).await);
             }
             Some(Job::Close { answer }) => break Some(answer),
             None => break None,
@@ -116,20 +171,31 @@ pub(super) async fn run(
     }
 }
 
-/// Adds the appends that already wait, up to [`GROUP_MAX`] facts. Returns the first job that does not belong.
-fn gather(jobs: &mut mpsc::UnboundedReceiver<Job>, group: &mut Vec<Append>) -> Option<Job> {
-    let mut facts: usize = group.iter().map(|append| append.facts.len()).sum();
+fn note_cursor(due: &mut Option<Instant>) {
+    due.get_or_insert_with(|| Instant::now() + CURSOR_PERIOD);
+}
+
+/// Adds what already waits to be written, up to [`GROUP_MAX`]. Returns the first job that does not belong.
+fn gather(jobs: &mut mpsc::UnboundedReceiver<Job>, group: &mut Group, cursor_due: &mut Option<Instant>) -> Option<Job> {
+    let mut size = group.size();
     loop {
         match jobs.try_recv() {
-            Ok(Job::Append { facts: more, answer, permit }) => {
-                facts += more.len();
-                if facts > GROUP_MAX {
-                    return Some(Job::Append { facts: more, answer, permit });
+            Ok(Job::Append(append)) => {
+                size += append.facts.len().max(1);
+                if size > GROUP_MAX {
+                    return Some(Job::Append(append));
                 }
-                group.push(Append { facts: more, answer, _permit: permit });
+                group.appends.push(append);
+            }
+            Ok(Job::Post(post)) => {
+                size += post.messages.len();
+                if size > GROUP_MAX {
+                    return Some(Job::Post(post));
+                }
+                group.posts.push(post);
             }
             // Acknowledgements may come between appends without ending the group.
-            Ok(Job::Acked) if facts < GROUP_MAX => {}
+            Ok(Job::Acked) => note_cursor(cursor_due),
             Ok(other) => return Some(other),
             Err(_) => return None,
         }
@@ -138,45 +204,27 @@ fn gather(jobs: &mut mpsc::UnboundedReceiver<Job>, group: &mut Vec<Append>) -> O
 
 impl Writer {
     /// Writes a group and answers its waiters.
-    async fn write(&mut self, mut group: Vec<Append>) {
+    async fn write(&mut self, mut group: Group) {
         match self.try_write(&mut group).await {
-            Ok(head) => {
-                let mut first = self.head.seq + 1;
-                self.head = head;
-                for append in group {
-                    let after = first + append.facts.len() as u64;
-                    // A waiter that went away loses only the answer.
-                    let _ = append.answer.send(Ok(first..=after - 1));
-                    first = after;
-                }
-                self.durable.send_replace(head.seq);
+            Ok(written) => {
+                let first = self.head.seq + 1;
+                self.head = written.head;
+                group.answer(first, &written);
+                self.peers.extend(written.peers);
+                self.durable.send_replace(self.head.seq);
             }
             Err(error) => {
                 self.connection = None;
-                let error = Arc::new(error);
-                for append in group {
-                    let _ = append.answer.send(Err(AppendError::Storage(Arc::clone(&error))));
-                }
+                group.fail(error.during("journal.append"));
             }
         }
     }
 
-    async fn try_write(&mut self, group: &mut [Append]) -> Result<Head, Error> {
+    async fn try_write(&mut self, group: &mut Group) -> Result<Written, Error> {
         self.reconnect().await?;
-        let mut head = self.head;
-        let mut links: Vec<Link> = Vec::with_capacity(group.len());
-        for fact in group.iter_mut().flat_map(|append| &mut append.facts) {
-            file::trim(fact);
-            head.seq += 1;
-            head.link = chain::link(&head.link, head.seq, fact);
-            links.push(head.link);
-        }
-        let facts: Vec<&Draft> = group.iter().flat_map(|append| &append.facts).collect();
-        let first = self.head.seq + 1;
-        let rows =
-            facts.iter().zip(&links).enumerate().map(|(index, (fact, link))| (first + index as u64, *fact, *link));
-        file::insert(self.connected()?, rows).await.map_err(|error| error.during("journal.append"))?;
-        Ok(head)
+        self.take_drops();
+        let connection = self.connection.as_mut().ok_or_else(|| Error::new("journal", Fault::Unavailable))?;
+        group.write(connection, self.head, &self.peers).await
     }
 
     /// After a failure: opens the file again and takes up where it really ends. An entry whose append failed may be
@@ -189,9 +237,18 @@ impl Writer {
         let mut connection = file::connect(&self.path, false).await.map_err(named)?;
         let meta = file::read_meta(&mut connection).await.map_err(named)?;
         let head = file::read_head(&mut connection, &meta).await.map_err(named)?;
+        let mut peers = peer_file::load(&mut connection).await.map_err(named)?;
         if head.seq < self.head.seq {
             return Err(Error::new("journal.reopen: entries are missing, the file was replaced", Fault::Corrupt));
         }
+        for (id, row) in &mut peers {
+            let Some(known) = self.peers.get(id) else { continue };
+            row.at_open = known.at_open;
+            if row.out_epoch == known.out_epoch {
+                row.dropped = row.dropped.max(known.dropped).min(row.posted);
+            }
+        }
+        self.peers = peers;
         self.head = head;
         self.durable.send_replace(head.seq);
         self.connection = Some(connection);
@@ -203,19 +260,94 @@ impl Writer {
         self.connection.as_mut().ok_or_else(|| Error::new("journal", Fault::Unavailable))
     }
 
-    /// The cursor may lag, so a failure here is not worth an answer: the next write that matters reports the disk.
+    /// The cursor may lag, so a failure here is not worth an answer: the next write that matters reports the disk. The
+    /// same goes for messages that peers have acknowledged.
     async fn write_cursor(&mut self) {
+        self.take_drops();
         let acked = self.acked.load(Ordering::Acquire);
-        let Some(connection) = self.connection.as_mut().filter(|_| acked != self.acked_written) else { return };
-        let done =
-            sqlx::query("UPDATE meta SET acked = $1 WHERE id = 1").bind(acked.cast_signed()).execute(connection).await;
-        match done {
-            Ok(_) => self.acked_written = acked,
+        if acked == self.acked_written && self.undeleted.is_empty() {
+            return;
+        }
+        let Some(connection) = self.connection.as_mut() else { return };
+        let mut sql = QueryBuilder::new("BEGIN IMMEDIATE; UPDATE meta SET acked = ");
+        sql.push_bind(acked.cast_signed()).push(" WHERE id = 1; ");
+        let rows = || self.undeleted.iter().filter_map(|id| self.peers.get_key_value(id));
+        peer_file::push_peers(&mut sql, rows());
+        peer_file::push_dropped(&mut sql, rows().map(|(_, row)| (row.no, row.dropped)));
+        sql.push("COMMIT");
+        match sql.build().execute(connection).await {
+            Ok(_) => {
+                self.acked_written = acked;
+                self.undeleted.clear();
+            }
             Err(error) => {
                 tracing::warn!(error = %Error::from(error), "journal.cursor.not_written");
                 self.connection = None;
             }
         }
+    }
+
+    /// Takes over what peers have acknowledged meanwhile.
+    fn take_drops(&mut self) {
+        for (id, up_to) in self.drops.take() {
+            let Some(row) = self.peers.get_mut(&id) else { continue };
+            let dropped = up_to.min(row.posted);
+            if dropped > row.dropped {
+                row.dropped = dropped;
+                self.undeleted.insert(id);
+            }
+        }
+    }
+
+    async fn peer(&mut self, peer: &LineId) -> Result<PeerRow, Error> {
+        self.reconnect().await?;
+        self.take_drops();
+        Ok(self.peers.get(peer).copied().unwrap_or(PeerRow::new(0)))
+    }
+
+    async fn edit(&mut self, peer: &LineId, edit: Edit) -> Result<(), Error> {
+        self.reconnect().await?;
+        self.take_drops();
+        let known = self.peers.get(peer).copied();
+        let Some(connection) = self.connection.as_mut() else { return Ok(()) };
+        if known.is_none() {
+            if matches!(edit, Edit::Forget | Edit::Position(None)) {
+                return Ok(());
+            }
+            if self.peers.len() >= PEERS_MAX {
+                return Err(Error::bad_row("peer", "no", MarkError::TooManyPeers).during("journal.peer"));
+            }
+        }
+        let mut row = known.unwrap_or_else(|| PeerRow::new(peer_file::next_no(self.peers.values())));
+        let mut sql = QueryBuilder::new("BEGIN IMMEDIATE; ");
+        match &edit {
+            Edit::Position(to) => row.position = *to,
+            Edit::Restart(fresh) => {
+                row = PeerRow { out_epoch: Some(*fresh), posted: 0, dropped: 0, told: 0, at_open: 0, ..row };
+                peer_file::push_restart(&mut sql, row.no);
+            }
+            Edit::Forget => {
+                peer_file::push_restart(&mut sql, row.no);
+                peer_file::push_gone(&mut sql, row.no);
+            }
+        }
+        if !matches!(edit, Edit::Forget) {
+            peer_file::push_peers(&mut sql, std::iter::once((peer, &row)));
+        }
+        sql.push("COMMIT");
+        if let Err(error) = sql.build().persistent(false).execute(connection).await {
+            self.connection = None;
+            return Err(Error::from(error).during("journal.peer"));
+        }
+        if matches!(edit, Edit::Forget) {
+            self.peers.remove(peer);
+        } else {
+            self.peers.insert(peer.clone(), row);
+        }
+        if !matches!(edit, Edit::Position(_)) {
+            self.undeleted.remove(peer);
+        }
+        Ok(())
     }
 
     async fn resume(&mut self, seq: u64) -> Result<Option<RangeInclusive<u64>>, Error> {
@@ -270,7 +402,9 @@ async fn repeat(connection: &mut SqliteConnection, from: u64, mut head: Head) ->
             .collect();
         let rows =
             facts.iter().zip(&links).enumerate().map(|(index, (fact, link))| (first + index as u64, fact, *link));
-        file::insert(&mut transaction, rows).await?;
+        let mut sql = QueryBuilder::new("");
+        file::push_entries(&mut sql, rows);
+        sql.build().persistent(false).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
     Ok(head)

@@ -205,13 +205,13 @@ mod tests {
             assert_eq!(of(format, "4C1A2B"), Err(NotCard::Kind(format)));
         }
         for (format, value) in [
-            (CredFormat::Wiegand26, "4C1A2"),
-            (CredFormat::Wiegand26, "+C1A2B"),
-            (CredFormat::Wiegand26, "04C1A2B"),
-            (CredFormat::Wiegand34, "4C1A2B"),
-            (CredFormat::UidHex, "04A1B2C3D4E5F"),
+            (CredFormat::Wiegand26, "9F8E7"),
+            (CredFormat::Wiegand26, "+F8E7D"),
+            (CredFormat::Wiegand26, "09F8E7D"),
+            (CredFormat::Wiegand34, "9F8E7D"),
+            (CredFormat::UidHex, "14A1B2C3D4E5F"),
             (CredFormat::UidHex, "04:A1:B2:C3"),
-            (CredFormat::UidHex, "04A1B2"),
+            (CredFormat::UidHex, "14A1B2"),
             (CredFormat::UidHex, "Ж"),
         ] {
             let error = of(format, value).unwrap_err().to_string();

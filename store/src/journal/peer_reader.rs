@@ -1,0 +1,174 @@
+//! What the journal keeps of peers, read: by the gateway's tasks, and by `tapward peers` beside a running gateway. A
+//! file that no gateway of this release has opened yet has none.
+
+use std::collections::HashSet;
+
+use domain::card::SealedBytes;
+use domain::{Epoch, LineId, UtcMillis};
+use sqlx::Row;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{Sqlite, SqliteRow};
+
+use super::file::{has_peers, sized, unsigned};
+use super::peer_file;
+use super::peers::{Message, PeerRecord, QUARANTINE_MAX, Quarantine, Quarantined, Told};
+use super::reader::{JournalReader, bounded, signed};
+use crate::Error;
+
+impl JournalReader {
+    /// All peers, by name.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub async fn peers(&self) -> Result<Vec<PeerRecord>, Error> {
+        let read = async {
+            let Some(mut connection) = self.with_peers().await? else { return Ok(Vec::new()) };
+            let rows = sqlx::query(
+                "SELECT p.*, (SELECT COUNT(*) FROM peer_quarantine q WHERE q.peer = p.no) AS quarantined
+                 FROM peer p ORDER BY p.id",
+            )
+            .fetch_all(&mut *connection)
+            .await?;
+            rows.iter().map(|row| self.record(row)).collect()
+        };
+        read.await.map_err(|error: Error| error.during("journal.peers"))
+    }
+
+    fn record(&self, row: &SqliteRow) -> Result<PeerRecord, Error> {
+        let (peer, known) = peer_file::read_row(row)?;
+        Ok(PeerRecord {
+            peer,
+            position: known.position,
+            outgoing: known.outgoing(self.epoch()),
+            told: known.told,
+            quarantined: unsigned(row.try_get("quarantined")?, "peer_quarantine", "no")?,
+        })
+    }
+
+    /// Messages set aside, of one peer or of all, the newest first, at most `limit` (and [`QUARANTINE_MAX`]).
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub async fn quarantined(&self, peer: Option<&LineId>, limit: usize) -> Result<Vec<Quarantine>, Error> {
+        let read = async {
+            let Some(mut connection) = self.with_peers().await? else { return Ok(Vec::new()) };
+            let rows = sqlx::query(
+                "SELECT p.id, q.epoch, q.seq, q.at_ms, q.why, q.bytes FROM peer_quarantine q
+                 JOIN peer p ON p.no = q.peer WHERE $1 IS NULL OR p.id = $1 ORDER BY q.no DESC LIMIT $2",
+            )
+            .bind(peer.map(|peer| peer.as_str().to_owned()))
+            .bind(bounded(limit.min(QUARANTINE_MAX)))
+            .fetch_all(&mut *connection)
+            .await?;
+            rows.iter().map(quarantine).collect()
+        };
+        read.await.map_err(|error: Error| error.during("journal.quarantined"))
+    }
+
+    /// Messages for a peer behind a number, in order, at most `limit` (and [`super::READ_MAX`]).
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub async fn outgoing(&self, peer: &LineId, after: u64, limit: usize) -> Result<Vec<Message>, Error> {
+        let read = async {
+            let Some(mut connection) = self.with_peers().await? else { return Ok(Vec::new()) };
+            let rows = sqlx::query(
+                "SELECT o.seq, o.id, o.body FROM peer p JOIN peer_out o ON o.peer = p.no
+                 WHERE p.id = $1 AND o.seq > MAX(p.dropped, $2) ORDER BY o.seq LIMIT $3",
+            )
+            .bind(peer.as_str())
+            .bind(signed(after))
+            .bind(bounded(limit))
+            .fetch_all(&mut *connection)
+            .await?;
+            rows.iter().map(message).collect()
+        };
+        read.await.map_err(|error: Error| error.during("journal.outgoing"))
+    }
+
+    /// What a peer was told, in the order of keys behind `after`, at most `limit` (and [`super::READ_MAX`]).
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub async fn told(&self, peer: &LineId, after: Option<&str>, limit: usize) -> Result<Vec<Told>, Error> {
+        let read = async {
+            let Some(mut connection) = self.with_peers().await? else { return Ok(Vec::new()) };
+            let rows = sqlx::query(
+                "SELECT t.key, t.rev, t.digest FROM peer p JOIN peer_told t ON t.peer = p.no
+                 WHERE p.id = $1 AND t.key > $2 ORDER BY t.key LIMIT $3",
+            )
+            .bind(peer.as_str())
+            .bind(after.unwrap_or_default().as_bytes())
+            .bind(bounded(limit))
+            .fetch_all(&mut *connection)
+            .await?;
+            rows.iter().map(told).collect()
+        };
+        read.await.map_err(|error: Error| error.during("journal.told"))
+    }
+
+    /// Which of these events have been taken in from this peer, in whatever epoch.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub async fn known_events(&self, peer: &LineId, ids: &[String]) -> Result<HashSet<String>, Error> {
+        let read = async {
+            let Some(mut connection) = self.with_peers().await? else { return Ok(HashSet::new()) };
+            let found: Vec<Vec<u8>> = sqlx::query_scalar(
+                "SELECT e.id FROM peer p JOIN json_each($2) j JOIN peer_event e ON e.peer = p.no AND e.id = unhex(j.value)
+                 WHERE p.id = $1",
+            )
+            .bind(peer.as_str())
+            .bind(peer_file::hex_list(ids.iter().map(|id| id.as_bytes())))
+            .fetch_all(&mut *connection)
+            .await?;
+            found
+                .into_iter()
+                .map(|id| String::from_utf8(id).map_err(|_| Error::bad_row("peer_event", "id", "not UTF-8")))
+                .collect()
+        };
+        read.await.map_err(|error: Error| error.during("journal.known_events"))
+    }
+
+    /// A connection, if the file has tables for peers.
+    async fn with_peers(&self) -> Result<Option<PoolConnection<Sqlite>>, Error> {
+        let mut connection = self.pool.acquire().await?;
+        Ok(has_peers(&mut connection).await?.then_some(connection))
+    }
+}
+
+fn quarantine(row: &SqliteRow) -> Result<Quarantine, Error> {
+    const T: &str = "peer_quarantine";
+    let peer: &str = row.try_get("id")?;
+    let bytes: Vec<u8> = row.try_get("bytes")?;
+    Ok(Quarantine {
+        peer: LineId::new(peer).map_err(|problem| Error::bad_row("peer", "id", problem))?,
+        epoch: Epoch(sized(row.try_get("epoch")?, T, "epoch")?),
+        at: UtcMillis(row.try_get("at_ms")?),
+        message: Quarantined {
+            seq: unsigned(row.try_get("seq")?, T, "seq")?,
+            why: row.try_get("why")?,
+            bytes: SealedBytes::from_stored(bytes),
+        },
+    })
+}
+
+fn message(row: &SqliteRow) -> Result<Message, Error> {
+    const T: &str = "peer_out";
+    let body: Vec<u8> = row.try_get("body")?;
+    Ok(Message {
+        seq: unsigned(row.try_get("seq")?, T, "seq")?,
+        id: sized(row.try_get("id")?, T, "id")?,
+        body: SealedBytes::from_stored(body),
+    })
+}
+
+fn told(row: &SqliteRow) -> Result<Told, Error> {
+    const T: &str = "peer_told";
+    let (key, rev): (Vec<u8>, i64) = (row.try_get("key")?, row.try_get("rev")?);
+    Ok(Told {
+        key: String::from_utf8(key).map_err(|_| Error::bad_row(T, "key", "not UTF-8"))?,
+        rev: rev.cast_unsigned(),
+        digest: sized(row.try_get("digest")?, T, "digest")?,
+    })
+}
