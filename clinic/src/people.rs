@@ -1,6 +1,7 @@
 //! People as pseudonyms, and their passes. Owns the link from an external reference (a personnel or record number) to
 //! a pseudonym, and the life of each pass: rows are closed and followed by a new one, never overwritten. The number of
-//! a card becomes a keyed hash the moment it is read and is stored nowhere. Names are not known here.
+//! a card becomes a keyed hash the moment it is read; where some device must be told numbers it is kept beside it, sealed
+//! by a key that the database does not have, and otherwise stored nowhere. Names are not known here.
 
 mod import;
 mod sheet;
@@ -69,6 +70,8 @@ pub struct Pass {
     pub valid_until: Option<UtcMillis>,
     /// Whether a PIN is set.
     pub has_pin: bool,
+    /// Whether the card's number is kept, sealed, so that devices can be told it.
+    pub has_number: bool,
     /// Since when it has been as it is.
     pub since: UtcMillis,
 }
@@ -86,6 +89,7 @@ struct Row {
     valid_until: Option<i64>,
     pin: Option<String>,
     duress_pin: Option<String>,
+    number: Option<String>,
     since_ms: i64,
 }
 
@@ -104,6 +108,7 @@ impl TryFrom<Row> for Pass {
             valid_from: row.valid_from.map(UtcMillis),
             valid_until: row.valid_until.map(UtcMillis),
             has_pin: optional(T, "pin", row.pin.as_deref(), pin_hash)?.is_some(),
+            has_number: row.number.is_some(),
             since: UtcMillis(row.since_ms),
         })
     }
@@ -286,14 +291,14 @@ async fn change(database: &Database, card: CardId, edit: Edit, now: UtcMillis) -
         match edit {
             Edit::State(state) => after.state = state.as_str().to_owned(),
             Edit::Pins(pin, duress) => {
-                after.pin = pin.map(hex);
-                after.duress_pin = duress.map(hex);
+                after.pin = pin.map(|pin| hex(pin.0));
+                after.duress_pin = duress.map(|pin| hex(pin.0));
             }
         }
         if (&after.state, &after.pin, &after.duress_pin) == (&before.state, &before.pin, &before.duress_pin) {
             return Ok(Change::Unchanged);
         }
-        sqlx::query("UPDATE credential SET until_ms = $1 WHERE id = $2")
+        sqlx::query("UPDATE credential SET until_ms = $1, number = NULL WHERE id = $2")
             .bind(now.0)
             .bind(before.id)
             .execute(&mut *conn)
@@ -304,8 +309,8 @@ async fn change(database: &Database, card: CardId, edit: Edit, now: UtcMillis) -
                 .await?;
         sqlx::query(
             "INSERT INTO credential (id, card, person, kind, category, state, one_time, valid_from, valid_until, pin,
-                 duress_pin, since_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                 duress_pin, number, since_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(id)
         .bind(&after.card)
@@ -318,6 +323,7 @@ async fn change(database: &Database, card: CardId, edit: Edit, now: UtcMillis) -
         .bind(after.valid_until)
         .bind(&after.pin)
         .bind(&after.duress_pin)
+        .bind(&after.number)
         .bind(now.0)
         .execute(&mut *conn)
         .await?;
@@ -329,6 +335,25 @@ async fn change(database: &Database, card: CardId, edit: Edit, now: UtcMillis) -
     })
 }
 
-fn hex(hash: PinHash) -> String {
-    CardId(hash.0).to_string()
+/// Removes all sealed numbers: no device is to be told any more, or the key was changed and the lists will be imported
+/// again. Returns how many there were; the policy's version rises if there was any.
+///
+/// # Errors
+/// Engine errors.
+pub async fn forget_numbers(database: &Database) -> Result<u64, Error> {
+    transact!(database, "people.forget_numbers", |conn| {
+        let removed = sqlx::query("UPDATE credential SET number = NULL WHERE number IS NOT NULL")
+            .execute(&mut *conn)
+            .await?
+            .rows_affected();
+        if removed > 0 {
+            sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'policy'").execute(&mut *conn).await?;
+        }
+        Ok(removed)
+    })
+}
+
+/// The form of all 128-bit values in the database.
+fn hex(value: [u8; 16]) -> String {
+    CardId(value).to_string()
 }

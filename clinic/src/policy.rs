@@ -4,9 +4,11 @@
 //! Owns the layout's tables and the policy's version, a number that rises within the same transaction as every change
 //! of layout or passes. Never decides who may pass (`domain::decide` does).
 
-use domain::pin::PinHash;
 use std::collections::HashMap;
 
+use domain::card::SealedNumber;
+use domain::ids::IdError;
+use domain::pin::PinHash;
 use domain::policy::{
     Credential, Effect, Layout, Mode, PassKind, PassState, Point, PointKind, PolicyBuilder, PolicyError, PolicySource,
     Rule, Verify,
@@ -305,7 +307,7 @@ async fn credentials_after(
 ) -> Result<Option<(Vec<Credential>, i64)>, Error> {
     let rows: Vec<CredentialRow> = read!(database, "policy.credentials", |conn| {
         Ok(sqlx::query_as(
-            "SELECT id, card, person, kind, category, state, one_time, valid_from, valid_until, pin, duress_pin
+            "SELECT id, card, person, kind, category, state, one_time, valid_from, valid_until, pin, duress_pin, number
              FROM credential WHERE until_ms IS NULL AND id > $1 ORDER BY id LIMIT $2",
         )
         .bind(after)
@@ -335,6 +337,7 @@ struct CredentialRow {
     valid_until: Option<i64>,
     pin: Option<String>,
     duress_pin: Option<String>,
+    number: Option<String>,
 }
 
 impl CredentialRow {
@@ -351,9 +354,13 @@ impl CredentialRow {
             valid_until: self.valid_until.map(UtcMillis),
             pin: optional(T, "pin", self.pin.as_deref(), pin_hash)?,
             duress_pin: optional(T, "duress_pin", self.duress_pin.as_deref(), pin_hash)?,
-            number: None,
+            number: optional(T, "number", self.number.as_deref(), sealed_number)?,
         })
     }
+}
+
+fn sealed_number(text: &str) -> Result<SealedNumber, IdError> {
+    text.parse().map(|CardId(bytes)| SealedNumber(bytes))
 }
 
 /// Reads a stored PIN hash: 32 hexadecimal digits, the form of all 128-bit values here.

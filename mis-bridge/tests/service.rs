@@ -65,6 +65,7 @@ async fn import(world: &World, rows: &str) {
     let options = clinic::people::Options {
         card_key: CardKey::new([5; 32]),
         pin_key: None,
+        seal_key: None,
         zone: "Europe/Kyiv".parse().unwrap(),
         dry_run: false,
     };

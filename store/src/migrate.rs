@@ -17,6 +17,7 @@ pub const FILES: &[(i64, &str, &str)] = &[
     (1, "clinic", include_str!("../../migrations/0001_clinic.sql")),
     (2, "accounts", include_str!("../../migrations/0002_accounts.sql")),
     (3, "commands", include_str!("../../migrations/0003_commands.sql")),
+    (4, "numbers", include_str!("../../migrations/0004_numbers.sql")),
     (5, "peers", include_str!("../../migrations/0005_peers.sql")),
 ];
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::Read;
 
 use chrono_tz::Tz;
-use domain::card::CardKey;
+use domain::card::{CardKey, SealKey};
 use domain::pin::PinKey;
 use domain::policy::PassState;
 use domain::{CardId, CategoryId, PersonId, UtcMillis};
@@ -14,7 +14,7 @@ use super::sheet::{self, Holder, Mistakes, Reading, RowError, SheetError, Wanted
 use super::{Row, hex};
 use crate::rows::{code, column};
 
-/// Rows of one statement: 12 parameters each.
+/// Rows of one statement: 13 parameters each.
 const ROWS_MAX: usize = 500;
 
 /// How to read the file.
@@ -24,6 +24,9 @@ pub struct Options {
     pub card_key: CardKey,
     /// The key for the columns `pin` and `duress_pin`; without it they must be empty.
     pub pin_key: Option<PinKey>,
+    /// The key that seals card numbers, where a device must be told them; passes that lack theirs get it. Without it
+    /// no number is kept; those already kept stay.
+    pub seal_key: Option<SealKey>,
     /// The clinic's time zone.
     pub zone: Tz,
     /// Only say what would be done.
@@ -82,8 +85,8 @@ pub async fn import_csv(
     options: Options,
     now: UtcMillis,
 ) -> Result<ImportReport, ImportError> {
-    let Options { card_key, pin_key, zone, dry_run } = options;
-    let reading = Reading { card_key, pin_key, zone };
+    let Options { card_key, pin_key, seal_key, zone, dry_run } = options;
+    let reading = Reading { card_key, pin_key, seal_key, zone };
     // A million keyed hashes take about a second: not on a thread that serves others.
     let sheet = tokio::task::spawn_blocking(move || sheet::read(source, &reading))
         .await
@@ -166,7 +169,7 @@ async fn apply_rows(
                 }
                 if !plan.close.is_empty() {
                     let mut update = sqlx::QueryBuilder::<Db>::new("UPDATE credential SET until_ms = ");
-                    update.push_bind(now.0).push(" WHERE id IN (");
+                    update.push_bind(now.0).push(", number = NULL WHERE id IN (");
                     let mut list = update.separated(", ");
                     for id in &plan.close {
                         list.push_bind(*id);
@@ -187,7 +190,7 @@ async fn apply_rows(
                 let mut id = last - count;
                 let mut insert = sqlx::QueryBuilder::<Db>::new(
                     "INSERT INTO credential (id, card, person, kind, category, state, one_time, valid_from,
-                         valid_until, pin, duress_pin, since_ms) ",
+                         valid_until, pin, duress_pin, number, since_ms) ",
                 );
                 insert.push_values(&plan.passes, |mut row, pass| {
                     id += 1;
@@ -202,6 +205,7 @@ async fn apply_rows(
                         .push_bind(pass.valid_until)
                         .push_bind(pass.pin.clone())
                         .push_bind(pass.duress_pin.clone())
+                        .push_bind(pass.number.clone())
                         .push_bind(now.0);
                 });
                 insert.build().persistent(plan.passes.len() == ROWS_MAX).execute(&mut *conn).await?;
@@ -363,8 +367,10 @@ fn wanted(row: &Wanted, person: PersonId, before: Option<&Row>) -> Result<Row, E
         one_time,
         valid_from: row.valid_from.map(|it| it.0),
         valid_until: row.valid_until.map(|it| it.0),
-        pin: row.pin.map(hex).or_else(|| own.and_then(|own| own.pin.clone())),
-        duress_pin: row.duress.map(hex).or_else(|| own.and_then(|own| own.duress_pin.clone())),
+        pin: row.pin.map(|pin| hex(pin.0)).or_else(|| own.and_then(|own| own.pin.clone())),
+        duress_pin: row.duress.map(|pin| hex(pin.0)).or_else(|| own.and_then(|own| own.duress_pin.clone())),
+        // It is the card's, whoever holds it.
+        number: row.number.map(|number| hex(number.0)).or_else(|| before.and_then(|before| before.number.clone())),
         since_ms: 0,
     })
 }
@@ -382,6 +388,7 @@ fn same(before: &Row, after: &Row) -> bool {
             row.valid_until,
             row.pin.clone(),
             row.duress_pin.clone(),
+            row.number.clone(),
         )
     };
     key(before) == key(after)

@@ -8,7 +8,7 @@ use std::io::Read;
 
 use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
-use domain::card::{self, CardFormat, CardKey};
+use domain::card::{self, CardFormat, CardKey, SealKey, SealedNumber};
 use domain::pin::{Pin, PinHash, PinKey};
 use domain::policy::PassKind;
 use domain::{CardId, CategoryId, PersonId, UtcMillis};
@@ -104,6 +104,8 @@ pub(super) struct Wanted {
     /// `None`: the file says nothing about it.
     pub pin: Option<PinHash>,
     pub duress: Option<PinHash>,
+    /// Only with a key to seal it.
+    pub number: Option<SealedNumber>,
 }
 
 /// What was read.
@@ -136,6 +138,7 @@ impl Mistakes {
 pub(super) struct Reading {
     pub card_key: CardKey,
     pub pin_key: Option<PinKey>,
+    pub seal_key: Option<SealKey>,
     pub zone: Tz,
 }
 
@@ -270,10 +273,13 @@ impl Columns {
             Some(format) => read.take(number, |text| {
                 let number = card::parse(format, text)
                     .map_err(|error| (error.to_string(), "correct the number or its format".to_owned()))?;
-                Ok(reading.card_key.id(&number))
+                let sealed = reading.seal_key.as_ref().map(|key| key.seal(&number));
+                Ok((reading.card_key.id(&number), sealed))
             }),
             None => None,
         };
+        let sealed = card.and_then(|(_, sealed)| sealed);
+        let card = card.map(|(card, _)| card);
         let valid_from = read.take(from, |text| instant(text, reading.zone, Edge::From));
         let valid_until = read.take(until, |text| instant(text, reading.zone, Edge::Until));
         let pin = card.and_then(|card| read.take(pin, |text| pin_of(text, card, reading)));
@@ -309,6 +315,7 @@ impl Columns {
                 valid_until: valid_until.flatten(),
                 pin: pin.flatten(),
                 duress: duress.flatten(),
+                number: sealed,
             }),
             _ => Err(errors),
         }

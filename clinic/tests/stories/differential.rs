@@ -75,6 +75,7 @@ async fn perform(database: &Database, step: &Step, next: &mut [u64; 3]) -> Strin
             let options = Options {
                 card_key: CardKey::new([3; 32]),
                 pin_key: None,
+                seal_key: None,
                 zone: chrono_tz::Europe::Kyiv,
                 dry_run: false,
             };

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use clinic::people::{self, Change, ImportReport, Options, Reference, import_csv};
 use clinic::{Database, policy};
-use domain::card::{CardFormat, CardKey, parse};
+use domain::card::{CardFormat, CardKey, SealKey, parse};
 use domain::pin::PinKey;
 use domain::policy::{PassKind, PassState};
 use domain::{CardId, PersonId, UtcMillis};
@@ -19,7 +19,13 @@ fn key() -> CardKey {
 }
 
 fn options(dry_run: bool) -> Options {
-    Options { card_key: key(), pin_key: Some(PinKey::new([4; 32])), zone: chrono_tz::Europe::Kyiv, dry_run }
+    Options {
+        card_key: key(),
+        pin_key: Some(PinKey::new([4; 32])),
+        seal_key: None,
+        zone: chrono_tz::Europe::Kyiv,
+        dry_run,
+    }
 }
 
 async fn import(database: &Database, text: &str) -> ImportReport {
@@ -255,5 +261,71 @@ async fn ten_thousand_rows_go_in_and_again_change_nothing() {
         policy::put_layout(&database, crate::layout(), NOW).await.unwrap();
         let source = policy::source(&database, NOW).await.unwrap().unwrap();
         assert_eq!(source.credentials.len(), 10_000);
+    }
+}
+
+async fn import_sealing(database: &Database, text: &str, key: u8) -> ImportReport {
+    let options = Options { seal_key: Some(SealKey::new([key; 32])), ..options(false) };
+    import_csv(database, Cursor::new(text.to_owned().into_bytes()), options, NOW).await.unwrap()
+}
+
+/// What the policy carries for a card.
+async fn sealed(database: &Database, card: CardId) -> Option<domain::SealedNumber> {
+    let source = policy::source(database, NOW).await.unwrap().unwrap();
+    source.credentials.iter().find(|it| it.card == card).unwrap().number
+}
+
+#[tokio::test]
+async fn numbers_are_kept_only_with_a_key_and_the_same_list_fills_missing_ones_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("{HEADER}D-001,staff,surgeon,uid_hex,04A1B2C3,,\nD-002,staff,surgeon,wiegand26,\"90,324\",,\n");
+    let number = parse(CardFormat::Wiegand26, "90,324").unwrap();
+    let (card, open) = (key().id(&number), SealKey::new([6; 32]));
+    for database in both(folder.path()).await {
+        policy::put_layout(&database, domain::policy::Layout::empty(), NOW).await.unwrap();
+        import(&database, &text).await;
+        assert_eq!(sealed(&database, card).await, None);
+        assert!(!people::pass(&database, card).await.unwrap().unwrap().has_number);
+
+        let version = policy::version(&database).await.unwrap();
+        let report = import_sealing(&database, &text, 6).await;
+        assert_eq!((report.changed, report.unchanged), (2, 0), "{database:?}");
+        assert_eq!(policy::version(&database).await.unwrap(), version + 1, "gateways have to hear of it");
+        let kept = sealed(&database, card).await.unwrap();
+        assert_eq!(open.open_for(kept, card, &key()), Ok(number.clone()));
+        assert!(people::pass(&database, card).await.unwrap().unwrap().has_number);
+
+        let again = import_sealing(&database, &text, 6).await;
+        assert_eq!((again.changed, again.unchanged), (0, 2));
+        let without = import(&database, &text).await;
+        assert_eq!((without.changed, without.unchanged), (0, 2), "a list without a key takes nothing away");
+        // Another key is another sealed form.
+        assert_eq!(import_sealing(&database, &text, 7).await.changed, 2);
+        assert!(open.open(sealed(&database, card).await.unwrap()).is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_number_stays_with_its_card_through_blocks_and_new_holders_and_goes_when_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |who: &str| format!("{HEADER}{who},staff,surgeon,uid_hex,04A1B2C3,,\n");
+    for database in both(folder.path()).await {
+        policy::put_layout(&database, domain::policy::Layout::empty(), NOW).await.unwrap();
+        import_sealing(&database, &row("D-001"), 6).await;
+        let card = uid("04A1B2C3");
+        let kept = sealed(&database, card).await;
+        assert!(kept.is_some());
+        people::block(&database, card, NOW).await.unwrap();
+        assert_eq!(sealed(&database, card).await, kept, "a device must be told of the block by number");
+        people::withdraw(&database, card, NOW).await.unwrap();
+        import(&database, &row("D-002")).await;
+        assert_eq!(sealed(&database, card).await, kept, "it is the card's");
+
+        let version = policy::version(&database).await.unwrap();
+        assert_eq!(people::forget_numbers(&database).await.unwrap(), 1, "closed rows keep none");
+        assert_eq!(sealed(&database, card).await, None);
+        assert_eq!(policy::version(&database).await.unwrap(), version + 1);
+        assert_eq!(people::forget_numbers(&database).await.unwrap(), 0);
+        assert_eq!(policy::version(&database).await.unwrap(), version + 1);
     }
 }

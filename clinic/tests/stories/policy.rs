@@ -79,7 +79,7 @@ async fn passes_become_a_policy_that_decides_and_a_block_raises_the_version() {
     let key = || CardKey::new([3; 32]);
     for database in both(folder.path()).await {
         policy::put_layout(&database, layout(), NOW).await.unwrap();
-        let options = Options { card_key: key(), pin_key: None, zone: chrono_tz::UTC, dry_run: false };
+        let options = Options { card_key: key(), pin_key: None, seal_key: None, zone: chrono_tz::UTC, dry_run: false };
         let report = import_csv(&database, text.as_bytes(), options, NOW).await.unwrap();
         assert_eq!(report.new_categories, [CategoryId::new("cleaner").unwrap()]);
         let source = policy::source(&database, NOW).await.unwrap().unwrap();

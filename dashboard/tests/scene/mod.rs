@@ -87,7 +87,13 @@ pub async fn furnish(database: &Database, now: UtcMillis) {
         let (category, kind) = CATEGORIES[n as usize % CATEGORIES.len()];
         sheet += &format!("{},{kind},{category},uid_hex,{:08X},,\n", person(n), 0x04A1_0000 + n);
     }
-    let options = people::Options { card_key: key(), pin_key: None, zone: chrono_tz::Europe::Kyiv, dry_run: false };
+    let options = people::Options {
+        card_key: key(),
+        pin_key: None,
+        seal_key: None,
+        zone: chrono_tz::Europe::Kyiv,
+        dry_run: false,
+    };
     let report = people::import_csv(database, std::io::Cursor::new(sheet.into_bytes()), options, now).await.unwrap();
     assert!(report.errors.is_empty(), "{report:?}");
 }

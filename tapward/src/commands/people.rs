@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clinic::people::{self, ImportReport, Options, Reference};
 use domain::policy::PassState;
 use domain::{Clock, PersonId};
+use gateway::settings::Cache;
 use serde_json::json;
 use store::Database;
 
@@ -46,7 +47,15 @@ pub async fn import_file(
     clock: &Clock,
 ) -> anyhow::Result<ImportReport> {
     let keys = keys::site_keys(&config.data)?;
-    let options = Options { card_key: keys.card, pin_key: Some(keys.pin), zone: config.time_zone, dry_run };
+    // Numbers are kept only where a peer is to be told them.
+    let told = config.gateway.peers.iter().any(|peer| peer.cache != Cache::Nobody);
+    let options = Options {
+        card_key: keys.card,
+        pin_key: Some(keys.pin),
+        seal_key: told.then_some(keys.numbers),
+        zone: config.time_zone,
+        dry_run,
+    };
     Ok(people::import_csv(database, source, options, clock.now()).await?)
 }
 
