@@ -5,3 +5,4 @@
 mod any_message;
 mod documents;
 mod samples;
+mod session;

@@ -44,8 +44,12 @@ impl Session {
         let heartbeat_ms = u32::try_from(self.settings.heartbeat.as_millis()).unwrap_or(u32::MAX);
         let window = self.settings.window;
         let welcome = Welcome { hello: self.hello(held), use_v, heartbeat_ms, window };
-        // A claim counts only if the peer is known to count within our present epoch.
-        let claim = positions.acked.map(|_| self.claim(&hello));
+        // A claim counts only if the peer is known to count within our present epoch. One that is further ahead than
+        // acknowledgements can get lost is of another epoch: the peer's next word, by then in this one, decides.
+        let claim = positions.acked.map(|acked| match self.claim(&hello) {
+            claim if claim > positions.last || claim <= acked.saturating_add(window.into()) => claim,
+            _ => acked,
+        });
         let terms = Terms { version: use_v, heartbeat: self.settings.heartbeat, window };
         match self.checked(claim, &positions) {
             Ok(holds) => {
