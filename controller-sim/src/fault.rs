@@ -39,6 +39,37 @@ pub enum Fault {
     Echo,
     /// Line: the adapter is pulled out; the pseudo-terminal and its link, or the TCP listener, are gone until healed.
     Unplug,
+    /// Peer: the cable carries nothing any more, and nobody is told (half-open).
+    Freeze,
+    /// Peer: sends a byte in so many milliseconds.
+    Slow {
+        /// Milliseconds a byte.
+        ms: u64,
+    },
+    /// Peer: the connection is reset in the middle of the next frame, once.
+    ResetInFrame,
+    /// Peer: its clock is wrong.
+    Clock {
+        /// Ahead by so many milliseconds; behind if negative.
+        offset_ms: i64,
+    },
+    /// Peer: its clock was never set, and it knows that.
+    ClockUnset,
+    /// Peer: its file is replaced by the copy that was made when it started.
+    RestoredBackup,
+    /// Peer: begins a new epoch, as somebody does after a restored backup, once.
+    NewEpoch,
+    /// Peer: acknowledges what it never got, once.
+    AckAhead,
+    /// Peer: another connection with the same node id, once.
+    DoubleNode,
+    /// Peer: reports an event of a point that does not exist, once.
+    Poison,
+    /// Peer: announces a frame of so many bytes and sends nothing of it, once.
+    LongFrame {
+        /// The announced length.
+        bytes: u32,
+    },
     /// Reader: says nothing.
     Silent,
     /// Reader: lost its key (and power) and has another one.
@@ -94,24 +125,36 @@ pub enum Hostile {
 pub const LATE_MS: u64 = 250;
 
 impl Fault {
-    /// Whether it strikes a line (else a reader).
+    /// Whether only a peer can have it.
+    pub fn is_of_peer(&self) -> bool {
+        matches!(
+            self,
+            Self::Freeze
+                | Self::Slow { .. }
+                | Self::ResetInFrame
+                | Self::Clock { .. }
+                | Self::ClockUnset
+                | Self::RestoredBackup
+                | Self::NewEpoch
+                | Self::AckAhead
+                | Self::DoubleNode
+                | Self::Poison
+                | Self::LongFrame { .. }
+        )
+    }
+
+    /// Whether it strikes a line or a peer as a whole (else a reader).
     pub fn is_of_line(&self) -> bool {
-        match self {
-            Self::Noise { .. }
-            | Self::Drop { .. }
-            | Self::Duplicate { .. }
-            | Self::Insert { .. }
-            | Self::Delay { .. }
-            | Self::Echo
-            | Self::Unplug => true,
+        !matches!(
+            self,
             Self::Silent
-            | Self::WrongKey
-            | Self::PowerCycle { .. }
-            | Self::Address { .. }
-            | Self::Tamper
-            | Self::PowerFailed
-            | Self::Hostile { .. } => false,
-        }
+                | Self::WrongKey
+                | Self::PowerCycle { .. }
+                | Self::Address { .. }
+                | Self::Tamper
+                | Self::PowerFailed
+                | Self::Hostile { .. }
+        )
     }
 }
 
@@ -128,7 +171,7 @@ pub(crate) struct LineFaults {
 }
 
 impl LineFaults {
-    /// Adds a fault; one of a reader changes nothing.
+    /// Adds a fault; one of a reader or a peer changes nothing.
     pub(crate) fn inject(&mut self, fault: Fault) {
         match fault {
             Fault::Noise { rate } => self.flip = rate,
@@ -138,13 +181,8 @@ impl LineFaults {
             Fault::Delay { ms } => self.delay_ms = ms,
             Fault::Echo => self.echo = true,
             Fault::Unplug => self.unplugged = true,
-            Fault::Silent
-            | Fault::WrongKey
-            | Fault::PowerCycle { .. }
-            | Fault::Address { .. }
-            | Fault::Tamper
-            | Fault::PowerFailed
-            | Fault::Hostile { .. } => {}
+            // A reader's or a peer's.
+            _ => {}
         }
     }
 

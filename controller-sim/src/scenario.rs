@@ -398,6 +398,11 @@ impl Scenario {
 
     fn check_fault(&self, fault: &TimedFault) -> Result<(), ScenarioError> {
         let who = || format!("the fault at {}", fault.at);
+        let of_peer = self.plant.peers.iter().any(|peer| Some(peer.id.as_str()) == fault.line.as_deref());
+        if fault.fault.is_of_line() && fault.fault != Fault::Unplug && of_peer != fault.fault.is_of_peer() {
+            let wanted = if of_peer { "a serial line" } else { "a peer" };
+            return Err(ScenarioError::List(format!("{} is a fault of {wanted}", who())));
+        }
         match (&fault.line, &fault.reader, fault.fault.is_of_line()) {
             (Some(name), None, true) if self.line_named(name).is_some() => Ok(()),
             (None, Some(name), false) if self.reader_named(name).is_some() => Ok(()),

@@ -16,11 +16,12 @@ use tokio_util::task::TaskTracker;
 use wire::osdp::device::DeviceStats;
 use wire::osdp::reply::Characters;
 
+use crate::acs_link::{AcsTask, ControllerState};
 use crate::fault::Fault;
 use crate::gate::Walk;
 use crate::line::{LineCommand, LineTask};
 use crate::passage::{Attempt, Outcome};
-use crate::plant::{Plant, PlantError};
+use crate::plant::{Plant, PlantError, PointKind, Speaks};
 use crate::reader::ReaderState;
 use crate::record::{Record, Report};
 use crate::scenario::ScenarioError;
@@ -55,6 +56,16 @@ pub enum SimError {
         line: LineId,
         /// Its port.
         port: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A controller cannot be set up.
+    #[error("peer `{peer}` (node {node}) cannot be set up: {source}")]
+    Peer {
+        /// The peer.
+        peer: LineId,
+        /// Its node.
+        node: String,
         /// Why.
         source: std::io::Error,
     },
@@ -98,6 +109,8 @@ struct Inner {
 struct LineEntry {
     commands: mpsc::Sender<LineCommand>,
     address: Option<SocketAddr>,
+    /// Of an acs-link controller: how it is doing.
+    controller: Option<watch::Receiver<ControllerState>>,
 }
 
 #[derive(Debug)]
@@ -131,10 +144,32 @@ impl Simulator {
                 inner.points.insert(reader.point.clone(), line.id.clone());
             }
             let (commands, inbox) = mpsc::channel(LINE_COMMANDS_MAX);
-            inner.lines.insert(line.id.clone(), LineEntry { commands, address: task.address() });
+            inner.lines.insert(line.id.clone(), LineEntry { commands, address: task.address(), controller: None });
             opened.push((task, inbox));
         }
+        let mut controllers = Vec::new();
+        for (seed, peer) in (options.seed.rotate_left(32)..).zip(&plant.peers) {
+            let Speaks::AcsLink(settings) = &peer.speaks;
+            let of_point = kinds.clone();
+            let kind = move |point: &PointId| of_point.get(point).copied().unwrap_or(PointKind::Turnstile);
+            let (clock, record) = (options.clock.clone(), record.clone());
+            let open = AcsTask::open(peer.clone(), settings.clone(), Arc::new(kind), clock, seed, record).await;
+            let (task, view) =
+                open.map_err(|source| SimError::Peer { peer: peer.id.clone(), node: settings.node.clone(), source })?;
+            for ((place, reader), state) in peer.readers.iter().enumerate().zip(view.readers) {
+                let entry = ReaderEntry { line: peer.id.clone(), place, point: reader.point.clone(), state };
+                inner.readers.insert(reader.id.clone(), entry);
+                inner.points.insert(reader.point.clone(), peer.id.clone());
+            }
+            let (commands, inbox) = mpsc::channel(LINE_COMMANDS_MAX);
+            let entry = LineEntry { commands, address: task.address(), controller: Some(view.controller) };
+            inner.lines.insert(peer.id.clone(), entry);
+            controllers.push((task, inbox));
+        }
         for (task, inbox) in opened {
+            tasks.spawn(task.run(inbox, shutdown.clone()));
+        }
+        for (task, inbox) in controllers {
             tasks.spawn(task.run(inbox, shutdown.clone()));
         }
         tasks.close();
@@ -246,7 +281,13 @@ impl Handle {
         state.wait_for(wanted).await.map(|state| *state).map_err(|_| SimError::Stopped)
     }
 
-    /// Where a TCP line listens.
+    /// How an acs-link controller is doing, now and from now on.
+    pub fn controller(&self, peer: &LineId) -> Result<watch::Receiver<ControllerState>, SimError> {
+        let entry = self.0.lines.get(peer).and_then(|entry| entry.controller.clone());
+        entry.ok_or_else(|| SimError::Unknown("acs-link controller", peer.to_string()))
+    }
+
+    /// Where a TCP line or a listening peer listens.
     pub fn port_of(&self, line: &LineId) -> Option<SocketAddr> {
         self.0.lines.get(line)?.address
     }

@@ -5,6 +5,20 @@
 //! card while the gateway answers in time. May import `wire::acs_link`, and of this crate the gate, the passage and
 //! the record of taps.
 
+mod controller;
+mod file;
+mod memory;
+mod passes;
 mod settings;
+mod stream;
+mod task;
+mod tls;
+mod turnstile;
 
+pub use controller::ControllerState;
+pub use file::{FileError, RecordFile};
+pub use memory::{Memory, MemoryError, QUEUE_MAX};
+pub use passes::{Found, Pass, Passes, Sync, Verdict};
 pub use settings::{Link, Settings, Tls};
+pub(crate) use task::AcsTask;
+pub use turnstile::Mode;

@@ -1,0 +1,342 @@
+//! What a controller must not forget: its numbered events until they are acknowledged, how far it has followed the
+//! gateway's commands, and the passes.
+//!
+//! Owns the meaning of the records in the [`RecordFile`]. Everything that one turn of the controller changes is one
+//! record, written by [`Memory::commit`] before anything of it is said or moved: the rotor turns for nobody whose grant
+//! is not on the disk. May import `wire::acs_link`.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use domain::UtcMillis;
+use thiserror::Error;
+use wire::acs_link::message::CommandStatus;
+use wire::acs_link::{Body, Instant, Msg, Stream, Uuid, Version, read, write};
+
+use super::file::{FileError, RECORD_MAX, RecordFile};
+use super::passes::{Passes, Verdict};
+
+/// Events that wait for their acknowledgement. With more, the controller is full: it refuses taps ([`Memory::is_full`])
+/// rather than forget what happened.
+pub const QUEUE_MAX: usize = 50_000;
+/// A file longer than this, in bytes, is written anew when most of it is history.
+const COMPACT_AT: u64 = 4 << 20;
+
+/// Why the memory cannot be used.
+#[derive(Debug, Error)]
+pub enum MemoryError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A record holds something that was never written so.
+    #[error("{0} holds a record that cannot be understood: remove it to begin anew under another epoch")]
+    Strange(String),
+}
+
+/// An open memory.
+#[derive(Debug)]
+pub struct Memory {
+    file: RecordFile,
+    epoch: Uuid,
+    next: u64,
+    queue: VecDeque<Msg>,
+    acked: u64,
+    peer: Option<Uuid>,
+    held: u64,
+    passes: Passes,
+    /// What this turn has changed, as it will be written.
+    pending: Vec<u8>,
+    compact_at: u64,
+}
+
+/// What an entry of a record says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Tag {
+    /// The epoch: first of all.
+    Born = 1,
+    /// An event and its number.
+    Event = 2,
+    /// Events up to this are acknowledged.
+    Acked = 3,
+    /// The gateway's epoch: its commands count from 1 again.
+    Peer = 4,
+    /// A command was followed, with this result.
+    Command = 5,
+    /// A command as [`Tag::Command`], put back when the file is written anew: moves no number.
+    Kept = 6,
+    /// Commands up to this were followed.
+    Held = 7,
+    /// The number of the next event.
+    Next = 8,
+}
+
+impl Memory {
+    /// Opens or makes the file. `fresh` is the epoch of a new one.
+    pub fn open(path: &Path, capacity: usize, fresh: Uuid) -> Result<Self, MemoryError> {
+        let (file, records) = RecordFile::open(path)?;
+        let mut memory = Self {
+            file,
+            epoch: fresh,
+            next: 1,
+            queue: VecDeque::new(),
+            acked: 0,
+            peer: None,
+            held: 0,
+            passes: Passes::new(capacity),
+            pending: Vec::new(),
+            compact_at: COMPACT_AT,
+        };
+        if records.is_empty() {
+            memory.note(Tag::Born, &fresh.0);
+            memory.commit()?;
+        }
+        for record in &records {
+            memory.recall(record).ok_or_else(|| MemoryError::Strange(path.display().to_string()))?;
+        }
+        Ok(memory)
+    }
+
+    // ---- what it knows ----
+
+    /// Made when the file was: numbers count within it.
+    pub const fn epoch(&self) -> Uuid {
+        self.epoch
+    }
+
+    /// Events that are not acknowledged, oldest first.
+    pub const fn queue(&self) -> &VecDeque<Msg> {
+        &self.queue
+    }
+
+    /// The last event acknowledged.
+    pub const fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    /// The number of the last event there is; 0: none yet.
+    pub const fn last(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// The gateway's epoch, once one has been met.
+    pub const fn peer(&self) -> Option<Uuid> {
+        self.peer
+    }
+
+    /// The last command followed.
+    pub const fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// The passes.
+    pub const fn passes(&self) -> &Passes {
+        &self.passes
+    }
+
+    /// No room for what another tap would bring.
+    pub fn is_full(&self) -> bool {
+        self.queue.len() + 4 > QUEUE_MAX
+    }
+
+    // ---- what happens ----
+
+    /// Queues an event; gives its number.
+    pub fn event(&mut self, id: Uuid, re: Option<Uuid>, at: Instant, body: Body) -> u64 {
+        let seq = self.next;
+        let stream_seq = Some((Stream::Events, seq));
+        let msg = Msg { v: Version::V1_0, id, stream_seq, re, sent_at: at, replay: false, body };
+        self.note_message(Tag::Event, &msg, &[]);
+        self.next += 1;
+        self.queue.push_back(msg);
+        seq
+    }
+
+    /// The gateway holds everything up to `seq`. More than there is counts as all.
+    pub fn acknowledged(&mut self, seq: u64) {
+        let seq = seq.min(self.last());
+        if seq > self.acked {
+            self.note(Tag::Acked, &seq.to_be_bytes());
+            self.forget_until(seq);
+        }
+    }
+
+    /// The gateway's epoch; another one than before begins its commands anew.
+    pub fn meet(&mut self, epoch: Uuid) {
+        if self.peer != Some(epoch) {
+            self.note(Tag::Peer, &epoch.0);
+            self.begin_commands(epoch);
+        }
+    }
+
+    /// Numbers count anew within another epoch: what is not acknowledged keeps its identity and is 1, 2, 3 … there.
+    pub fn begin_epoch(&mut self, epoch: Uuid) -> Result<(), MemoryError> {
+        self.epoch = epoch;
+        self.acked = 0;
+        for (seq, msg) in (1..).zip(&mut self.queue) {
+            msg.stream_seq = Some((Stream::Events, seq));
+        }
+        self.next = self.queue.len() as u64 + 1;
+        self.pending.clear();
+        self.compact()
+    }
+
+    /// Follows a command, in its turn: what it means for the passes happens here.
+    pub fn follow(&mut self, command: &Msg, verdict: Verdict, now: UtcMillis) {
+        let mut head = vec![status_byte(verdict.status)];
+        head.extend_from_slice(&now.0.to_be_bytes());
+        self.note_message(Tag::Command, command, &head);
+        self.held = command.stream_seq.map_or(self.held, |(_, seq)| seq);
+        self.passes.apply(&command.body, verdict.status, now);
+    }
+
+    /// Writes what changed since the last call; it is on the disk when this returns.
+    pub fn commit(&mut self) -> Result<(), MemoryError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.file.append(&self.pending)?;
+        self.pending.clear();
+        // Not in the middle of a resync: what it has named is history.
+        if self.file.len() > self.compact_at && self.passes.sync().is_none() {
+            self.compact()?;
+        }
+        Ok(())
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    // ---- records ----
+
+    fn note(&mut self, tag: Tag, content: &[u8]) {
+        entry(&mut self.pending, tag, content);
+    }
+
+    fn note_message(&mut self, tag: Tag, msg: &Msg, head: &[u8]) {
+        let mut content = head.to_vec();
+        content.extend_from_slice(&to_bytes(msg));
+        self.note(tag, &content);
+    }
+
+    fn forget_until(&mut self, seq: u64) {
+        self.acked = seq;
+        while self.queue.front().and_then(|msg| msg.stream_seq).is_some_and(|(_, number)| number <= seq) {
+            self.queue.pop_front();
+        }
+    }
+
+    fn begin_commands(&mut self, epoch: Uuid) {
+        self.peer = Some(epoch);
+        self.held = 0;
+        self.passes.forget_sync();
+    }
+
+    /// Puts one record back; `None`: it makes no sense.
+    fn recall(&mut self, mut record: &[u8]) -> Option<()> {
+        while !record.is_empty() {
+            let (tag, content, rest) = split_entry(record)?;
+            record = rest;
+            let number = || Some(u64::from_be_bytes(content.try_into().ok()?));
+            match tag {
+                Tag::Born => self.epoch = Uuid(content.try_into().ok()?),
+                Tag::Event => {
+                    let msg = read::read(content).ok()?;
+                    self.next = msg.stream_seq?.1 + 1;
+                    self.queue.push_back(msg);
+                }
+                Tag::Acked => self.forget_until(number()?),
+                Tag::Peer => self.begin_commands(Uuid(content.try_into().ok()?)),
+                Tag::Held => self.held = number()?,
+                Tag::Next => self.next = number()?,
+                Tag::Command | Tag::Kept => {
+                    let (status, rest) = content.split_first()?;
+                    let (at, bytes) = rest.split_at_checked(8)?;
+                    let at = UtcMillis(i64::from_be_bytes(at.try_into().ok()?));
+                    let msg = read::read(bytes).ok()?;
+                    if tag == Tag::Command {
+                        self.held = msg.stream_seq?.1;
+                    }
+                    self.passes.apply(&msg.body, *CommandStatus::ALL.get(usize::from(*status))?, at);
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Writes the file anew without history.
+    fn compact(&mut self) -> Result<(), MemoryError> {
+        let mut records = vec![Vec::new()];
+        let mut put = |tag, content: &[u8]| {
+            if records.last().is_none_or(|record: &Vec<u8>| record.len() + content.len() + 64 > RECORD_MAX) {
+                records.push(Vec::new());
+            }
+            if let Some(record) = records.last_mut() {
+                entry(record, tag, content);
+            }
+        };
+        put(Tag::Born, &self.epoch.0);
+        if let Some(peer) = self.peer {
+            put(Tag::Peer, &peer.0);
+        }
+        for command in self.passes.as_commands() {
+            let mut content = vec![status_byte(CommandStatus::Done)];
+            content.extend_from_slice(&i64::MIN.to_be_bytes());
+            let stream_seq = Some((Stream::Commands, 1));
+            let id = self.epoch;
+            let sent_at = Instant::from_utc(UtcMillis(0));
+            let msg = Msg { v: Version::V1_0, id, stream_seq, re: None, sent_at, replay: false, body: command };
+            content.extend_from_slice(&to_bytes(&msg));
+            put(Tag::Kept, &content);
+        }
+        put(Tag::Held, &self.held.to_be_bytes());
+        put(Tag::Next, &(self.acked + 1).to_be_bytes());
+        put(Tag::Acked, &self.acked.to_be_bytes());
+        for msg in &self.queue {
+            put(Tag::Event, &to_bytes(msg));
+        }
+        self.file.replace(&records)?;
+        self.compact_at = COMPACT_AT.max(self.file.len() * 2);
+        Ok(())
+    }
+}
+
+fn entry(record: &mut Vec<u8>, tag: Tag, content: &[u8]) {
+    record.push(tag as u8);
+    record.extend_from_slice(&u32::try_from(content.len()).unwrap_or(u32::MAX).to_be_bytes());
+    record.extend_from_slice(content);
+}
+
+fn split_entry(record: &[u8]) -> Option<(Tag, &[u8], &[u8])> {
+    let (head, rest) = record.split_at_checked(5)?;
+    let tag = match head.first()? {
+        1 => Tag::Born,
+        2 => Tag::Event,
+        3 => Tag::Acked,
+        4 => Tag::Peer,
+        5 => Tag::Command,
+        6 => Tag::Kept,
+        7 => Tag::Held,
+        8 => Tag::Next,
+        _ => return None,
+    };
+    let len = usize::try_from(u32::from_be_bytes(head.get(1..5)?.try_into().ok()?)).ok()?;
+    let (content, rest) = rest.split_at_checked(len)?;
+    Some((tag, content, rest))
+}
+
+fn status_byte(status: CommandStatus) -> u8 {
+    let place = CommandStatus::ALL.iter().position(|other| *other == status).unwrap_or_default();
+    u8::try_from(place).unwrap_or_default()
+}
+
+fn to_bytes(msg: &Msg) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // Everything queued was made of checked values, or came from the wire.
+    if let Err(misfit) = write::write(msg, &mut bytes) {
+        tracing::error!(%misfit, "a message cannot be written down");
+    }
+    bytes
+}
