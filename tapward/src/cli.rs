@@ -81,6 +81,8 @@ pub enum Command {
     /// Accounts of those who use the pages
     #[command(subcommand)]
     Accounts(AccountsCommand),
+    /// Controllers and systems in the network: how far their streams have got, what was set aside
+    Peers(PeersArgs),
     /// Certificates for acs-link: controllers and systems that speak XML with the gateway
     #[command(subcommand)]
     AcsLink(AcsLinkCommand),
@@ -228,6 +230,36 @@ pub enum PeopleCommand {
 pub enum AccountsCommand {
     /// Print a one-time sign-in link for the administrator's account (valid 24 hours)
     Link,
+}
+
+/// `tapward peers …`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct PeersArgs {
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Something else than looking
+    #[command(subcommand)]
+    pub command: Option<PeersCommand>,
+}
+
+/// `tapward peers reset|forget`; the gateway must not be running.
+#[derive(Debug, Subcommand)]
+pub enum PeersCommand {
+    /// After a backup was put back, on either side: begin anew what a peer is told, or move the place in what it tells
+    Reset {
+        /// The peer's name in the configuration
+        peer: String,
+        /// Instead: what it tells counts as taken in up to this number; 0 asks it for everything that it still has
+        #[arg(long, value_name = "SEQ")]
+        held: Option<u64>,
+    },
+    /// Remove everything kept for a peer that is not in the configuration any more
+    Forget {
+        /// Its name
+        peer: String,
+    },
 }
 
 /// `tapward acs-link …`

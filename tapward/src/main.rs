@@ -107,6 +107,7 @@ async fn carry_out_tool(
         Command::Version => println!("tapward {}", env!("CARGO_PKG_VERSION")),
         Command::Sim(arguments) => return commands::sim::sim(arguments, clock.clone()).await,
         Command::Demo(arguments) => return commands::demo::demo(arguments, clock.clone()).await,
+        Command::Peers(arguments) => return commands::peers::peers(&configured()?.1, arguments, clock).await,
         Command::AcsLink(command) => return commands::acs_link::acs_link(command, clock),
         Command::Osdp(command) => return commands::osdp::osdp(command).await,
         Command::Journal(command) => return commands::journal::journal(&configured()?.1, command).await,

@@ -5,6 +5,7 @@ pub mod acs_link;
 pub mod demo;
 pub mod journal;
 pub mod osdp;
+pub mod peers;
 pub mod people;
 pub mod policy;
 pub mod run;
