@@ -105,7 +105,7 @@ impl<'a> Scan<'a> {
         match self.rest() {
             [b'<', b'/', ..] => self.end_tag()?,
             [b'<', b'!' | b'?', ..] => return Err(forbidden(self.rest())),
-            [] => return Err(malformed("the document ends early")),
+            [] | [b'<'] => return Err(malformed("the document ends early")),
             _ => return Err(Refusal::new(Code::SchemaInvalid, "an element where only text may be")),
         }
         limited(if plain { Cow::Borrowed(raw) } else { Cow::Owned(decode(raw, false)?) })
@@ -120,7 +120,7 @@ impl<'a> Scan<'a> {
         match self.rest() {
             [b'<', b'/', ..] => self.end_tag(),
             [b'<', b'!' | b'?', ..] => Err(forbidden(self.rest())),
-            [] => Err(malformed("the document ends early")),
+            [] | [b'<'] => Err(malformed("the document ends early")),
             _ => Err(Refusal::new(Code::SchemaInvalid, "something in an element that is empty")),
         }
     }

@@ -4,5 +4,7 @@
 
 mod any_message;
 mod documents;
+mod frames;
+mod hostile;
 mod samples;
 mod session;

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::rig::*;
+use crate::documents::accepted_by_xmllint;
 use wire::acs_link::*;
 
 /// Two nodes with so many messages for each other; the gateway connects if `reverse`.
@@ -24,8 +25,10 @@ fn assert_all_arrived(nodes: &[Node; 2]) {
 fn everything_arrives_over_a_good_connection() {
     for reverse in [false, true] {
         let mut nodes = nodes(100, 40, reverse);
-        Pipe::new(&nodes, ms(0)).settle(&mut nodes, 1 << 20);
+        let mut pipe = Pipe::new(&nodes, ms(0));
+        pipe.settle(&mut nodes, 1 << 20);
         assert_all_arrived(&nodes);
+        assert!(pipe.documents.len() > 140 && accepted_by_xmllint(&pipe.documents).into_iter().all(|fine| fine));
     }
 }
 

@@ -157,6 +157,8 @@ pub struct Pipe {
     pub way: [Vec<u8>; 2],
     /// Frames that have gone into the pipe, in both directions together.
     pub frames: usize,
+    /// Their documents.
+    pub documents: Vec<Vec<u8>>,
 }
 
 impl Pipe {
@@ -164,7 +166,7 @@ impl Pipe {
         let [connector, acceptor] = nodes;
         let connect = Session::connect(connector.settings(), connector.positions(), now(t), counter(1));
         let accept = Session::accept(acceptor.settings(), now(t), counter(101));
-        Self { t, sessions: [connect, accept], way: [vec![], vec![]], frames: 0 }
+        Self { t, sessions: [connect, accept], way: [vec![], vec![]], frames: 0, documents: vec![] }
     }
 
     /// Both sides act once; at most `chunk` bytes go each way. False when a session is over and has nothing to write.
@@ -175,7 +177,9 @@ impl Pipe {
             alive &= nodes[side].turn(session, self.t);
             let out = session.output(now(self.t)).to_vec();
             session.wrote(out.len(), now(self.t));
-            self.frames += split(&out).len();
+            let documents = split(&out);
+            self.frames += documents.len();
+            self.documents.extend(documents);
             self.way[1 - side].extend(out);
         }
         for side in 0..2 {
