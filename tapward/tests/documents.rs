@@ -205,6 +205,25 @@ fn key_file(path: &Path, digits: &str) {
     std::io::Write::write_all(&mut file, digits.as_bytes()).unwrap();
 }
 
+/// The messages of the page's examples, one a line.
+#[test]
+fn every_message_on_the_acs_link_page_is_one_that_we_take() {
+    let page = read("docs/protocol/acs-link.md");
+    let blocks = blocks(&page, "xml");
+    let messages: Vec<&str> = blocks.iter().flat_map(|block| block.lines()).collect();
+    assert!(messages.len() >= 6, "{}", messages.len());
+    for message in messages {
+        let read = wire::acs_link::read(message.as_bytes()).unwrap_or_else(|refusal| panic!("{refusal}\n{message}"));
+        read.check().unwrap();
+    }
+    for code in wire::acs_link::Code::ALL {
+        assert!(page.contains(&format!("`{code}`")), "{code} is not explained");
+    }
+    for kind in wire::acs_link::Kind::ALL {
+        assert!(page.contains(&format!("`{kind}`")), "{kind} is not explained");
+    }
+}
+
 #[test]
 fn the_five_minutes_of_the_readme_work() {
     let page = read("README.md");
