@@ -19,6 +19,7 @@
 //! acs_link  a turnstile controller on the network, with its own queue and cache
 //! hikvision an access control terminal with an HTTP interface
 //! parsec    a ParsecNET 3 server with its doors
+//! network   terminals and servers as peers of a plant
 //! record    counts, and the JSON lines of answered taps
 //! ```
 
@@ -29,6 +30,7 @@ pub mod fault;
 pub mod gate;
 pub mod hikvision;
 mod line;
+pub mod network;
 pub mod parsec;
 mod passage;
 mod people;

@@ -176,6 +176,10 @@ pub struct Peer {
 pub enum Speaks {
     /// A turnstile controller that speaks acs-link.
     AcsLink(crate::acs_link::Settings),
+    /// A Hikvision terminal.
+    Hikvision(crate::network::Hikvision),
+    /// A ParsecNET 3 server.
+    Parsec(crate::network::Parsec),
 }
 
 /// One reader of a peer.
@@ -191,7 +195,7 @@ pub struct PeerReader {
     /// Its direction there.
     #[serde(deserialize_with = "direction")]
     pub direction: Direction,
-    /// The peer's own name of that place: the Point of acs-link messages.
+    /// The peer's own name of that place: the Point of acs-link messages, a door number, a territory.
     pub at: String,
 }
 
@@ -317,7 +321,7 @@ impl Plant {
     /// Puts ports that are relative paths, and peers' files, into a folder.
     pub fn place_ports(&mut self, folder: &Path) {
         for peer in &mut self.peers {
-            let Speaks::AcsLink(settings) = &mut peer.speaks;
+            let Speaks::AcsLink(settings) = &mut peer.speaks else { continue };
             settings.file = folder.join(&settings.file);
             if let Some(tls) = &mut settings.tls {
                 for file in [&mut tls.ca, &mut tls.cert, &mut tls.key] {

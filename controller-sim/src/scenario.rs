@@ -281,7 +281,7 @@ impl Scenario {
         toml::from_str(text).map_err(|error| ScenarioError::Toml(error.to_string()))
     }
 
-    /// The documented sample day, `scenarios/clinic-day.toml`: nine points, 340 people. Its readers have no keys yet
+    /// The documented sample day, `scenarios/clinic-day.toml`: twelve points, 340 people. Its readers have no keys yet
     /// ([`Plant::draw_keys`]) and its ports are names in a folder of the caller's choice ([`Plant::place_ports`]).
     pub fn demo() -> Self {
         #[expect(clippy::expect_used, reason = "the file is part of the program, and a test reads it")]
@@ -455,7 +455,7 @@ mod tests {
         let scenario = Scenario::demo();
         scenario.check().unwrap();
         assert_eq!(scenario.categories.iter().map(|category| category.people).sum::<u32>(), 340);
-        assert_eq!(scenario.plant.points.len(), 9);
+        assert_eq!((scenario.plant.points.len(), scenario.plant.peers.len()), (12, 3));
     }
 
     #[test]
@@ -510,6 +510,12 @@ mod tests {
         scenario.check().unwrap();
         assert_eq!(scenario.faults[0].fault, Fault::Noise { rate: 0.001 });
         assert_eq!(scenario.faults[1].fault, Fault::Hostile { mode: Hostile::WrongMac });
+        text.push_str("[[fault]]\nat = \"11:00\"\nminutes = 1\nline = \"entrance-4\"\nkind = \"freeze\"\n");
+        let scenario = Scenario::from_toml(&text).unwrap();
+        scenario.check().unwrap();
+        assert_eq!(scenario.faults[2].fault, Fault::Freeze);
+        let on_a_line = text.replace("line = \"entrance-4\"", "line = \"floor-1\"");
+        assert!(Scenario::from_toml(&on_a_line).unwrap().check().unwrap_err().to_string().contains("a peer"));
         let wrong = text.replace("line = \"floor-1\"", "reader = \"turnstile-2-in\"");
         assert!(Scenario::from_toml(&wrong).unwrap().check().is_err());
     }

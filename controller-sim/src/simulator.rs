@@ -20,8 +20,9 @@ use crate::acs_link::{AcsTask, ControllerState};
 use crate::fault::Fault;
 use crate::gate::Walk;
 use crate::line::{LineCommand, LineTask};
+use crate::network::NetworkTask;
 use crate::passage::{Attempt, Outcome};
-use crate::plant::{Plant, PlantError, PointKind, Speaks};
+use crate::plant::{Peer, Plant, PlantError, PointKind, Speaks};
 use crate::reader::ReaderState;
 use crate::record::{Record, Report};
 use crate::scenario::ScenarioError;
@@ -60,12 +61,10 @@ pub enum SimError {
         source: std::io::Error,
     },
     /// A controller cannot be set up.
-    #[error("peer `{peer}` (node {node}) cannot be set up: {source}")]
+    #[error("peer `{peer}` cannot be set up: {source}")]
     Peer {
         /// The peer.
         peer: LineId,
-        /// Its node.
-        node: String,
         /// Why.
         source: std::io::Error,
     },
@@ -147,29 +146,24 @@ impl Simulator {
             inner.lines.insert(line.id.clone(), LineEntry { commands, address: task.address(), controller: None });
             opened.push((task, inbox));
         }
-        let mut controllers = Vec::new();
+        let mut peers = Vec::new();
         for (seed, peer) in (options.seed.rotate_left(32)..).zip(&plant.peers) {
-            let Speaks::AcsLink(settings) = &peer.speaks;
-            let of_point = kinds.clone();
-            let kind = move |point: &PointId| of_point.get(point).copied().unwrap_or(PointKind::Turnstile);
-            let (clock, record) = (options.clock.clone(), record.clone());
-            let open = AcsTask::open(peer.clone(), settings.clone(), Arc::new(kind), clock, seed, record).await;
-            let (task, view) =
-                open.map_err(|source| SimError::Peer { peer: peer.id.clone(), node: settings.node.clone(), source })?;
-            for ((place, reader), state) in peer.readers.iter().enumerate().zip(view.readers) {
+            let open = PeerTask::open(peer, &kinds, options, seed, &record, &shutdown).await;
+            let (task, states) = open.map_err(|source| SimError::Peer { peer: peer.id.clone(), source })?;
+            for ((place, reader), state) in peer.readers.iter().enumerate().zip(states) {
                 let entry = ReaderEntry { line: peer.id.clone(), place, point: reader.point.clone(), state };
                 inner.readers.insert(reader.id.clone(), entry);
                 inner.points.insert(reader.point.clone(), peer.id.clone());
             }
             let (commands, inbox) = mpsc::channel(LINE_COMMANDS_MAX);
-            let entry = LineEntry { commands, address: task.address(), controller: Some(view.controller) };
+            let entry = LineEntry { commands, address: task.address(), controller: task.view() };
             inner.lines.insert(peer.id.clone(), entry);
-            controllers.push((task, inbox));
+            peers.push((task, inbox));
         }
         for (task, inbox) in opened {
             tasks.spawn(task.run(inbox, shutdown.clone()));
         }
-        for (task, inbox) in controllers {
+        for (task, inbox) in peers {
             tasks.spawn(task.run(inbox, shutdown.clone()));
         }
         tasks.close();
@@ -185,6 +179,63 @@ impl Simulator {
     pub async fn stop(self) {
         self.shutdown.cancel();
         self.tasks.wait().await;
+    }
+}
+
+/// The task of a peer, whatever it speaks.
+enum PeerTask {
+    Controller(Box<AcsTask>, watch::Receiver<ControllerState>),
+    Network(NetworkTask),
+}
+
+impl PeerTask {
+    async fn open(
+        peer: &Peer,
+        kinds: &HashMap<PointId, PointKind>,
+        options: &Options,
+        seed: u64,
+        record: &Arc<Record>,
+        shutdown: &CancellationToken,
+    ) -> std::io::Result<(Self, Vec<watch::Receiver<ReaderState>>)> {
+        let (clock, record) = (options.clock.clone(), Arc::clone(record));
+        match &peer.speaks {
+            Speaks::AcsLink(settings) => {
+                let kinds = kinds.clone();
+                let kind = move |point: &PointId| kinds.get(point).copied().unwrap_or(PointKind::Turnstile);
+                let open = AcsTask::open(peer.clone(), settings.clone(), Arc::new(kind), clock, seed, record);
+                let (task, view) = open.await?;
+                Ok((Self::Controller(Box::new(task), view.controller), view.readers))
+            }
+            Speaks::Hikvision(settings) => {
+                let (task, states) = NetworkTask::hikvision(peer, settings, clock, record).await?;
+                Ok((Self::Network(task), states))
+            }
+            Speaks::Parsec(settings) => {
+                let (task, states) = NetworkTask::parsec(peer, settings, clock, seed, record, shutdown).await?;
+                Ok((Self::Network(task), states))
+            }
+        }
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Controller(task, _) => task.address(),
+            Self::Network(task) => task.address(),
+        }
+    }
+
+    fn view(&self) -> Option<watch::Receiver<ControllerState>> {
+        match self {
+            Self::Controller(_, view) => Some(view.clone()),
+            Self::Network(_) => None,
+        }
+    }
+
+    async fn run(self, inbox: mpsc::Receiver<LineCommand>, shutdown: CancellationToken) {
+        match self {
+            Self::Controller(task, _) => task.run(inbox, shutdown).await,
+            Self::Network(task) => task.run(inbox, shutdown).await,
+        }
     }
 }
 

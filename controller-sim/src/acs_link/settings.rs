@@ -94,7 +94,7 @@ mod tests {
         "#;
         let plant: Plant = toml::from_str(text).unwrap();
         plant.check().unwrap();
-        let Speaks::AcsLink(settings) = &plant.peers[0].speaks;
+        let Speaks::AcsLink(settings) = &plant.peers[0].speaks else { panic!("another protocol") };
         assert_eq!(settings.link, Link::Connect("127.0.0.1:7443".into()));
         assert_eq!((settings.answer_within_ms, settings.fallback_grant), (700, false));
         let wrong = text.replace("file =", "capasity = 3\n            file =");

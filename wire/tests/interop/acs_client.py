@@ -54,7 +54,7 @@ def tag(element):
     return name.localname
 
 
-def child(parent, name, text=None, **attributes):
+def child(parent, name, text=None, /, **attributes):
     element = etree.SubElement(parent, f"{{{NS}}}{name}", {k: v for k, v in attributes.items() if v is not None})
     element.text = text
     return element
@@ -171,12 +171,14 @@ class Client:
         )
 
     async def receive(self, limit_s):
+        reader = self.reader
+
         async def whole():
-            head = await self.reader.readexactly(4)
+            head = await reader.readexactly(4)
             length = int.from_bytes(head, "big")
             if length == 0 or length > FRAME_MAX:
                 raise Breach(f"a frame of {length} bytes is announced")
-            return await self.reader.readexactly(length)
+            return await reader.readexactly(length)
 
         data = await asyncio.wait_for(whole(), limit_s)
         if data.startswith(b"\xef\xbb\xbf"):
