@@ -50,8 +50,20 @@ struct Wanted<'a> {
     key: PathBuf,
 }
 
-#[expect(clippy::print_stdout, reason = "the answer to the person at the terminal")]
-fn certificates(arguments: &CertificatesArgs, now: UtcMillis) -> anyhow::Result<u8> {
+/// What was made.
+pub struct Made<'a> {
+    wanted: Vec<Wanted<'a>>,
+    ca: PathBuf,
+    ca_key: PathBuf,
+    is_new: bool,
+    until: OffsetDateTime,
+}
+
+/// Makes the files, silently. Nothing is overwritten.
+///
+/// # Errors
+/// What is there already, or cannot be made; then nothing was.
+pub fn make(arguments: &CertificatesArgs, now: UtcMillis) -> anyhow::Result<Made<'_>> {
     let folder = &arguments.folder;
     let now = OffsetDateTime::from_unix_timestamp(now.0.div_euclid(1000)).context("the clock is out of range")?;
     let wanted = arguments
@@ -102,9 +114,15 @@ fn certificates(arguments: &CertificatesArgs, now: UtcMillis) -> anyhow::Result<
         keys::write_secret(&one.key, Zeroizing::new(pair.serialize_pem()).trim_end())?;
         write_public(&one.certificate, &certificate)?;
     }
+    Ok(Made { wanted, ca: ca_path, ca_key: ca_key_path, is_new, until })
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to the person at the terminal")]
+fn certificates(arguments: &CertificatesArgs, now: UtcMillis) -> anyhow::Result<u8> {
+    let Made { wanted, ca, ca_key, is_new, until } = make(arguments, now)?;
     let state = if is_new { "made" } else { "used" };
-    println!("authority  {} ({state}): goes to every node and to the gateway", ca_path.display());
-    println!("           {}: whoever has it can make nodes; keep it offline, in a safe", ca_key_path.display());
+    println!("authority  {} ({state}): goes to every node and to the gateway", ca.display());
+    println!("           {}: whoever has it can make nodes; keep it offline, in a safe", ca_key.display());
     for (n, one) in wanted.iter().enumerate() {
         let is_ours = n == 0 && arguments.gateway.is_some();
         println!("{}  {}, valid until {}", if is_ours { "gateway  " } else { "node     " }, one.node, until.date());
@@ -113,7 +131,7 @@ fn certificates(arguments: &CertificatesArgs, now: UtcMillis) -> anyhow::Result<
     }
     if let (Some(node), Some(one)) = (&arguments.gateway, wanted.first()) {
         println!("\nFor this gateway's configuration:\n[acs_link]\nnode = \"{node}\"");
-        let files = [("ca", &ca_path), ("cert", &one.certificate), ("key", &one.key)];
+        let files = [("ca", &ca), ("cert", &one.certificate), ("key", &one.key)];
         for (key, path) in files {
             println!("{key} = \"{}\"", path.display());
         }

@@ -1,25 +1,31 @@
 //! `tapward demo`: a whole installation with a simulated clinic beside it. The simulated readers stand on real
-//! pseudo-terminals; everything else is what a clinic would run.
+//! pseudo-terminals, the simulated controllers and systems on the network, acs-link with real certificates; everything
+//! else is what a clinic would run.
 
 use std::fmt::Write;
 use std::fs;
 use std::io::Cursor;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use controller_sim::plant::{Line, Plant, Protocol, Reader};
-use controller_sim::{Options, Scenario, Simulator};
+use controller_sim::acs_link::{Link, Tls};
+use controller_sim::plant::{Line, Peer, Plant, Protocol, Reader, Speaks};
+use controller_sim::{Handle, Options, Scenario, Simulator};
 use domain::Clock;
 use tokio_util::sync::CancellationToken;
 use wire::osdp::secure::Scbk;
 
-use crate::cli::DemoArgs;
+use crate::cli::{CertificatesArgs, DemoArgs};
 use crate::commands::run::greet;
 use crate::commands::sim::{ended, print_report};
 use crate::compose::{self, Programs};
 use crate::config::{self, Config};
 use crate::{commands, keys, today};
+
+/// The gateway's name for controllers that speak acs-link.
+const NODE: &str = "demo-gateway";
 
 /// Runs the demo until told to stop. Starting it again in the same folder goes on where it stopped.
 #[expect(clippy::print_stdout, reason = "the answer to the person at the terminal")]
@@ -31,21 +37,22 @@ pub async fn demo(arguments: DemoArgs, clock: Clock) -> anyhow::Result<u8> {
     keys::private_folder(&folder.join("keys"))?;
     let folder = folder.canonicalize()?;
     keep_keys(&mut scenario.plant, &folder)?;
+    let port = join_network(&mut scenario.plant, &folder, &clock)?;
     scenario.plant.place_ports(&folder.join("ports"));
     fs::create_dir_all(folder.join("ports"))?;
-    let file = folder.join("tapward.toml");
-    fs::write(&file, configuration(&scenario.plant, &arguments))
-        .with_context(|| format!("{} cannot be written", file.display()))?;
-    let config = config::load(&file, today(&clock, None))?;
-    put_people(&config, &scenario, &clock).await?;
-
+    // The devices first: where some of them listen is known only then.
     let stop = CancellationToken::new();
     let options = Options { clock: clock.clone(), tap_record: Some(folder.join("taps.jsonl")), seed: arguments.seed };
     let simulator = Simulator::start(&scenario.plant, &options, &stop).await?;
+    let handle = simulator.handle();
+    let file = folder.join("tapward.toml");
+    fs::write(&file, configuration(&scenario.plant, &handle, port, &arguments))
+        .with_context(|| format!("{} cannot be written", file.display()))?;
+    let config = config::load(&file, today(&clock, None))?;
+    put_people(&config, &scenario, &clock).await?;
     let running = compose::start(&config, Programs::ALL, &clock).await?;
     greet(&running);
     println!("A simulated clinic is beside it. Files are in {}; Ctrl-C stops.", folder.display());
-    let handle = simulator.handle();
     // People come when the readers work: a card read before a reader was ever polled would be late.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let playing = controller_sim::run_on(&handle, scenario, &stop);
@@ -83,8 +90,53 @@ fn keep_keys(plant: &mut Plant, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Gives the simulated controllers and systems what they need: certificates, made at the first start, and passwords.
+/// The port where the gateway will listen for controllers: any free one.
+fn join_network(plant: &mut Plant, folder: &Path, clock: &Clock) -> anyhow::Result<u16> {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    let tls = folder.join("acs-link");
+    let certificate = |node: &str| tls.join(format!("node-{node}.pem"));
+    let arguments = |gateway: Option<String>, node: Vec<String>| CertificatesArgs {
+        folder: tls.clone(),
+        gateway,
+        node,
+        name: Vec::new(),
+        days: 3650,
+    };
+    if !certificate(NODE).exists() {
+        commands::acs_link::make(&arguments(Some(NODE.to_owned()), Vec::new()), clock.now())?;
+    }
+    for peer in &mut plant.peers {
+        match &mut peer.speaks {
+            Speaks::AcsLink(settings) => {
+                if !certificate(&settings.node).exists() {
+                    commands::acs_link::make(&arguments(None, vec![settings.node.clone()]), clock.now())?;
+                }
+                settings.link = Link::Connect(format!("{}:{port}", Ipv4Addr::LOCALHOST));
+                settings.tls = Some(Tls {
+                    ca: tls.join("ca.pem"),
+                    cert: certificate(&settings.node),
+                    key: tls.join(format!("node-{}-key.pem", settings.node)),
+                    gateway: NODE.to_owned(),
+                });
+            }
+            Speaks::Hikvision(settings) => keep_password(folder, &peer.id, &settings.password)?,
+            Speaks::Parsec(settings) => keep_password(folder, &peer.id, &settings.password)?,
+        }
+    }
+    Ok(port)
+}
+
+fn keep_password(folder: &Path, peer: &domain::LineId, password: &str) -> anyhow::Result<()> {
+    let path = folder.join("keys").join(peer.as_str());
+    if path.exists() {
+        return Ok(());
+    }
+    keys::write_secret(&path, password)
+}
+
 /// The configuration that a technician would write for this plant.
-fn configuration(plant: &Plant, arguments: &DemoArgs) -> String {
+fn configuration(plant: &Plant, devices: &Handle, port: u16, arguments: &DemoArgs) -> String {
     let mut text = format!(
         "# Written by `tapward demo`; it is written anew at each start.\n\
          [site]\nid = \"demo-clinic\"\ntime_zone = \"Europe/Kyiv\"\n\
@@ -107,6 +159,16 @@ fn configuration(plant: &Plant, arguments: &DemoArgs) -> String {
     for line in &plant.lines {
         write_line(&mut text, line);
     }
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "\n[acs_link]\nlisten = \"{}:{port}\"\nnode = \"{NODE}\"\nca = \"acs-link/ca.pem\"\n\
+         cert = \"acs-link/node-{NODE}.pem\"\nkey = \"acs-link/node-{NODE}-key.pem\"\n",
+        Ipv4Addr::LOCALHOST
+    );
+    for peer in &plant.peers {
+        write_peer(&mut text, peer, devices);
+    }
     text
 }
 
@@ -123,8 +185,7 @@ const fn kind(kind: controller_sim::plant::PointKind) -> &'static str {
 
 /// Doors with a reader on one side only are left by the button.
 fn has_exit_button(plant: &Plant, point: &controller_sim::plant::Point) -> bool {
-    kind(point.kind) == "door"
-        && plant.lines.iter().flat_map(|line| &line.readers).filter(|reader| reader.point == point.id).count() == 1
+    kind(point.kind) == "door" && plant.readers().filter(|(_, at, _)| **at == point.id).count() == 1
 }
 
 fn write_line(text: &mut String, line: &Line) {
@@ -143,6 +204,32 @@ fn write_line(text: &mut String, line: &Line) {
         if line.protocol == Protocol::Osdp {
             let _ = writeln!(text, "address = {}\nkey = \"file:keys/{}\"", reader.address, reader.id);
         }
+    }
+}
+
+fn write_peer(text: &mut String, peer: &Peer, devices: &Handle) {
+    let at = devices.port_of(&peer.id).map(|address| address.to_string()).unwrap_or_default();
+    let _ = write!(text, "\n[[peer]]\nid = \"{}\"\n", peer.id);
+    // Whose cards each of them can have: a terminal reads chips, the others numbers of Wiegand cards.
+    let cache = if matches!(peer.speaks, Speaks::Hikvision(_)) { "everybody" } else { "staff" };
+    let _ = writeln!(text, "cache = \"{cache}\"");
+    let secret = format!("password = \"file:keys/{}\"", peer.id);
+    let _ = match &peer.speaks {
+        Speaks::AcsLink(settings) => writeln!(text, "protocol = \"acs-link\"\nnode = \"{}\"", settings.node),
+        Speaks::Hikvision(_) => {
+            writeln!(text, "protocol = \"hikvision\"\nurl = \"http://{at}\"\nuser = \"admin\"\n{secret}")
+        }
+        Speaks::Parsec(_) => {
+            let path = wire::parsec::PATH;
+            writeln!(text, "protocol = \"parsec\"\nurl = \"http://{at}{path}\"\nuser = \"parsec\"\n{secret}")
+        }
+    };
+    for reader in &peer.readers {
+        let _ = writeln!(
+            text,
+            "\n[[peer.reader]]\nid = \"{}\"\nat = \"{}\"\npoint = \"{}\"\ndirection = \"{}\"",
+            reader.id, reader.at, reader.point, reader.direction
+        );
     }
 }
 
