@@ -3,6 +3,8 @@
 //! - one writer: median of append-and-wait, against append + fdatasync of as many bytes to a bare file;
 //! - 64 writers: entries a second, against a bare group commit (one write and one fdatasync for all that wait), and
 //!   against one writer's fdatasyncs a second;
+//! - marked: as 64 writers, each fact with a place in a peer's stream and an event id in the same commit, against the
+//!   same facts without;
 //! - verify: entries a second whose chain is checked from the first to the last, against a fixed goal;
 //! - ingest: events a second into a SQLite clinic database, against a prepared statement in a loop, 1000 rows a
 //!   transaction, into the same table with the same indexes.
@@ -21,9 +23,10 @@ use std::time::{Duration, Instant};
 
 use bench::{Goal, heading, line, median};
 use domain::{
-    CardId, Clock, Direction, Draft, Entry, Epoch, GatewayId, Kind, PersonId, PointId, ReaderId, Reason, UtcMillis,
+    CardId, Clock, Direction, Draft, Entry, Epoch, GatewayId, Kind, LineId, PersonId, PointId, ReaderId, Reason,
+    UtcMillis,
 };
-use store::journal::{APPEND_MAX_FACTS, Journal};
+use store::journal::{APPEND_MAX_FACTS, Journal, Mark};
 use tokio::sync::{mpsc, oneshot};
 
 /// Bytes of one record at the floor: about what an entry takes.
@@ -55,6 +58,7 @@ fn main() {
     println!("{}", heading("journal and event store, against the disk and the engine alone"));
     one_writer(&runtime, &journal, folder.path());
     many_writers(&runtime, &journal, folder.path());
+    marked(&runtime, &journal);
     ingest(&runtime, folder.path());
     verify(&runtime, folder.path());
 }
@@ -126,6 +130,43 @@ fn many_writers(runtime: &tokio::runtime::Runtime, journal: &Journal, folder: &P
     println!("{}", line("journal, 64 writers, against one's fdatasyncs", measured, single, "/s", Goal::AtLeast(8.0)));
     drop(bare);
     thread.join().unwrap();
+}
+
+/// Each of 64 writers is a peer of its own; its events have ids that rise, as UUIDs of version 7 do.
+fn marked(runtime: &tokio::runtime::Runtime, journal: &Journal) {
+    const ROUND: Duration = Duration::from_millis(700);
+    let peers: Arc<Vec<LineId>> =
+        Arc::new((0..WRITERS).map(|no| LineId::new(&format!("peer-{no}")).unwrap()).collect());
+    let mark = move |base: u64, number: u64| {
+        let seq = base + number + 1;
+        let events = vec![format!("019a9f3e-{:04x}-7{:03x}-9f7e-{number:012x}", base >> 12, base & 0xfff)];
+        let peer = peers[number as usize % WRITERS].clone();
+        Mark { peer, epoch: Epoch([3; 16]), seq, at: UtcMillis(0), events, quarantined: Vec::new() }
+    };
+    let (mut ours, mut floors) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let plain = journal.clone();
+        let floor = runtime.block_on(rate(ROUND, move |number| {
+            let journal = plain.clone();
+            async move {
+                journal.append(vec![fact(number)]).unwrap().await.unwrap();
+            }
+        }));
+        let (journal, mark) = (journal.clone(), mark.clone());
+        let base = round as u64 * 10_000_000;
+        let measured = runtime.block_on(rate(ROUND, move |number| {
+            let (journal, mark) = (journal.clone(), mark(base, number));
+            async move {
+                journal.append_marked(vec![fact(number)], mark).unwrap().await.unwrap();
+            }
+        }));
+        if round > 0 {
+            floors.push(floor);
+            ours.push(measured);
+        }
+    }
+    let (measured, floor) = (median(&mut ours), median(&mut floors));
+    println!("{}", line("journal, 64 peers with marks", measured, floor, "/s", Goal::AtLeast(0.5)));
 }
 
 /// Operations a second of 64 tasks that each wait for theirs before the next.

@@ -17,6 +17,7 @@ mod file;
 mod group;
 mod peer_file;
 mod peer_reader;
+mod peer_sql;
 mod peers;
 mod reader;
 mod writer;
@@ -38,7 +39,7 @@ pub use reader::{JournalReader, Problem, Verification};
 
 use crate::Error;
 use group::Append;
-use writer::{Drops, Job};
+use writer::{Job, Shared};
 
 /// Facts that may wait for the disk at once: at the published size (270 readers) more than ten seconds of everybody
 /// tapping without pause, and about 2 MB. Beyond it [`Journal::append`] answers [`Refused::Full`] at once.
@@ -114,8 +115,7 @@ pub struct Journal {
     jobs: mpsc::UnboundedSender<Job>,
     room: Arc<Semaphore>,
     post_room: Arc<Semaphore>,
-    drops: Arc<Drops>,
-    acked: Arc<AtomicU64>,
+    shared: Arc<Shared>,
     last: watch::Receiver<u64>,
     reader: JournalReader,
     opened_at: u64,
@@ -133,13 +133,12 @@ impl Journal {
         let reader = JournalReader::open(path).await?;
         let (jobs, queue) = mpsc::unbounded_channel();
         let (durable, last) = watch::channel(opened.head.seq);
-        let acked = Arc::new(AtomicU64::new(opened.acked));
+        let shared = Arc::new(Shared { acked: AtomicU64::new(opened.acked), ..Shared::default() });
         let (epoch, opened_at) = (opened.epoch, opened.head.seq);
-        let drops = Arc::new(Drops::default());
-        tokio::spawn(writer::run(opened, queue, durable, Arc::clone(&acked), Arc::clone(&drops)));
+        tokio::spawn(writer::run(opened, queue, durable, Arc::clone(&shared)));
         let room = Arc::new(Semaphore::new(QUEUE_MAX_FACTS));
         let post_room = Arc::new(Semaphore::new(peers::POST_QUEUE_MAX));
-        Ok(Self { gateway, epoch, jobs, room, post_room, drops, acked, last, reader, opened_at })
+        Ok(Self { gateway, epoch, jobs, room, post_room, shared, last, reader, opened_at })
     }
 
     /// Hands over facts to be written together. They are numbered in the order of the calls.
@@ -217,7 +216,7 @@ impl Journal {
     /// The last entry that the receiver is known to have committed. After a crash it may lag behind what
     /// [`Journal::set_acked`] was told: the receiver recognises repetitions.
     pub fn acked(&self) -> u64 {
-        self.acked.load(Ordering::Acquire)
+        self.shared.acked.load(Ordering::Acquire)
     }
 
     /// Notes that the receiver has committed everything up to `seq`. Earlier numbers than already noted change
@@ -230,7 +229,7 @@ impl Journal {
         if seq > last {
             return Err(AckAhead { acked: seq, last });
         }
-        if self.acked.fetch_max(seq, Ordering::AcqRel) < seq {
+        if self.shared.acked.fetch_max(seq, Ordering::AcqRel) < seq {
             // A closed journal keeps the cursor it wrote last, which is allowed to lag.
             let _ = self.jobs.send(Job::Acked);
         }
@@ -256,7 +255,7 @@ impl Journal {
         self.jobs.send(Job::Resume { seq, answer }).map_err(|_| closed())?;
         let outcome = resumed.await.map_err(|_| closed())?;
         if outcome.is_ok() {
-            self.acked.fetch_max(seq, Ordering::AcqRel);
+            self.shared.acked.fetch_max(seq, Ordering::AcqRel);
             let _ = self.jobs.send(Job::Acked);
         }
         outcome

@@ -1,18 +1,15 @@
 //! The journal's file: its tables, opening it, and one entry as a row.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use domain::event::DETAIL_MAX_BYTES;
-use domain::{
-    CardId, Direction, Draft, Entry, Epoch, GatewayId, Kind, LineId, PersonId, PointId, ReaderId, Reason, UtcMillis,
-};
+use domain::{CardId, Direction, Draft, Entry, Epoch, GatewayId, Kind, PersonId, PointId, ReaderId, Reason, UtcMillis};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{ConnectOptions, Connection, QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::chain::{self, Link};
-use super::peer_file::{self, PeerRow};
+use super::peer_file::{self, Known};
 use crate::database::{check_file, is_sound, sqlite_options};
 use crate::error::{Error, Fault};
 
@@ -24,6 +21,9 @@ const LAYOUT: i64 = 2;
 const LAYOUT_WITHOUT_PEERS: i64 = 1;
 /// Up to this size the file's pages are checked at opening (about a second); beyond, `journal verify` does it.
 const CHECKED_AT_OPEN_MAX_BYTES: u64 = 64 << 20;
+
+/// Statements kept prepared: those of small groups, with marks and without, differ by the number of facts.
+const PREPARED_MAX: usize = 256;
 
 /// The last entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) struct Opened {
     pub epoch: Epoch,
     pub head: Head,
     pub acked: u64,
-    pub peers: HashMap<LineId, PeerRow>,
+    pub known: Known,
     /// Held as long as we write; other processes may read.
     pub lock: File,
 }
@@ -62,14 +62,14 @@ pub(super) async fn open(path: &Path, gateway: &GatewayId, fresh: Epoch, now: Ut
         tracing::error!(last = head.seq, acked = meta.acked, "journal.end_missing");
         head.seq = meta.acked;
     }
-    let peers = peer_file::load(&mut connection).await.map_err(named)?;
-    Ok(Opened { path: path.to_owned(), connection, epoch: meta.epoch, head, acked: meta.acked, peers, lock })
+    let known = peer_file::load(&mut connection).await.map_err(named)?;
+    Ok(Opened { path: path.to_owned(), connection, epoch: meta.epoch, head, acked: meta.acked, known, lock })
 }
 
 /// Opens the writing connection; `create` only at the very first opening, so that a file removed under a running
 /// gateway is an error and not a fresh, empty journal.
 pub(super) async fn connect(path: &Path, create: bool) -> Result<SqliteConnection, Error> {
-    let options = sqlite_options(path).create_if_missing(create);
+    let options = sqlite_options(path).create_if_missing(create).statement_cache_capacity(PREPARED_MAX);
     let mut connection = options.connect().await?;
     let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut connection).await?;
     if !is_sound(&version) {

@@ -18,7 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::AppendError;
 use super::chain::{self, Link};
 use super::file::{self, Head};
-use super::peer_file::{self, PeerRow};
+use super::peer_file::{self, PeerRow, Recent};
+use super::peer_sql::{self, Logged};
 use super::peers::{Mark, MarkError, Note, OUTGOING_MAX, Outgoing, PEERS_MAX, Position, PostError, TOLD_MAX, Told};
 use crate::Error;
 
@@ -31,6 +32,13 @@ pub(super) struct Append {
     pub mark: Option<Box<Mark>>,
     pub answer: oneshot::Sender<Result<RangeInclusive<u64>, AppendError>>,
     pub permit: OwnedSemaphorePermit,
+}
+
+impl Append {
+    /// Facts, or events where there are more of those.
+    pub fn size(&self) -> usize {
+        self.facts.len().max(self.mark.as_ref().map_or(0, |mark| mark.events.len().max(1)))
+    }
 }
 
 /// Messages for a peer.
@@ -52,14 +60,16 @@ pub(super) struct Group {
 pub(super) struct Written {
     pub head: Head,
     pub peers: HashMap<LineId, PeerRow>,
+    /// Rows that the log of peers got.
+    pub logged: usize,
     /// The first number of each post.
     posted: Vec<u64>,
 }
 
 impl Group {
-    /// Facts and messages in it; a mark without facts counts as one.
+    /// Facts, events and messages in it.
     pub fn size(&self) -> usize {
-        let facts: usize = self.appends.iter().map(|append| append.facts.len().max(1)).sum();
+        let facts: usize = self.appends.iter().map(Append::size).sum();
         let messages: usize = self.posts.iter().map(|post| post.messages.len()).sum();
         facts + messages
     }
@@ -92,19 +102,25 @@ impl Group {
                 file::push_entries(&mut sql, rows);
                 sql.build().persistent(keep).execute(connection).await?;
             }
-            return Ok(Written { head, peers: staged.changed, posted });
+            return Ok(Written { head, peers: staged.changed, posted, logged: 0 });
         }
 
         let mut sql = QueryBuilder::<Sqlite>::new("BEGIN IMMEDIATE; ");
         if !links.is_empty() {
             file::push_entries(&mut sql, rows);
         }
-        peer_file::push_peers(&mut sql, staged.changed.iter());
-        keep &= self.push_marks(&mut sql, &staged, &events);
+        // A mark of a peer that has its row changes only the log.
+        if !staged.to_save.is_empty() {
+            let rows = staged.to_save.iter().filter_map(|id| staged.changed.get_key_value(id));
+            peer_sql::push_peers(&mut sql, rows);
+            keep = false;
+        }
+        let (logged, usual) = self.push_marks(&mut sql, &staged, &events);
+        keep &= usual;
         keep &= self.push_posts(&mut sql, &staged, &posted);
         sql.push("COMMIT");
         sql.build().persistent(keep).execute(connection).await?;
-        Ok(Written { head, peers: staged.changed, posted })
+        Ok(Written { head, peers: staged.changed, posted, logged })
     }
 
     /// Refuses the marks that do not follow, with their facts. Returns the number before the first event of each append.
@@ -141,31 +157,36 @@ impl Group {
         first
     }
 
-    /// Returns whether the text is one of few.
-    fn push_marks(&self, sql: &mut QueryBuilder<Sqlite>, staged: &Staged<'_>, events: &[u64]) -> bool {
-        let mut usual = true;
+    /// Returns how many rows the log gets, and whether the text is one of few.
+    fn push_marks(&self, sql: &mut QueryBuilder<Sqlite>, staged: &Staged<'_>, events: &[u64]) -> (usize, bool) {
+        let (mut logged, mut usual) = (0, true);
         let marks = || {
             let marks = self.appends.iter().zip(events);
             marks.filter_map(|(append, before)| append.mark.as_ref().map(|mark| (mark, *before)))
         };
-        let ids = marks().flat_map(|(mark, before)| {
-            let no = staged.no(&mark.peer);
-            mark.events.iter().zip(before + 1..).map(move |(id, nth)| (no, id.as_str(), nth))
+        let rows = marks().flat_map(|(mark, before)| {
+            let peer = staged.no(&mark.peer);
+            let position = Position { epoch: mark.epoch, seq: mark.seq, at: mark.at };
+            let none = mark.events.is_empty().then_some(Logged { peer, event: None, event_no: before, position });
+            let some = mark.events.iter().zip(before + 1..);
+            let some = some.map(move |(event, event_no)| Logged { peer, event: Some(event), event_no, position });
+            none.into_iter().chain(some)
         });
-        peer_file::push_events(sql, ids);
+        peer_sql::push_log(sql, rows.inspect(|_| logged += 1));
         for (mark, _) in marks().filter(|(mark, _)| !mark.quarantined.is_empty()) {
             let at = Position { epoch: mark.epoch, seq: mark.seq, at: mark.at };
-            peer_file::push_quarantine(sql, staged.no(&mark.peer), at, &mark.quarantined);
+            peer_sql::push_quarantine(sql, staged.no(&mark.peer), at, &mark.quarantined);
             usual = false;
         }
-        for (id, row) in &staged.changed {
-            let before = staged.peers.get(id).map_or(0, |row| row.events);
-            if let Some(until) = row.events_due(before) {
-                peer_file::push_events_due(sql, row.no, until);
-                usual = false;
-            }
+        (logged, usual)
+    }
+
+    /// Adds the marks to what is known to be in the log.
+    pub fn note_events(&self, recent: &mut Recent) {
+        for mark in self.appends.iter().filter_map(|append| append.mark.as_ref()) {
+            let known = recent.entry(mark.peer.clone()).or_default();
+            known.extend(mark.events.iter().map(|event| event.clone().into_bytes()));
         }
-        usual
     }
 
     /// Returns whether the text is one of few.
@@ -186,9 +207,9 @@ impl Group {
                 None => None,
             };
         }
-        peer_file::push_outgoing(sql, messages);
-        peer_file::push_told(sql, notes.iter().filter_map(|((no, _), told)| told.map(|told| (*no, told))));
-        peer_file::push_forget(sql, notes.iter().filter(|(_, told)| told.is_none()).map(|((no, key), _)| (*no, *key)));
+        peer_sql::push_outgoing(sql, messages);
+        peer_sql::push_told(sql, notes.iter().filter_map(|((no, _), told)| told.map(|told| (*no, told))));
+        peer_sql::push_forget(sql, notes.iter().filter(|(_, told)| told.is_none()).map(|((no, key), _)| (*no, *key)));
         false
     }
 
@@ -233,19 +254,21 @@ async fn known_keys(
     if keys.is_empty() {
         return Ok(HashSet::new());
     }
-    peer_file::told_keys(connection, keys.into_iter()).await
+    peer_sql::told_keys(connection, keys.into_iter()).await
 }
 
 /// The peers as they will be.
 struct Staged<'a> {
     peers: &'a HashMap<LineId, PeerRow>,
     changed: HashMap<LineId, PeerRow>,
+    /// Those of them whose row is written, not only the log.
+    to_save: HashSet<LineId>,
     told: HashSet<(i64, Vec<u8>)>,
 }
 
 impl<'a> Staged<'a> {
     fn new(peers: &'a HashMap<LineId, PeerRow>, told: HashSet<(i64, Vec<u8>)>) -> Self {
-        Self { peers, changed: HashMap::new(), told }
+        Self { peers, changed: HashMap::new(), to_save: HashSet::new(), told }
     }
 
     /// The row as it is so far, or a new one; `None` if there are too many.
@@ -271,6 +294,9 @@ impl<'a> Staged<'a> {
         let before = row.events;
         row.position = Some(Position { epoch: mark.epoch, seq: mark.seq, at: mark.at });
         row.events += mark.events.len() as u64;
+        if !self.peers.contains_key(&mark.peer) {
+            self.to_save.insert(mark.peer.clone());
+        }
         self.changed.insert(mark.peer.clone(), row);
         Ok(before)
     }
@@ -294,6 +320,7 @@ impl<'a> Staged<'a> {
         }
         let first = row.posted + 1;
         row.posted += messages.len() as u64;
+        self.to_save.insert(peer.clone());
         self.changed.insert(peer.clone(), row);
         Ok(first)
     }

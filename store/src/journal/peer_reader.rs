@@ -1,7 +1,7 @@
 //! What the journal keeps of peers, read: by the gateway's tasks, and by `tapward peers` beside a running gateway. A
 //! file that no gateway of this release has opened yet has none.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use domain::card::SealedBytes;
 use domain::{Epoch, LineId, UtcMillis};
@@ -10,7 +10,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqliteRow};
 
 use super::file::{has_peers, sized, unsigned};
-use super::peer_file;
+use super::peer_file::{self, PeerRow};
+use super::peer_sql;
 use super::peers::{Message, PeerRecord, QUARANTINE_MAX, Quarantine, Quarantined, Told};
 use super::reader::{JournalReader, bounded, signed};
 use crate::Error;
@@ -23,26 +24,23 @@ impl JournalReader {
     pub async fn peers(&self) -> Result<Vec<PeerRecord>, Error> {
         let read = async {
             let Some(mut connection) = self.with_peers().await? else { return Ok(Vec::new()) };
-            let rows = sqlx::query(
-                "SELECT p.*, (SELECT COUNT(*) FROM peer_quarantine q WHERE q.peer = p.no) AS quarantined
-                 FROM peer p ORDER BY p.id",
-            )
-            .fetch_all(&mut *connection)
-            .await?;
-            rows.iter().map(|row| self.record(row)).collect()
+            let aside: Vec<(i64, i64)> = sqlx::query_as("SELECT peer, COUNT(*) FROM peer_quarantine GROUP BY peer")
+                .fetch_all(&mut *connection)
+                .await?;
+            let aside: HashMap<i64, i64> = aside.into_iter().collect();
+            let known = peer_file::load(&mut connection).await?;
+            let record = |(peer, row): (LineId, PeerRow)| PeerRecord {
+                peer,
+                position: row.position,
+                outgoing: row.outgoing(self.epoch()),
+                told: row.told,
+                quarantined: aside.get(&row.no).map_or(0, |count| count.cast_unsigned()),
+            };
+            let mut records: Vec<PeerRecord> = known.peers.into_iter().map(record).collect();
+            records.sort_by(|left, right| left.peer.cmp(&right.peer));
+            Ok(records)
         };
         read.await.map_err(|error: Error| error.during("journal.peers"))
-    }
-
-    fn record(&self, row: &SqliteRow) -> Result<PeerRecord, Error> {
-        let (peer, known) = peer_file::read_row(row)?;
-        Ok(PeerRecord {
-            peer,
-            position: known.position,
-            outgoing: known.outgoing(self.epoch()),
-            told: known.told,
-            quarantined: unsigned(row.try_get("quarantined")?, "peer_quarantine", "no")?,
-        })
     }
 
     /// Messages set aside, of one peer or of all, the newest first, at most `limit` (and [`QUARANTINE_MAX`]).
@@ -107,19 +105,16 @@ impl JournalReader {
         read.await.map_err(|error: Error| error.during("journal.told"))
     }
 
-    /// Which of these events have been taken in from this peer, in whatever epoch.
-    ///
-    /// # Errors
-    /// Engine errors.
-    pub async fn known_events(&self, peer: &LineId, ids: &[String]) -> Result<HashSet<String>, Error> {
+    /// Which of these events have been taken in from this peer and folded from the log into their places.
+    pub(super) async fn folded_events(&self, peer: &LineId, ids: &[&String]) -> Result<HashSet<String>, Error> {
         let read = async {
             let Some(mut connection) = self.with_peers().await? else { return Ok(HashSet::new()) };
             let found: Vec<Vec<u8>> = sqlx::query_scalar(
-                "SELECT e.id FROM peer p JOIN json_each($2) j JOIN peer_event e ON e.peer = p.no AND e.id = unhex(j.value)
-                 WHERE p.id = $1",
+                "SELECT e.id FROM peer p JOIN json_each($2) j
+                 JOIN peer_event e ON e.peer = p.no AND e.id = unhex(j.value) WHERE p.id = $1",
             )
             .bind(peer.as_str())
-            .bind(peer_file::hex_list(ids.iter().map(|id| id.as_bytes())))
+            .bind(peer_sql::hex_list(ids.iter().map(|id| id.as_bytes())))
             .fetch_all(&mut *connection)
             .await?;
             found

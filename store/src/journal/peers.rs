@@ -39,7 +39,7 @@ pub const MARK_MAX_EVENTS: usize = 128;
 pub const MARK_MAX_QUARANTINED: usize = 16;
 /// Longest event id, in bytes.
 pub const EVENT_ID_MAX_BYTES: usize = 64;
-/// Event ids kept for each peer, the newest; up to a hundredth more until the next clearing.
+/// Event ids kept for each peer, the newest; up to a tenth more until the next clearing.
 pub const EVENTS_KEPT: u64 = 100_000;
 /// Longest message, sealed or to be sealed: a whole frame of acs-link.
 pub const BODY_MAX_BYTES: usize = 65_536 + SEAL_OVERHEAD_BYTES;
@@ -284,7 +284,12 @@ impl Journal {
     /// # Errors
     /// Engine errors.
     pub async fn known_events(&self, peer: &LineId, ids: &[String]) -> Result<HashSet<String>, Error> {
-        self.reader.known_events(peer, ids).await
+        // In this order: an event leaves the log for its place only after it is durable there.
+        let (mut known, others) = self.shared.recent.known(peer, ids);
+        if !others.is_empty() {
+            known.extend(self.reader.folded_events(peer, &others).await?);
+        }
+        Ok(known)
     }
 
     /// Sets the position by hand, forwards or backwards, `None` to forget it: an operator's decision after a backup was
@@ -337,7 +342,7 @@ impl Journal {
     /// Notes that the peer has durably received everything up to `up_to`; a number beyond the last one given counts as
     /// the last one (who acknowledges more than it got is found by [`Journal::outgoing_state`]). Returns at once.
     pub fn drop_outgoing(&self, peer: &LineId, up_to: u64) {
-        if self.drops.add(peer, up_to) {
+        if self.shared.drops.add(peer, up_to) {
             // A closed journal keeps what it wrote last; the peer will acknowledge again.
             let _ = self.jobs.send(Job::Acked);
         }

@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::{Draft, Epoch, LineId};
-use sqlx::{Connection, QueryBuilder, SqliteConnection};
+use sqlx::{Connection, QueryBuilder, Sqlite, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -18,7 +18,8 @@ use super::GROUP_MAX;
 use super::chain::{self, Link};
 use super::file::{self, Head, Opened};
 use super::group::{Append, Group, Post, Written};
-use super::peer_file::{self, PeerRow};
+use super::peer_file::{self, Known, PeerRow, Recent};
+use super::peer_sql;
 use super::peers::{MarkError, PEERS_MAX, Position};
 use crate::error::{Error, Fault};
 
@@ -60,6 +61,9 @@ pub(super) enum Edit {
     Forget,
 }
 
+/// Rows of the log of peers at which it is folded: a few milliseconds of work, and few enough to be read at opening.
+const LOG_MAX_ROWS: usize = 2048;
+
 /// What peers have acknowledged and the writer has not yet noted: one number a peer, so that a stalled disk gathers
 /// nothing. The lock is held for a look or a change only.
 #[derive(Debug, Default)]
@@ -80,18 +84,45 @@ impl Drops {
     }
 }
 
+/// Events of the log, for those who ask; the lock is held for a look or a change only.
+#[derive(Debug, Default)]
+pub(super) struct RecentEvents(Mutex<Recent>);
+
+impl RecentEvents {
+    /// Which of these are there.
+    pub fn known<'a>(&self, peer: &LineId, ids: &'a [String]) -> (HashSet<String>, Vec<&'a String>) {
+        let recent = self.lock();
+        let known = |id: &&String| recent.get(peer).is_some_and(|known| known.contains(id.as_bytes()));
+        let (known, others): (Vec<_>, Vec<_>) = ids.iter().partition(known);
+        (known.into_iter().cloned().collect(), others)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Recent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What others may look at while the writer works.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub acked: AtomicU64,
+    pub drops: Drops,
+    pub recent: RecentEvents,
+}
+
 struct Writer {
     path: PathBuf,
     /// `None` after a failure: opened anew by the next write.
     connection: Option<SqliteConnection>,
     head: Head,
     durable: watch::Sender<u64>,
-    acked: Arc<AtomicU64>,
+    shared: Arc<Shared>,
     acked_written: u64,
     /// Entries behind this one were written since the file was opened.
     opened_at: u64,
     peers: HashMap<LineId, PeerRow>,
-    drops: Arc<Drops>,
+    /// Rows of the log.
+    log: usize,
     /// Peers with acknowledged messages that are still in the file.
     undeleted: HashSet<LineId>,
 }
@@ -100,20 +131,21 @@ pub(super) async fn run(
     opened: Opened,
     mut jobs: mpsc::UnboundedReceiver<Job>,
     durable: watch::Sender<u64>,
-    acked: Arc<AtomicU64>,
-    drops: Arc<Drops>,
+    shared: Arc<Shared>,
 ) {
-    let Opened { path, connection, head, acked: acked_written, peers, lock, .. } = opened;
+    let Opened { path, connection, head, acked: acked_written, known, lock, .. } = opened;
+    let Known { peers, recent, log } = known;
+    *shared.recent.lock() = recent;
     let mut writer = Writer {
         path,
         connection: Some(connection),
         opened_at: head.seq,
         head,
         durable,
-        acked,
+        shared,
         acked_written,
         peers,
-        drops,
+        log,
         undeleted: HashSet::new(),
     };
     let mut next = None;
@@ -181,7 +213,7 @@ fn gather(jobs: &mut mpsc::UnboundedReceiver<Job>, group: &mut Group, cursor_due
     loop {
         match jobs.try_recv() {
             Ok(Job::Append(append)) => {
-                size += append.facts.len().max(1);
+                size += append.size();
                 if size > GROUP_MAX {
                     return Some(Job::Append(append));
                 }
@@ -209,6 +241,8 @@ impl Writer {
             Ok(written) => {
                 let first = self.head.seq + 1;
                 self.head = written.head;
+                self.log += written.logged;
+                group.note_events(&mut self.shared.recent.lock());
                 group.answer(first, &written);
                 self.peers.extend(written.peers);
                 self.durable.send_replace(self.head.seq);
@@ -216,6 +250,48 @@ impl Writer {
             Err(error) => {
                 self.connection = None;
                 group.fail(error.during("journal.append"));
+            }
+        }
+        if self.log >= LOG_MAX_ROWS {
+            self.fold().await;
+        }
+    }
+
+    /// Brings what the log of peers says to its places. If that fails, the log stays and is read again.
+    async fn fold(&mut self) {
+        let mut sql = QueryBuilder::new("BEGIN IMMEDIATE; ");
+        self.push_fold(&mut sql);
+        sql.push("COMMIT");
+        let Some(connection) = self.connection.as_mut() else { return };
+        match sql.build().persistent(false).execute(connection).await {
+            Ok(_) => self.folded(),
+            Err(error) => {
+                tracing::warn!(error = %Error::from(error), "journal.peers.not_folded");
+                self.connection = None;
+            }
+        }
+    }
+
+    fn push_fold(&self, sql: &mut QueryBuilder<Sqlite>) {
+        if self.log == 0 {
+            return;
+        }
+        let recent = self.shared.recent.lock();
+        let rows = || recent.keys().filter_map(|id| self.peers.get_key_value(id));
+        peer_sql::push_peers(sql, rows());
+        peer_sql::push_fold(sql);
+        for (_, row) in rows() {
+            if let Some(until) = row.events_due() {
+                peer_sql::push_events_due(sql, row.no, until);
+            }
+        }
+    }
+
+    fn folded(&mut self) {
+        self.log = 0;
+        for (id, _) in self.shared.recent.lock().drain() {
+            if let Some(row) = self.peers.get_mut(&id) {
+                row.folded = row.events;
             }
         }
     }
@@ -237,7 +313,7 @@ impl Writer {
         let mut connection = file::connect(&self.path, false).await.map_err(named)?;
         let meta = file::read_meta(&mut connection).await.map_err(named)?;
         let head = file::read_head(&mut connection, &meta).await.map_err(named)?;
-        let mut peers = peer_file::load(&mut connection).await.map_err(named)?;
+        let Known { mut peers, recent, log } = peer_file::load(&mut connection).await.map_err(named)?;
         if head.seq < self.head.seq {
             return Err(Error::new("journal.reopen: entries are missing, the file was replaced", Fault::Corrupt));
         }
@@ -249,6 +325,8 @@ impl Writer {
             }
         }
         self.peers = peers;
+        self.log = log;
+        *self.shared.recent.lock() = recent;
         self.head = head;
         self.durable.send_replace(head.seq);
         self.connection = Some(connection);
@@ -264,7 +342,7 @@ impl Writer {
     /// same goes for messages that peers have acknowledged.
     async fn write_cursor(&mut self) {
         self.take_drops();
-        let acked = self.acked.load(Ordering::Acquire);
+        let acked = self.shared.acked.load(Ordering::Acquire);
         if acked == self.acked_written && self.undeleted.is_empty() {
             return;
         }
@@ -272,8 +350,8 @@ impl Writer {
         let mut sql = QueryBuilder::new("BEGIN IMMEDIATE; UPDATE meta SET acked = ");
         sql.push_bind(acked.cast_signed()).push(" WHERE id = 1; ");
         let rows = || self.undeleted.iter().filter_map(|id| self.peers.get_key_value(id));
-        peer_file::push_peers(&mut sql, rows());
-        peer_file::push_dropped(&mut sql, rows().map(|(_, row)| (row.no, row.dropped)));
+        peer_sql::push_peers(&mut sql, rows());
+        peer_sql::push_dropped(&mut sql, rows().map(|(_, row)| (row.no, row.dropped)));
         sql.push("COMMIT");
         match sql.build().execute(connection).await {
             Ok(_) => {
@@ -289,7 +367,7 @@ impl Writer {
 
     /// Takes over what peers have acknowledged meanwhile.
     fn take_drops(&mut self) {
-        for (id, up_to) in self.drops.take() {
+        for (id, up_to) in self.shared.drops.take() {
             let Some(row) = self.peers.get_mut(&id) else { continue };
             let dropped = up_to.min(row.posted);
             if dropped > row.dropped {
@@ -309,7 +387,6 @@ impl Writer {
         self.reconnect().await?;
         self.take_drops();
         let known = self.peers.get(peer).copied();
-        let Some(connection) = self.connection.as_mut() else { return Ok(()) };
         if known.is_none() {
             if matches!(edit, Edit::Forget | Edit::Position(None)) {
                 return Ok(());
@@ -320,29 +397,32 @@ impl Writer {
         }
         let mut row = known.unwrap_or_else(|| PeerRow::new(peer_file::next_no(self.peers.values())));
         let mut sql = QueryBuilder::new("BEGIN IMMEDIATE; ");
+        // The log would otherwise contradict the edit.
+        self.push_fold(&mut sql);
         match &edit {
             Edit::Position(to) => row.position = *to,
             Edit::Restart(fresh) => {
                 row = PeerRow { out_epoch: Some(*fresh), posted: 0, dropped: 0, told: 0, at_open: 0, ..row };
-                peer_file::push_restart(&mut sql, row.no);
+                peer_sql::push_restart(&mut sql, row.no);
             }
             Edit::Forget => {
-                peer_file::push_restart(&mut sql, row.no);
-                peer_file::push_gone(&mut sql, row.no);
+                peer_sql::push_restart(&mut sql, row.no);
+                peer_sql::push_gone(&mut sql, row.no);
             }
         }
         if !matches!(edit, Edit::Forget) {
-            peer_file::push_peers(&mut sql, std::iter::once((peer, &row)));
+            peer_sql::push_peers(&mut sql, std::iter::once((peer, &row)));
         }
         sql.push("COMMIT");
-        if let Err(error) = sql.build().persistent(false).execute(connection).await {
+        if let Err(error) = sql.build().persistent(false).execute(self.connected()?).await {
             self.connection = None;
             return Err(Error::from(error).during("journal.peer"));
         }
+        self.folded();
         if matches!(edit, Edit::Forget) {
             self.peers.remove(peer);
         } else {
-            self.peers.insert(peer.clone(), row);
+            self.peers.insert(peer.clone(), PeerRow { folded: row.events, ..row });
         }
         if !matches!(edit, Edit::Position(_)) {
             self.undeleted.remove(peer);
@@ -372,7 +452,7 @@ impl Writer {
 
     async fn prune(&mut self, keep: u64) -> Result<u64, Error> {
         self.reconnect().await?;
-        let until = self.acked.load(Ordering::Acquire).min(self.head.seq).saturating_sub(keep);
+        let until = self.shared.acked.load(Ordering::Acquire).min(self.head.seq).saturating_sub(keep);
         let outcome = prune(self.connected()?, until).await;
         if outcome.is_err() {
             self.connection = None;
