@@ -177,7 +177,8 @@ fn passages(entries: &[Entry], first_id: i64) -> Vec<Passage> {
             let fact = &entry.fact;
             match (fact.kind, fact.person, &fact.point, fact.direction) {
                 (Kind::Passed, Some(person), Some(point), Some(direction)) => {
-                    Some(Passage { person, point: point.clone(), direction, at: fact.at, card: fact.card, event })
+                    let at = fact.happened_at();
+                    Some(Passage { person, point: point.clone(), direction, at, card: fact.card, event })
                 }
                 _ => None,
             }

@@ -205,7 +205,8 @@ pub struct Draft {
     pub card: Option<CardId>,
     /// Its holder, where known.
     pub person: Option<PersonId>,
-    /// How long before `at` the device saw it, where the device says so or it can be bounded, in milliseconds.
+    /// How long before `at` the device saw it, where the device says so or it can be bounded, in milliseconds;
+    /// [`AGE_UNKNOWN_MS`] if it was late and nobody knows how late.
     pub age_ms: Option<u32>,
     /// Up to [`DETAIL_MAX_BYTES`] bytes for operators, never personal data: a serial number, a count, a version.
     pub detail: Option<String>,
@@ -213,6 +214,9 @@ pub struct Draft {
 
 /// Longest [`Draft::detail`], in bytes.
 pub const DETAIL_MAX_BYTES: usize = 200;
+
+/// [`Draft::age_ms`] of what happened at a time that nobody knows.
+pub const AGE_UNKNOWN_MS: u32 = u32::MAX;
 
 impl Draft {
     /// A fact with nothing but its time and kind; fill in the rest by struct update.
@@ -229,6 +233,11 @@ impl Draft {
             age_ms: None,
             detail: None,
         }
+    }
+
+    /// When it happened, as far as is known: [`Draft::at`] less its age.
+    pub fn happened_at(&self) -> UtcMillis {
+        UtcMillis(self.at.0.saturating_sub(self.age_ms.map_or(0, i64::from)))
     }
 }
 

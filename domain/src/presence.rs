@@ -10,6 +10,10 @@
 //! every grant (see [`crate::door`]); where a crash came between, the one-time pass counts as used, because its
 //! holder may be inside. A later grant at the same point ends the places reserved by an earlier one.
 //!
+//! # Late facts
+//! A controller that was cut off reports later what happened meanwhile; such a fact has an age. It reserves nothing,
+//! gives back what the same person had reserved there, and moves a person only if nothing newer is known of them.
+//!
 //! # One-time passes
 //! The use belongs to one issue: this card, this person, this `valid_from`. The card issued again, to somebody else
 //! or with a later `valid_from`, is a new pass. Entry is the way from an outside zone into the territory, exit the way
@@ -176,7 +180,12 @@ impl Presence {
         else {
             return;
         };
+        let late = fact.age_ms.is_some();
+        if late {
+            self.apply_late(point, direction, fact);
+        }
         match (fact.kind, fact.person) {
+            _ if late => {}
             (Kind::Granted, Some(person)) => self.granted(point, direction, person),
             (Kind::Granted, None) => drop(self.release(point.no)),
             (Kind::Passed, person) => {
@@ -192,11 +201,24 @@ impl Presence {
             if point.reuse_ms.is_some() {
                 let key = (card, point.no, direction);
                 match fact.kind {
+                    _ if late => {}
                     Kind::Granted => self.note_use(key, LastUse { person, at: fact.at }),
                     Kind::NotTaken => drop(self.last_uses.remove(&key)),
                     _ => {}
                 }
             }
+        }
+    }
+
+    fn apply_late(&mut self, point: &PointEntry, direction: Direction, fact: &Draft) {
+        let Some(person) = fact.person.filter(|_| fact.kind != Kind::Granted) else { return };
+        if self.pending.get(&point.no).is_some_and(|pending| pending.person == person) {
+            self.release(point.no);
+        }
+        let at = fact.happened_at();
+        let newer = self.persons.get(&person).is_some_and(|place| place.since > at);
+        if fact.kind == Kind::Passed && !newer {
+            self.passed(point, direction, person, at);
         }
     }
 

@@ -62,7 +62,7 @@ pub enum LineFact {
     Counters(Vec<(ReaderId, ReaderCounters)>),
     /// What a peer reports as having happened.
     Happened(Batch),
-    /// How a peer is doing; to be told about once a second and on changes that people wait for.
+    /// How a peer is doing; to be told when it changes, and of what moves all the time every ten seconds at most.
     Peer(Box<PeerStatus>),
     /// Something about a peer or a listener for a person to look at.
     Notice {

@@ -391,7 +391,7 @@ proptest! {
                 Input::Order(Order::Lock) => (free, locked) = (false, true),
                 Input::Order(Order::Emergency) => emergency = true,
                 Input::Order(Order::EmergencyEnd) => emergency = false,
-                Input::Contact(_) | Input::ExitRequest(_) => {}
+                Input::Contact(_) | Input::ExitRequest(_) | Input::Outcome(_) => {}
             }
             door.handle(now, input, &mut out);
             let exit = out.iter().any(is_exit);
@@ -418,4 +418,45 @@ proptest! {
         prop_assert_eq!((forced, held), (0, 0));
         prop_assert!(matches!(door.state(), DoorState::Secured), "{:?}", door.state());
     }
+}
+
+fn reported() -> Bench {
+    let mut bench = Bench::new(DoorSettings { reported: true, ..DoorSettings::new(DoorKind::Turnstile) });
+    bench.said.clear();
+    bench
+}
+
+#[test]
+fn a_controller_reports_how_a_grant_ended() {
+    reported().at(1000, Input::Grant(IN, holder(1))).at(1800, Input::Outcome(true)).until(60_000).said([
+        "1000 release 3000",
+        "1800 passed in #1",
+        "1800 secure",
+    ]);
+    reported()
+        .at(1000, Input::Grant(OUT, holder(1)))
+        .at(4100, Input::Outcome(false))
+        .until(60_000)
+        .said(["1000 release 3000", "4100 not_taken out #1"]);
+}
+
+#[test]
+fn a_grant_of_which_nothing_is_reported_ends_after_its_grace_with_that_reason() {
+    let mut bench = reported();
+    bench.at(1000, Input::Grant(IN, holder(1))).until(8999);
+    assert_eq!(bench.door.condition(), PointCondition::Busy);
+    bench.until(60_000).said(["1000 release 3000", "9000 not_taken in #1 report_missing"]);
+    assert_eq!(bench.door.condition(), PointCondition::Ready);
+}
+
+#[test]
+fn a_passage_reported_after_an_opening_by_order_is_nobodys() {
+    let mut bench = reported();
+    bench.at(1000, Input::Order(Order::OpenOnce(IN)));
+    assert!(bench.door.awaits_anybody());
+    bench.at(2000, Input::Outcome(true)).at(2500, Input::Outcome(true)).until(60_000).said([
+        "1000 release 3000",
+        "2000 passed in",
+        "2000 secure",
+    ]);
 }

@@ -305,3 +305,30 @@ proptest! {
         prop_assert_eq!(&presence.reserved, &vec![0; ZONES.len()]);
     }
 }
+
+#[test]
+fn a_late_fact_moves_nobody_of_whom_something_newer_is_known_and_reserves_nothing() {
+    let policy = policy(|_| {});
+    let mut presence = Presence::new(&policy);
+    let late = |kind, seconds, age_s: u32, card, point, direction| Draft {
+        age_ms: Some(age_s * 1000),
+        ..fact(kind, seconds, card, point, direction)
+    };
+    presence.apply(&policy, &fact(Kind::Passed, 100, 5, "t1", Direction::Out));
+    // Came in a minute before that, and it is told only now.
+    presence.apply(&policy, &late(Kind::Granted, 200, 160, 5, "t1", Direction::In));
+    presence.apply(&policy, &late(Kind::Passed, 200, 160, 5, "t1", Direction::In));
+    assert_eq!(presence.zone_of(person(5)), Some(&zone_id("street")));
+    // Came in a minute after that.
+    presence.apply(&policy, &late(Kind::Passed, 201, 41, 5, "t1", Direction::In));
+    assert_eq!(presence.zone_of(person(5)), Some(&zone_id("hall")));
+    assert_eq!(presence.inside().next().unwrap().2, NOW.plus_ms(160_000));
+    // A late end gives back what was reserved while the link was up, and only its own person's.
+    presence.apply(&policy, &fact(Kind::Granted, 300, 6, "door", Direction::In));
+    let reserved = presence.reserved.clone();
+    presence.apply(&policy, &late(Kind::Passed, 310, 200, 7, "door", Direction::In));
+    assert_eq!(presence.reserved, reserved, "the place of person 6 is still kept");
+    presence.apply(&policy, &late(Kind::NotTaken, 320, 15, 6, "door", Direction::In));
+    assert_eq!(presence.reserved.iter().sum::<u32>(), 0);
+    assert_eq!(presence.count(&zone_id("ward")), 1);
+}

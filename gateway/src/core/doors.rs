@@ -220,7 +220,7 @@ impl Core {
         }
     }
 
-    fn door_fact(&mut self, point: &PointId, reader: Option<&ReaderId>, fact: &Fact) {
+    pub(super) fn door_fact(&mut self, point: &PointId, reader: Option<&ReaderId>, fact: &Fact) {
         let released_by = self.doors.get(point).and_then(|unit| unit.released_by.clone());
         let of_grant = matches!(fact.kind, Kind::Passed | Kind::NotTaken);
         let draft = Draft {

@@ -200,9 +200,10 @@ impl Core {
             LineFact::Counters(counters) => self.counters(&event.line, counters),
             LineFact::Happened(batch) => self.happened(&event.line, batch),
             LineFact::Peer(peer) => {
+                // Shown with the next look, within a second: thousands of peers must not make the board be copied
+                // for each of them.
                 if let Some((_, status)) = self.lines.get_mut(&event.line) {
                     status.peer = Some(*peer);
-                    self.changed();
                 }
             }
             LineFact::Notice { reason, detail } => self.alarm(None, reason, Some(detail)),

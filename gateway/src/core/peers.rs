@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use domain::decide::PointCondition;
 use domain::door::{Holder, Input, Order};
+use domain::event::AGE_UNKNOWN_MS;
 use domain::ids::{LineId, PointId, ReaderId};
 use domain::{CardId, Draft, Kind, Reason};
 use tokio::time::Instant;
@@ -25,8 +26,6 @@ const REPORT_WAIT: Duration = Duration::from_secs(60);
 const REPORT_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Grants without a report that are kept; the oldest ends when one more comes.
 const OPEN_GRANTS_MAX: usize = 4096;
-/// The age of what happened nobody knows when.
-const AGE_UNKNOWN_MS: u32 = u32::MAX;
 
 /// A grant at a peer whose end was not reported in time.
 pub(super) struct OpenGrant {

@@ -11,6 +11,8 @@ use tokio::time::timeout;
 use wire::bus::ReaderState;
 use wire::osdp::secure::Scbk;
 
+mod peers;
+
 use super::*;
 use crate::line::{self, LineFact, ReaderFact};
 use crate::port::Port;
