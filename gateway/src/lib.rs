@@ -25,6 +25,7 @@ pub mod settings;
 pub mod snapshot;
 pub mod uplink;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +87,7 @@ pub struct Gateway {
     uplink: JoinHandle<()>,
     stop_uplink: CancellationToken,
     journal: Journal,
+    acs_link: watch::Receiver<Option<SocketAddr>>,
 }
 
 impl Gateway {
@@ -119,6 +121,7 @@ impl Gateway {
             parts.clock.clone(),
             events,
         );
+        let acs_link = core.peers().acs_link.listening();
         let core = tokio::spawn(core.run(event_queue, request_queue, shutdown));
         if let Some(why) = damage {
             let detail = Some(core::clipped(&format!("kept for a restart: {why}")));
@@ -141,7 +144,7 @@ impl Gateway {
             version,
         };
         let uplink = tokio::spawn(uplink::run(uplink, stop_uplink.clone()));
-        Ok(Self { requests, board, core, uplink, stop_uplink, journal: parts.journal })
+        Ok(Self { requests, board, core, uplink, stop_uplink, journal: parts.journal, acs_link })
     }
 
     /// Puts new settings in force: lines that did not change go on undisturbed.
@@ -153,6 +156,11 @@ impl Gateway {
     /// How it is.
     pub fn board(&self) -> watch::Receiver<Board> {
         self.board.clone()
+    }
+
+    /// Where acs-link peers can connect now; `None` while nothing listens.
+    pub fn acs_link(&self) -> watch::Receiver<Option<SocketAddr>> {
+        self.acs_link.clone()
     }
 
     /// Records something that concerns the gateway as a whole.

@@ -203,6 +203,11 @@ impl Core {
         (core, watcher)
     }
 
+    /// What the tasks of peers are given.
+    pub(crate) const fn peers(&self) -> &Arc<PeerContext> {
+        &self.peers
+    }
+
     /// Works until cancelled; then closes the lines and writes everything down.
     pub async fn run(
         mut self,
