@@ -1,5 +1,6 @@
 //! How a recorded fact is said: its tone, its words, what to do about it, and short forms of pseudonyms and names.
 
+use domain::event::AGE_UNKNOWN_MS;
 use domain::{Direction, Draft, Kind, Reason};
 
 use crate::language::Texts;
@@ -67,13 +68,24 @@ pub fn place_of(kind: Kind) -> Place {
 }
 
 /// What happened longer than this before it was recorded is shown as late and moves nothing on the live page, in
-/// milliseconds: a controller that was alone tells afterwards.
-const LATE_MS: u32 = 10_000;
+/// milliseconds: a controller that was alone tells afterwards. As old as a card may be that still opens a door.
+const LATE_MS: u32 = 3_000;
 
-/// How much earlier than recorded something happened, in milliseconds, where that is worth saying. A late card is
-/// late by its name.
-pub fn lateness(fact: &Draft) -> Option<i64> {
-    fact.age_ms.filter(|age| *age >= LATE_MS && fact.kind != Kind::LateTap).map(i64::from)
+/// How much earlier than recorded something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// So many milliseconds.
+    By(i64),
+    /// Nobody knows how much: the clock there cannot be believed.
+    Unknown,
+}
+
+/// Whether something is told afterwards. A late card is late by its name.
+pub fn lateness(fact: &Draft) -> Option<Late> {
+    match fact.age_ms.filter(|age| *age >= LATE_MS && fact.kind != Kind::LateTap)? {
+        AGE_UNKNOWN_MS => Some(Late::Unknown),
+        age => Some(Late::By(i64::from(age))),
+    }
 }
 
 /// Whether this is told afterwards by somebody who was alone: the table has it, the banner and the voice do not. An
@@ -84,7 +96,10 @@ pub fn is_told_late(fact: &Draft) -> bool {
 
 /// "12 min earlier", for what is late.
 pub fn late_words(fact: &Draft, texts: &Texts, times: &Times) -> Option<String> {
-    lateness(fact).map(|late| texts.a("late-by", &times.span(late)))
+    lateness(fact).map(|late| match late {
+        Late::By(ms) => texts.a("late-by", &times.span(ms)),
+        Late::Unknown => texts.t("late-unknown"),
+    })
 }
 
 /// The tone of a fact.
@@ -240,6 +255,9 @@ mod tests {
         let words = |kind| late_words(&at(kind, Some(1_800_000)), &texts, &times);
         assert_eq!(words(Kind::Passed).as_deref(), Some("30 min earlier"));
         assert_eq!(words(Kind::Forced).as_deref(), Some("30 min earlier"), "told, with its age");
+        let unknown = at(Kind::Passed, Some(AGE_UNKNOWN_MS));
+        assert!(is_told_late(&unknown));
+        assert_eq!(late_words(&unknown, &texts, &times).as_deref(), Some("earlier, nobody knows when"));
     }
 
     #[test]

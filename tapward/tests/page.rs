@@ -82,6 +82,64 @@ async fn taps_appear_in_words_and_a_killed_program_loses_and_doubles_nothing_on_
     site.simulator.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_from_the_page_reaches_the_door_and_its_answer_the_page() {
+    let site = Site::new("").await;
+    let port = free_port();
+    site.edit(|text| text.replace("127.0.0.1:0", &format!("127.0.0.1:{port}")));
+    let cards = cards(1);
+    site.import(&cards);
+    let mut program = site.start("run").await;
+    let address = program.line("Tapward is at").await;
+    let link = program.line("First sign-in, once, within 24 hours:").await;
+    let browser = Browser::start(1280, 1000).await;
+    let page = browser.page();
+    first_sign_in(page, &link).await;
+    site.secure().await;
+    site.tap_until("west-1-in", &cards[0], Outcome::Passed).await;
+
+    let given = Instant::now();
+    order(page, &address, "west-1", "Open once", "help").await;
+    println!("from the button to the answer on the page: {:?}", given.elapsed());
+    order(page, &address, "west-1", "Lock", "drill").await;
+    let blocked = "return [...document.querySelectorAll('.door-tiles li')].some(t => t.innerText.includes('West 1') && t.innerText.includes('blocked by command'))";
+    until_reloaded(page, "the locked door", blocked).await;
+    site.tap_until("west-1-in", &cards[0], Outcome::Refused).await;
+    order(page, &address, "west-1", "Back to normal", "drill").await;
+    site.tap_until("west-1-in", &cards[0], Outcome::Passed).await;
+
+    let journal = site.journal();
+    let orders: Vec<&str> = journal
+        .iter()
+        .filter(|entry| entry["kind"] == "command" && entry["point"] == "west-1")
+        .map(|entry| entry["detail"].as_str().unwrap())
+        .collect();
+    assert_eq!(orders.len(), 3, "{orders:?}");
+    for (detail, (action, reason)) in orders.iter().zip([("open", "help"), ("lock", "drill"), ("normal", "drill")]) {
+        let (what, rest) = detail.split_once(" by ").unwrap();
+        let (who, why) = rest.split_once(": ").unwrap();
+        assert_eq!((what, why), (action, reason));
+        assert!(who.len() == 32 && who.bytes().all(|byte| byte.is_ascii_hexdigit()), "no name: {detail}");
+    }
+    assert!(!site.log().contains("olena"), "no name in the log");
+    browser.end().await;
+    program.stop().await;
+    site.simulator.stop().await;
+}
+
+/// Gives an order from a door's panel and waits for the answer.
+async fn order(page: &Client, address: &str, door: &str, words: &str, reason: &str) {
+    page.goto(&format!("{address}/devices?gateway=clinic-1-gw&door={door}")).await.unwrap();
+    page.find(Locator::LinkText(words)).await.unwrap().click().await.unwrap();
+    until(page, "the form", "return document.readyState === 'complete' && !!document.querySelector('form.order')")
+        .await;
+    let choose = format!(
+        "document.querySelector('#reason').value = '{reason}'; document.querySelector('form.order button').click(); return 1"
+    );
+    page.execute(&choose, vec![]).await.unwrap();
+    until(page, "the answer", "return document.querySelector('#door [role=status]')?.textContent.startsWith('The gateway has carried it out')").await;
+}
+
 async fn first_sign_in(page: &Client, link: &str) {
     page.goto(link).await.unwrap();
     for (field, text) in

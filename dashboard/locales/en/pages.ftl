@@ -276,6 +276,7 @@ given-refused-text = It was not carried out.
 given-expired = no answer in time
 given-expired-text = No answer in time. It is not carried out later; look at the door before you repeat it.
 late-by = { $a } earlier
+late-unknown = earlier, nobody knows when
 
 # Journal
 journal-title = Journal

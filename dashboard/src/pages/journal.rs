@@ -12,7 +12,7 @@ use crate::pages::live::sub_of;
 use crate::pages::query::Query;
 use crate::view::{Frame, page as render};
 use crate::visit::Visit;
-use crate::words::{self, label};
+use crate::words::{self, Late, label};
 
 /// Entries on a page.
 const PAGE: u32 = 50;
@@ -217,9 +217,14 @@ fn whole(visit: &Visit, event: &Event) -> Whole {
     add("fact-person", fact.person.map(|id| id.to_string()), true, fact.person.map(|id| format!("/journal?q={id}")));
     add("fact-card", fact.card.map(|id| id.to_string()), true, fact.card.map(|id| format!("/journal?card={id}")));
     add("fact-pass", Some(sub_of(event, &texts)).filter(|text| event.pass.is_some() && !text.is_empty()), false, None);
-    add("fact-age", fact.age_ms.map(|age| times.span(i64::from(age))), false, None);
-    let happened = words::lateness(fact).map(|late| times.exact(fact.at.plus_ms(-late)));
-    add("fact-happened", happened, false, None);
+    match words::lateness(fact) {
+        Some(Late::Unknown) => add("fact-age", Some(texts.t("late-unknown")), false, None),
+        Some(Late::By(ms)) => {
+            add("fact-happened", Some(times.exact(fact.happened_at())), false, None);
+            add("fact-age", Some(times.span(ms)), false, None);
+        }
+        None => add("fact-age", fact.age_ms.map(|age| times.span(i64::from(age))), false, None),
+    }
     add("fact-detail", fact.detail.clone(), false, None);
     add("fact-arrived", Some(times.exact(event.received)), false, None);
     add("fact-gateway", Some(event.entry.gateway.to_string()), false, None);

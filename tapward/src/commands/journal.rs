@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use chrono_tz::Tz;
 use domain::Entry;
+use domain::event::AGE_UNKNOWN_MS;
 use serde_json::{Map, Value};
 use store::journal::JournalReader;
 
@@ -98,6 +99,10 @@ fn as_text(entry: &Entry, zone: Tz) -> String {
         fact.reason.map(|reason| reason.to_string()),
         fact.card.map(|card| format!("card {}", &card.to_string()[..8])),
         fact.person.map(|person| format!("person {}", &person.to_string()[..8])),
+        fact.age_ms.map(|age| match age {
+            AGE_UNKNOWN_MS => "(earlier, nobody knows when)".to_owned(),
+            age => format!("({}.{} s earlier)", age / 1000, age % 1000 / 100),
+        }),
         fact.detail.clone(),
     ];
     for part in parts.into_iter().flatten() {
