@@ -212,14 +212,15 @@ async fn marks_beyond_their_limits_are_refused_at_once() {
         Mark { events: vec![String::new()], ..mark(1, 1, 1) },
         mark(1, 1, SEQ_MAX + 1),
         Mark { quarantined: vec![quarantined(BODY_MAX_BYTES + 1)], ..mark(1, 1, 1) },
-        Mark { quarantined: vec![quarantined(1); 17], ..mark(1, 1, 1) },
+        Mark { quarantined: vec![quarantined(1); 65], ..mark(1, 1, 1) },
+        Mark { quarantined: vec![quarantined(BODY_MAX_BYTES); 16], ..mark(1, 1, 1) },
     ];
     for mark in beyond {
         assert!(matches!(journal.append_marked(vec![fact(1)], mark), Err(Refused::Size(facts)) if facts == [fact(1)]));
     }
     let largest = Mark {
         events: (0..128).map(|no| format!("{no:064}")).collect(),
-        quarantined: vec![quarantined(BODY_MAX_BYTES); 16],
+        quarantined: vec![quarantined(BODY_MAX_BYTES); 15],
         ..mark(1, 1, SEQ_MAX)
     };
     journal.append_marked(vec![fact(1); 64], largest).unwrap().await.unwrap();

@@ -20,7 +20,7 @@ use super::chain::{self, Link};
 use super::file::{self, Head};
 use super::peer_file::{self, PeerRow, Recent};
 use super::peer_sql::{self, Logged};
-use super::peers::{Mark, MarkError, Note, OUTGOING_MAX, Outgoing, PEERS_MAX, Position, PostError, TOLD_MAX, Told};
+use super::peers::{Mark, MarkError, Note, OUTGOING_MAX, Outgoing, Position, PostError, TOLD_MAX, Told};
 use crate::Error;
 
 /// Statements for small groups are worth keeping prepared; there are hundreds of sizes of big ones.
@@ -271,14 +271,10 @@ impl<'a> Staged<'a> {
         Self { peers, changed: HashMap::new(), to_save: HashSet::new(), told }
     }
 
-    /// The row as it is so far, or a new one; `None` if there are too many.
-    fn row(&self, id: &LineId) -> Option<PeerRow> {
-        if let Some(row) = self.changed.get(id).or_else(|| self.peers.get(id)) {
-            return Some(*row);
-        }
-        let fresh = self.changed.keys().filter(|id| !self.peers.contains_key(*id)).count();
-        (self.peers.len() + fresh < PEERS_MAX)
-            .then(|| PeerRow::new(peer_file::next_no(self.peers.values().chain(self.changed.values()))))
+    /// The row as it is so far, or a new one.
+    fn row(&self, id: &LineId) -> PeerRow {
+        let fresh = || PeerRow::new(peer_file::next_no(self.peers.values().chain(self.changed.values())));
+        self.changed.get(id).or_else(|| self.peers.get(id)).copied().unwrap_or_else(fresh)
     }
 
     fn no(&self, id: &LineId) -> i64 {
@@ -287,7 +283,7 @@ impl<'a> Staged<'a> {
 
     /// Notes a mark; returns how many events the peer had before.
     fn mark(&mut self, mark: &Mark) -> Result<u64, MarkError> {
-        let mut row = self.row(&mark.peer).ok_or(MarkError::TooManyPeers)?;
+        let mut row = self.row(&mark.peer);
         if let Some(held) = row.position.filter(|held| held.epoch == mark.epoch && held.seq >= mark.seq) {
             return Err(MarkError::NotAhead { peer: mark.peer.clone(), seq: mark.seq, held: held.seq });
         }
@@ -303,7 +299,7 @@ impl<'a> Staged<'a> {
 
     /// Notes messages; returns the first one's number.
     fn post(&mut self, peer: &LineId, messages: &[Outgoing]) -> Result<u64, PostError> {
-        let mut row = self.row(peer).ok_or(PostError::TooManyPeers)?;
+        let mut row = self.row(peer);
         let notes = || messages.iter().filter_map(|message| message.note.as_ref());
         let is_new = |note: &Note| matches!(note, Note::Told(told) if !self.told.contains(&(row.no, told.key.clone().into_bytes())));
         let more = notes().filter(|note| is_new(note)).count() as u64;

@@ -5,6 +5,9 @@
 //! Owns the words for it and their limits. Never looks into a message: bodies are sealed before they come here (they
 //! may contain card numbers, and [`SealedBytes`] has no other way in), so nothing in the file is a number in clear.
 //!
+//! Peers are named by the configuration, so their number is bounded by it; those of former configurations stay until
+//! [`Journal::forget_peer`].
+//!
 //! # Coming in
 //! [`Journal::append_marked`] writes facts, position, event ids and quarantine in one commit or not at all. A peer is
 //! acknowledged only after that, so a crash before it makes the peer send again, and a crash behind it is recognised by
@@ -35,8 +38,10 @@ use crate::Error;
 
 /// Event ids of one [`Mark`]: twice a full batch of reports.
 pub const MARK_MAX_EVENTS: usize = 128;
-/// Messages quarantined by one [`Mark`].
-pub const MARK_MAX_QUARANTINED: usize = 16;
+/// Messages quarantined by one [`Mark`]: a full batch.
+pub const MARK_MAX_QUARANTINED: usize = 64;
+/// Bytes of all of them: what one peer may keep.
+pub const MARK_MAX_QUARANTINED_BYTES: usize = QUARANTINE_MAX_BYTES;
 /// Longest event id, in bytes.
 pub const EVENT_ID_MAX_BYTES: usize = 64;
 /// Event ids kept for each peer, the newest; up to a tenth more until the next clearing.
@@ -59,8 +64,6 @@ pub const OUTGOING_MAX: u64 = 4096;
 pub const TOLD_MAX: u64 = 200_000;
 /// Longest key of a pass, in bytes.
 pub const KEY_MAX_BYTES: usize = 64;
-/// Peers that one journal remembers, those of former configurations with them; see [`Journal::forget_peer`].
-pub const PEERS_MAX: usize = 10_000;
 
 /// Largest number in a peer's stream: what the file can hold. A peer that counts further is not one of ours.
 pub const SEQ_MAX: u64 = i64::MAX.cast_unsigned();
@@ -95,7 +98,7 @@ pub struct Mark {
     /// Ids of the events in it, at most [`MARK_MAX_EVENTS`] of at most [`EVENT_ID_MAX_BYTES`] bytes. One that is known
     /// already changes nothing.
     pub events: Vec<String>,
-    /// What could not be understood, at most [`MARK_MAX_QUARANTINED`].
+    /// What could not be understood, at most [`MARK_MAX_QUARANTINED`] of [`MARK_MAX_QUARANTINED_BYTES`] in all.
     pub quarantined: Vec<Quarantined>,
 }
 
@@ -214,7 +217,8 @@ pub struct PeerRecord {
 /// Why a mark was not written; nothing that came with it was.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MarkError {
-    /// It is not ahead of what is known.
+    /// It is not ahead of what is durable. After an append of the same mark that failed, this says that it had been
+    /// written after all, facts included: trying again would never end otherwise.
     #[error("the stream of {peer} has been taken in up to {held} already, {seq} is not behind it")]
     NotAhead {
         /// Whose stream.
@@ -224,9 +228,6 @@ pub enum MarkError {
         /// What is durable.
         held: u64,
     },
-    /// [`PEERS_MAX`] peers are remembered.
-    #[error("the journal remembers {PEERS_MAX} peers and takes no more; forget those that are gone")]
-    TooManyPeers,
 }
 
 /// Why messages were not posted.
@@ -247,9 +248,6 @@ pub enum PostError {
         "a post takes 1 to {POST_MAX_MESSAGES} messages of at most {BODY_MAX_BYTES} bytes, with keys of 1 to {KEY_MAX_BYTES} bytes"
     )]
     Size,
-    /// [`PEERS_MAX`] peers are remembered.
-    #[error("the journal remembers {PEERS_MAX} peers and takes no more; forget those that are gone")]
-    TooManyPeers,
     /// The engine or the disk refused, or the journal is closed. The messages may still turn out to be in the file, as
     /// with [`super::AppendError`]: [`Journal::outgoing_state`] says.
     #[error(transparent)]
@@ -418,6 +416,7 @@ impl Mark {
             && self.events.iter().all(event)
             && self.quarantined.len() <= MARK_MAX_QUARANTINED
             && self.quarantined.iter().all(message)
+            && self.quarantined.iter().map(|it| it.bytes.len()).sum::<usize>() <= MARK_MAX_QUARANTINED_BYTES
     }
 
     /// How many facts it counts for in the queue: by the memory that it takes.

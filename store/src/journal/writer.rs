@@ -20,7 +20,7 @@ use super::file::{self, Head, Opened};
 use super::group::{Append, Group, Post, Written};
 use super::peer_file::{self, Known, PeerRow, Recent};
 use super::peer_sql;
-use super::peers::{MarkError, PEERS_MAX, Position};
+use super::peers::Position;
 use crate::error::{Error, Fault};
 
 /// The cursor is written at most this often: a lost second of it costs a few repetitions.
@@ -387,13 +387,8 @@ impl Writer {
         self.reconnect().await?;
         self.take_drops();
         let known = self.peers.get(peer).copied();
-        if known.is_none() {
-            if matches!(edit, Edit::Forget | Edit::Position(None)) {
-                return Ok(());
-            }
-            if self.peers.len() >= PEERS_MAX {
-                return Err(Error::bad_row("peer", "no", MarkError::TooManyPeers).during("journal.peer"));
-            }
+        if known.is_none() && matches!(edit, Edit::Forget | Edit::Position(None)) {
+            return Ok(());
         }
         let mut row = known.unwrap_or_else(|| PeerRow::new(peer_file::next_no(self.peers.values())));
         let mut sql = QueryBuilder::new("BEGIN IMMEDIATE; ");
