@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use domain::{Draft, Kind, Reason, UtcMillis};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use store::journal::{APPEND_MAX_FACTS, GROUP_MAX, Journal, Mark, Pending, Refused};
+use store::journal::{APPEND_MAX_FACTS, AppendError, GROUP_MAX, Journal, Mark, Pending, Refused};
 use tokio::sync::oneshot;
 
 /// Facts kept in memory while the journal takes none: about 10 MB, and minutes of a full disk at the published size.
@@ -175,6 +175,12 @@ impl Recorder {
         };
         match sent {
             Ok(pending) => self.follow(pending, Ended { ticket, what, load, durable: true }),
+            // It would be refused for ever, and everything behind it wait. Whoever waits for it learns that it is gone.
+            Err(Refused::Size(_)) if load.report.is_some() => {
+                tracing::error!("a report of a peer is beyond what the journal takes at once, and is not recorded");
+                let gone = Ended { ticket, what, load: Load::default(), durable: true };
+                self.under_way.push(Box::pin(async move { gone }));
+            }
             Err(Refused::Full(_) | Refused::Size(_) | Refused::Closed(_)) => {
                 self.end_at_once(Ended { ticket, what, load, durable: false });
             }
@@ -195,6 +201,12 @@ impl Recorder {
         self.under_way.push(Box::pin(async move {
             match pending.await {
                 Ok(_) => ended,
+                // An earlier try that was said to have failed had been written after all, or the peer's task sent a
+                // batch twice: it is durable, and would be refused for ever.
+                Err(AppendError::Mark(error)) => {
+                    tracing::warn!(%error, "a report of a peer is in the journal already");
+                    ended
+                }
                 Err(error) => {
                     tracing::error!(%error, "the journal did not take a record");
                     Ended { durable: false, ..ended }
@@ -347,5 +359,32 @@ mod tests {
         recorder.tap(1, vec![fact(2)]);
         assert!(matches!(ended(&mut recorder).await, Done::TapFailed(1)));
         timeout(Duration::from_secs(10), recorder.flush()).await.expect("the end is not waited for without end");
+    }
+
+    fn mark(seq: u64, event: &str) -> Mark {
+        let peer = domain::LineId::new("peer").unwrap();
+        let events = vec![event.to_owned()];
+        Mark { peer, epoch: Epoch([2; 16]), seq, at: UtcMillis(0), events, quarantined: Vec::new() }
+    }
+
+    /// A batch that failed may be in the journal all the same; tried again it is refused, and must not be tried for ever.
+    #[tokio::test]
+    async fn a_report_that_is_known_or_impossible_holds_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path()).await;
+        let mut recorder = Recorder::new(journal.clone());
+        let (done, known) = oneshot::channel();
+        journal.append_marked(vec![fact(1)], mark(5, "a")).unwrap().await.unwrap();
+        recorder.report(vec![fact(1)], Some(mark(5, "a")), done);
+        assert!(matches!(ended(&mut recorder).await, Done::Facts));
+        assert_eq!(known.await, Ok(()), "it is durable, so the peer may be told");
+
+        let (done, impossible) = oneshot::channel();
+        recorder.report(vec![fact(2)], Some(mark(6, &"x".repeat(65))), done);
+        assert!(matches!(ended(&mut recorder).await, Done::Facts));
+        assert!(impossible.await.is_err());
+        recorder.tap(1, vec![fact(3)]);
+        assert!(matches!(ended(&mut recorder).await, Done::TapDurable(1)));
+        assert_eq!((recorder.backlog(), recorder.failing(), journal.last_seq()), (0, false, 2));
     }
 }
