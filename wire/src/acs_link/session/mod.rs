@@ -13,7 +13,8 @@
 //! 5. Go to 1. When a batch of [`Event::Durable`] is stored for good, say [`Session::committed`].
 //!
 //! [`Session::receive`] takes fewer bytes than it is given while [`EVENTS_MAX`] events or [`EVENTS_MAX_BYTES`] of them
-//! wait: the owner takes the events and hands over the rest. An owner that cannot store stops reading the socket.
+//! wait, and none behind a Hello until it is answered: the owner takes the events and hands over the rest. An owner that
+//! cannot store stops reading the socket.
 //! After `Closed`, what `output` still has is written (it tells the peer why), and the socket is closed.
 //!
 //! # Promises

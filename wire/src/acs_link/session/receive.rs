@@ -11,8 +11,8 @@ use super::settings::Now;
 use super::{EVENTS_MAX, EVENTS_MAX_BYTES, Session, State};
 
 impl Session {
-    /// Takes bytes that came, and says how many: fewer than given while too many events wait. When the session is over,
-    /// all of them, unread.
+    /// Takes bytes that came, and says how many: fewer than given while too many events wait, or a Hello for its answer.
+    /// When the session is over, all of them, unread.
     pub fn receive(&mut self, bytes: &[u8], now: Now) -> usize {
         self.tick(now);
         let mut rest = bytes;
@@ -20,7 +20,8 @@ impl Session {
             if self.is_closed() {
                 return bytes.len();
             }
-            if self.events.len() >= EVENTS_MAX || self.events_bytes >= EVENTS_MAX_BYTES {
+            let busy = self.events.len() >= EVENTS_MAX || self.events_bytes >= EVENTS_MAX_BYTES;
+            if busy || matches!(self.state, State::Asked(..)) {
                 break;
             }
             let numbered = matches!(self.state, State::Up(_));

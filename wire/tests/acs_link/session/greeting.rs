@@ -141,6 +141,9 @@ fn anything_before_the_greeting_is_refused() {
     let mut session = Session::accept(gw(), now(ms(0)), counter(1));
     let first = hear(&mut session, &msg(Body::Hello(hello()), 1), ms(0));
     assert!(matches!(first.as_slice(), [Event::Hello(_)]));
+    let again = framed(&to_vec(&msg(Body::Hello(hello()), 1)).unwrap());
+    assert_eq!(session.receive(&again, now(ms(0))), 0, "what follows waits for the answer");
+    session.welcome(Positions::default(), now(ms(0))).unwrap();
     let second = hear(&mut session, &msg(Body::Hello(hello()), 1), ms(0));
     assert_eq!(refused(&second), Some(Code::SchemaInvalid), "a second Hello");
 }
