@@ -25,7 +25,7 @@ fn fields(id: &str, rest: &str) -> String {
 /// Answers orders as a bridge and its gateway do, once.
 async fn answer(database: Database, hands: Hands, problem: Option<&'static str>) {
     loop {
-        for order in commands::waiting(&database, hands.now()).await.unwrap() {
+        if let Some(order) = commands::waiting(&database, hands.now()).await.unwrap().first() {
             commands::sent(&database, order.id, hands.now()).await.unwrap();
             commands::ended(&database, &order.gateway, order.id, problem, hands.now()).await.unwrap();
             return;

@@ -103,12 +103,12 @@ impl Facts {
     fn clock(&self, skew_ms: Option<i64>) -> (Tone, String) {
         let texts = &self.texts;
         let Some(skew) = skew_ms else { return (Tone::Info, texts.t("peer-clock-unknown")) };
-        let tone = match skew.unsigned_abs() {
-            0..=SKEW_WARN_MS => return (Tone::Ok, texts.t("peer-clock-good")),
-            ..=SKEW_BAD_MS => Tone::Warn,
-            _ => Tone::Bad,
-        };
-        let span = self.times.span(i64::try_from(skew.unsigned_abs()).unwrap_or(i64::MAX));
+        let off = skew.unsigned_abs();
+        if off <= SKEW_WARN_MS {
+            return (Tone::Ok, texts.t("peer-clock-good"));
+        }
+        let tone = if off <= SKEW_BAD_MS { Tone::Warn } else { Tone::Bad };
+        let span = self.times.span(i64::try_from(off).unwrap_or(i64::MAX));
         (tone, texts.a(if skew > 0 { "peer-clock-behind" } else { "peer-clock-ahead" }, &span))
     }
 }
