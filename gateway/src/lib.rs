@@ -153,6 +153,11 @@ impl Gateway {
         let _ = self.requests.send(Request::Settings(Arc::new(settings))).await;
     }
 
+    /// Where the core is asked, for who has no bus: tools and tests.
+    pub fn requests(&self) -> mpsc::Sender<Request> {
+        self.requests.clone()
+    }
+
     /// How it is.
     pub fn board(&self) -> watch::Receiver<Board> {
         self.board.clone()

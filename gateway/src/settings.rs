@@ -11,6 +11,7 @@ use domain::equipment::{Peer as PeerStatus, PeerKind};
 use domain::ids::{Direction, GatewayId, LineId, PointId, ReaderId, SiteId};
 use domain::policy::PointKind;
 use wire::ascii::{IdentityRule, Profile};
+use wire::isapi::card::CardForm;
 use wire::osdp::secure::Scbk;
 use zeroize::Zeroizing;
 
@@ -236,6 +237,10 @@ pub struct HikvisionDevice {
     pub online: bool,
     /// Whether we set its clock.
     pub set_time: bool,
+    /// How it writes card numbers.
+    pub cards: CardForm,
+    /// For `https`: the SHA-256 fingerprint of its certificate, the only one that is believed.
+    pub certificate: Option<[u8; 32]>,
 }
 
 /// How a device's events come.

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use wire::isapi::Syntax;
 use wire::isapi::codes;
 use wire::isapi::device::{Abilities, DeviceInfo};
+use wire::isapi::person::{Card, User};
 use wire::isapi::time::Zone;
 use zeroize::Zeroizing;
 
@@ -317,6 +318,20 @@ impl HikvisionDevice {
     pub fn restart(&self, forget: bool) {
         self.shared.state().restart(forget);
         self.shared.happen(state::at_door(codes::MAJOR_EXCEPTION, 0x400, 0));
+    }
+
+    /// Somebody enters a person and a card by hand.
+    pub fn teach(&self, card: &str, employee: &str, door: u32) {
+        let mut state = self.shared.state();
+        let user = User { employee: employee.to_owned(), valid: None, doors: vec![door] };
+        state.put_user(user, false);
+        let number = Zeroizing::new(card.to_owned());
+        state.put_card(&Card { employee: employee.to_owned(), number }, false);
+    }
+
+    /// Somebody resets it: it knows nobody any more, under the same serial number.
+    pub fn forget_people(&self) {
+        self.shared.state().forget_people();
     }
 
     /// How many people and cards it knows.

@@ -81,37 +81,37 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bo
 
 fn authenticate(shared: &Shared, request: &Request<Incoming>) -> Result<(), String> {
     let mut state = shared.state();
-    let challenge = |nonce: u64, stale| Challenge {
+    let challenge = |nonce: String, stale| Challenge {
         realm: "DS-SIM".into(),
-        nonce: format!("{nonce:032x}"),
+        nonce,
         opaque: None,
         algorithm: Algorithm::Md5,
         auth: true,
         stale,
     };
-    let current = challenge(state.nonce.0, false);
     let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(answer) = given.and_then(|given| Answer::read(given).ok()) else {
+        return Err(challenge(state.fresh_nonce(), false).write());
+    };
     let login = Login { user: &shared.settings.user, password: &shared.settings.password };
-    let Some(answer) = given.and_then(|given| Answer::read(given).ok()) else { return Err(current.write()) };
     let path = request.uri().path_and_query().map(|path| path.as_str());
-    if answer.nonce != current.nonce {
-        let stale = !state.faults.silent_stale;
-        return Err(challenge(state.nonce.0, stale).write());
-    }
-    if Some(answer.uri.as_str()) != path || !answer.is_right(&current, &login, request.method().as_str()) {
+    let right = answer.is_right(&challenge(answer.nonce.clone(), false), &login, request.method().as_str());
+    if Some(answer.uri.as_str()) != path || !right {
         state.refusals += 1;
-        return Err(current.write());
+        return Err(challenge(state.fresh_nonce(), false).write());
     }
-    // The count rises with every use; a repeated one is a replay.
-    if answer.count <= state.nonce.1 {
-        state.nonce = (state.nonce.0 + 1, 0);
-        return Err(challenge(state.nonce.0, true).write());
+    let uses = state.faults.nonce_uses;
+    match state.nonces.1.get_mut(&answer.nonce) {
+        // The count rises with every use; a repeated one is a replay.
+        Some(count) if answer.count > *count && (uses == 0 || answer.count <= uses) => {
+            *count = answer.count;
+            Ok(())
+        }
+        _ => {
+            let stale = !state.faults.silent_stale;
+            Err(challenge(state.fresh_nonce(), stale).write())
+        }
     }
-    state.nonce.1 = answer.count;
-    if state.faults.nonce_uses > 0 && answer.count >= state.faults.nonce_uses {
-        state.nonce = (state.nonce.0 + 1, 0);
-    }
-    Ok(())
 }
 
 fn route(shared: &Arc<Shared>, method: &Method, path: &str, body: &[u8]) -> Response<Body> {
@@ -173,6 +173,10 @@ fn route(shared: &Arc<Shared>, method: &Method, path: &str, body: &[u8]) -> Resp
             if path.starts_with("/AccessControl/UserInfo") || path.starts_with("/AccessControl/CardInfo") =>
         {
             people(shared, path, body)
+        }
+        ("GET", "/AccessControl/UserInfo/Count") => {
+            let (users, _) = shared.state().knows();
+            json(format!("{{\"UserInfoCount\":{{\"userNumber\":{users}}}}}"))
         }
         ("GET", "/AccessControl/UserInfoDetail/DeleteProcess") => {
             let process = if shared.state().is_deleting() { DeleteProcess::Processing } else { DeleteProcess::Success };

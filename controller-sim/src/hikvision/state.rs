@@ -14,6 +14,8 @@ use super::{DecidedBy, DeviceSettings, Faults};
 
 /// Events that it keeps; the oldest goes.
 const JOURNAL_MAX: usize = 10_000;
+/// Nonces that are good at a time.
+const NONCES_MAX: usize = 64;
 /// People that it keeps.
 const USERS_MAX: usize = 50_000;
 
@@ -43,7 +45,8 @@ pub(super) struct State {
     pub(super) target: Option<PushTarget>,
     pub(super) openings: u32,
     pub(super) refusals: u32,
-    pub(super) nonce: (u64, u32),
+    /// The last nonce given, and the use count of those that are good.
+    pub(super) nonces: (u64, BTreeMap<String, u32>),
     /// Answers that came by a call of their own.
     pub(super) answers: Vec<RemoteCheck>,
     users: BTreeMap<String, User>,
@@ -73,7 +76,7 @@ impl State {
             target: None,
             openings: 0,
             refusals: 0,
-            nonce: (1, 0),
+            nonces: (0, BTreeMap::new()),
             answers: Vec::new(),
             users: BTreeMap::new(),
             cards: BTreeMap::new(),
@@ -86,6 +89,17 @@ impl State {
             deleting: 0,
             searches: VecDeque::new(),
         }
+    }
+
+    /// A nonce that was never given before; the oldest are forgotten.
+    pub(super) fn fresh_nonce(&mut self) -> String {
+        self.nonces.0 += 1;
+        let nonce = format!("{:032x}", self.nonces.0);
+        self.nonces.1.insert(nonce.clone(), 0);
+        while self.nonces.1.len() > NONCES_MAX {
+            self.nonces.1.pop_first();
+        }
+        nonce
     }
 
     // ---- clock ----
@@ -154,7 +168,7 @@ impl State {
     }
 
     pub(super) fn restart(&mut self, forget: bool) {
-        self.nonce = (self.nonce.0 + 1, 0);
+        self.nonces.1.clear();
         if forget {
             self.journal.clear();
             self.next_serial = 1;
@@ -201,6 +215,11 @@ impl State {
 
     pub(super) fn knows(&self) -> (usize, usize) {
         (self.users.len(), self.cards.len())
+    }
+
+    pub(super) fn forget_people(&mut self) {
+        self.users.clear();
+        self.cards.clear();
     }
 
     pub(super) fn holder_of(&self, card: &str) -> Option<String> {

@@ -47,6 +47,8 @@ pub const REPLY_MAX_BYTES: usize = 1 << 20;
 /// Headers of a reply: count and bytes.
 const HEADERS_MAX: usize = 64;
 const HEADERS_MAX_BYTES: usize = 16 * 1024;
+/// Fresh nonces that one call may try: a server under load may call the first one stale again.
+const NONCES_MAX: u32 = 3;
 /// How long a password that was refused is not tried again: longer than the usual window in which devices count, so that
 /// the account is never locked by us.
 pub const WRONG_PASSWORD_WAIT: Duration = Duration::from_secs(600);
@@ -294,7 +296,7 @@ impl HttpClient {
         if self.refused_at.is_some_and(|at| at.elapsed() < WRONG_PASSWORD_WAIT) {
             return Err(HttpError::WrongPassword);
         }
-        let mut fresh = false;
+        let mut fresh = 0;
         loop {
             let authorization = self.authorization(call)?;
             let answered = authorization.is_some();
@@ -308,12 +310,12 @@ impl HttpClient {
             let challenge = challenge.ok_or(HttpError::Scheme)?;
             // A fresh nonce, properly answered and refused: the password is wrong, unless the server says that the
             // nonce grew old meanwhile.
-            if answered && fresh && !challenge.stale {
+            if answered && fresh > 0 && !challenge.stale {
                 self.refused_at = Some(Instant::now());
                 self.nonce = None;
                 return Err(HttpError::WrongPassword);
             }
-            if answered && fresh {
+            if answered && fresh >= NONCES_MAX {
                 return Err(HttpError::Broken("every nonce is called stale".into()));
             }
             // Read the rest, so that the connection can be used again.
@@ -321,7 +323,7 @@ impl HttpClient {
                 self.open = Some(open);
             }
             self.nonce = Some((challenge, 0));
-            fresh = true;
+            fresh += 1;
         }
     }
 

@@ -206,6 +206,8 @@ pub struct Peer {
     pub events: Option<Spanned<String>>,
     pub online: Option<Spanned<bool>>,
     pub set_time: Option<Spanned<bool>>,
+    pub card_form: Option<Spanned<String>>,
+    pub certificate: Option<Spanned<String>>,
     pub domain: Option<Spanned<String>>,
     pub org_unit: Option<Spanned<String>>,
     pub subscribe: Option<Spanned<bool>>,

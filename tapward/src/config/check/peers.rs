@@ -9,6 +9,7 @@ use gateway::settings::{
     PeerReader, PeerSettings, PushListener, TlsFiles,
 };
 use toml::Spanned;
+use wire::isapi::card::CardForm;
 
 use super::super::file::{self, File};
 use super::wiring::{Seen, Written};
@@ -92,6 +93,8 @@ impl Checker<'_> {
             (&peer.user, "user", &[Kind::Hikvision, Kind::Parsec]),
             (&peer.password, "password", &[Kind::Hikvision, Kind::Parsec]),
             (&peer.events, "events", &[Kind::Hikvision]),
+            (&peer.card_form, "card_form", &[Kind::Hikvision]),
+            (&peer.certificate, "certificate", &[Kind::Hikvision]),
             (&peer.domain, "domain", &[Kind::Parsec]),
             (&peer.org_unit, "org_unit", &[Kind::Parsec]),
         ];
@@ -170,7 +173,34 @@ impl Checker<'_> {
             self.fault(at, "peer.events", "the device calls us, but nothing listens: write [push] listen and address");
         }
         let set_time = peer.set_time.as_ref().is_none_or(|value| *value.get_ref());
-        Some(HikvisionDevice { url, user, password, events, online, set_time })
+        let forms = CardForm::ALL.map(|form| (form.as_str(), form));
+        let cards = self.word(peer.card_form.as_ref(), "peer.card_form", &forms, Some(CardForm::default()))?;
+        let certificate = match &peer.certificate {
+            None => None,
+            Some(value) => Some(self.fingerprint(value)?),
+        };
+        if url.starts_with("https://") && certificate.is_none() {
+            let what = "is missing: the SHA-256 fingerprint of the device's certificate, 64 hexadecimal digits";
+            self.fault(peer.url.as_ref().unwrap_or(&peer.id), "peer.certificate", what);
+        }
+        Some(HikvisionDevice { url, user, password, events, online, set_time, cards, certificate })
+    }
+
+    /// 64 hexadecimal digits, as they are shown by browsers and `openssl x509 -fingerprint -sha256`.
+    fn fingerprint(&mut self, value: &Spanned<String>) -> Option<[u8; 32]> {
+        let plain: String = value.get_ref().chars().filter(|c| !matches!(c, ':' | ' ')).collect();
+        let byte = |at: usize| plain.get(2 * at..2 * at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let mut bytes = [0; 32];
+        for (at, slot) in bytes.iter_mut().enumerate() {
+            match byte(at).filter(|_| plain.len() == 64) {
+                Some(read) => *slot = read,
+                None => {
+                    self.fault(value, "peer.certificate", "a SHA-256 fingerprint has 64 hexadecimal digits");
+                    return None;
+                }
+            }
+        }
+        Some(bytes)
     }
 
     fn parsec(&mut self, peer: &file::Peer, file: &File) -> Option<ParsecServer> {
