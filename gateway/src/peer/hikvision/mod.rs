@@ -125,11 +125,11 @@ pub async fn run(
     let (to_hands, hands) = mpsc::channel(ORDERS_WAITING_MAX);
     let work = async {
         tokio::join!(
-            upkeep::run(&device),
-            ears::run(&device, &mut orders, items, to_hands),
-            intake::run(&device, queue),
-            hands::run(&device, hands),
-            people::run(&device),
+            Box::pin(upkeep::run(&device)),
+            Box::pin(ears::run(&device, &mut orders, items, to_hands)),
+            Box::pin(intake::run(&device, queue)),
+            Box::pin(hands::run(&device, hands)),
+            Box::pin(people::run(&device)),
         )
     };
     tokio::select! {

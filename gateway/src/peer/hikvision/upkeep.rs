@@ -252,10 +252,10 @@ async fn watch(device: &Device, client: &mut HttpClient) -> String {
         }
         match session.skew_ms {
             Some(skew) if skew.abs() > SKEW_MAX_MS => {
-                if device.device.set_time {
-                    if let Err(error) = set_clock(device, client, &mut session).await {
-                        return error.to_string();
-                    }
+                if device.device.set_time
+                    && let Err(error) = set_clock(device, client, &mut session).await
+                {
+                    return error.to_string();
                 }
                 let (side, by) = if skew > 0 { ("behind", skew) } else { ("ahead", -skew) };
                 let what = if device.device.set_time { "it was set" } else { "set_time is off" };

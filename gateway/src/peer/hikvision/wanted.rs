@@ -31,6 +31,9 @@ pub(super) struct Wanted {
     pub(super) left_out: u32,
 }
 
+/// A card as it could be told: first and last instant, which, at which doors.
+type Told = (i64, i64, CardId, BTreeSet<u32>);
+
 /// Everybody whom the device should know, and how many cards it cannot be told.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Everybody {
@@ -55,7 +58,7 @@ pub(super) fn everybody(
         return all;
     }
     let doors: Vec<(u32, _)> = places.doors().filter_map(|(door, place)| Some((door, place.point.as_ref()?))).collect();
-    let mut cards: BTreeMap<PersonId, Vec<(i64, i64, CardId, BTreeSet<u32>)>> = BTreeMap::new();
+    let mut cards: BTreeMap<PersonId, Vec<Told>> = BTreeMap::new();
     for pass in policy.passes() {
         if cache == Cache::Staff && pass.kind() != PassKind::Staff {
             continue;
@@ -77,7 +80,7 @@ pub(super) fn everybody(
         theirs.sort_by_key(|(from, until, card, _)| (*from > now.0, std::cmp::Reverse(*until), *from, *card));
         let Some((from, until, _, doors)) = theirs.first().cloned() else { continue };
         let total = theirs.len();
-        let same = |card: &&(i64, i64, CardId, BTreeSet<u32>)| (card.0, card.1) == (from, until) && card.3 == doors;
+        let same = |card: &&Told| (card.0, card.1) == (from, until) && card.3 == doors;
         let cards: BTreeSet<CardId> = theirs.iter().filter(same).map(|card| card.2).take(person::CARDS_MAX).collect();
         let left_out = u32::try_from(total - cards.len()).unwrap_or(u32::MAX);
         all.left_out = all.left_out.saturating_add(left_out);
