@@ -138,7 +138,12 @@ impl Core {
                 point: place.point.clone(),
                 direction: Some(place.direction),
                 address: osdp.map_or(0, |reader| reader.address),
-                at: None,
+                at: match attached {
+                    Attached::Line(_) => None,
+                    Attached::Peer(peer) => {
+                        peer.readers.iter().find(|reader| reader.place == *place).map(|reader| reader.at.clone())
+                    }
+                },
                 state: ReaderState::Unknown,
                 secure: false,
                 insecure_accepted: accepted.clone(),

@@ -38,6 +38,8 @@ const LOAD: usize = super::outgoing::LOADED_MAX;
 /// What a person at the door may read: short, and nothing about why. Both languages of the product at once, as nobody
 /// knows which of them a visitor reads.
 const SHOW: [&str; 2] = ["Обратитесь к администратору / Please ask at the desk", "Проходите / Please pass"];
+/// A difference of the clocks that changed by less than this is not told anew.
+const SKEW_NEWS_MS: u64 = 500;
 /// How long a peer that was told to come again waits.
 const COME_AGAIN: Duration = Duration::from_millis(500);
 
@@ -70,7 +72,10 @@ impl Peer {
                 Event::Durable(message) => self.durable(session, message),
                 Event::Message(msg) => self.message(session, *msg).await,
                 Event::Acked { seq } => self.acked(seq),
-                Event::Heartbeat { clock, queued } => self.heartbeat(clock, queued).await,
+                Event::Heartbeat { clock, queued } => {
+                    self.note_skew(session);
+                    self.heartbeat(clock, queued).await
+                }
                 Event::Skew { ms, grade } => self.skew(ms, grade).await,
                 Event::Complaint(failure) => {
                     let text = format!("the controller complains of a message: {}", failure.code);
@@ -174,6 +179,16 @@ impl Peer {
         {
             (self.status.commands_waiting, self.status.passes_told, self.status.passes_wanted) =
                 (waiting, known, wanted);
+            self.status_changed = true;
+        }
+    }
+
+    /// How the clocks differ, for the pages, also while nobody need worry.
+    fn note_skew(&mut self, session: &Session) {
+        if let Some((ms, _)) = session.skew()
+            && self.status.skew_ms.is_none_or(|told| told.abs_diff(ms) >= SKEW_NEWS_MS)
+        {
+            self.status.skew_ms = Some(ms);
             self.status_changed = true;
         }
     }
