@@ -31,9 +31,14 @@ pub fn measured<T>(memory: &StatsAlloc<System>, call: impl FnOnce() -> T) -> (T,
     let value = call();
     let end = clock_gettime(ClockId::ThreadCPUTime);
     let change = region.change();
-    let grown = usize::try_from(change.bytes_reallocated.max(0)).unwrap_or(usize::MAX);
-    let taken = change.bytes_allocated.saturating_add(grown);
     let nanos = (end.tv_sec - start.tv_sec) * 1_000_000_000 + (end.tv_nsec - start.tv_nsec);
     let micros = u64::try_from(nanos / 1_000).unwrap_or(0);
-    (value, Cost { kept: change.bytes_allocated.saturating_sub(change.bytes_deallocated), taken, micros })
+    (
+        value,
+        Cost {
+            kept: change.bytes_allocated.saturating_sub(change.bytes_deallocated),
+            taken: change.bytes_allocated,
+            micros,
+        },
+    )
 }

@@ -4,9 +4,8 @@
 //!
 //! Accepted is what the schema accepts, within the limits of [`scan`](super::scan), and but for this: elements have no
 //! prefix; attributes of foreign namespaces may stand on `Msg` only, and never those of XML Schema instances or of XML
-//! itself; numbers have no blanks around them (libxml2 takes none either); blanks between elements are not written as
-//! references; and the rule outside the schema holds that durable messages and no others have `stream` and `seq`, the
-//! stream being that of their kind.
+//! itself; numbers have no blanks around them (libxml2 takes none either); and the rule outside the schema holds that
+//! durable messages and no others have `stream` and `seq`, the stream being that of their kind.
 
 use std::borrow::Cow;
 

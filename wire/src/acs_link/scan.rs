@@ -83,6 +83,9 @@ impl<'a> Scan<'a> {
             return Ok(None);
         }
         self.blanks();
+        if self.rest().first() != Some(&b'<') {
+            self.stray_text()?;
+        }
         match self.rest() {
             [b'<', b'/', ..] if self.depth > 0 => {
                 self.end_tag()?;
@@ -90,8 +93,7 @@ impl<'a> Scan<'a> {
             }
             [b'<', b'!' | b'?', ..] => Err(forbidden(self.rest())),
             [b'<', ..] => self.start_tag().map(Some),
-            [] => Err(malformed("the document ends early")),
-            _ => Err(self.stray_text()),
+            _ => Err(malformed("the document ends early")),
         }
     }
 
@@ -404,14 +406,16 @@ impl<'a> Scan<'a> {
         Ok((&self.text[start..self.at], plain))
     }
 
-    /// Text where only elements may be: a fault of XML if it is not even well-formed.
-    fn stray_text(&mut self) -> Refusal {
+    /// Text where only elements may be: nothing but blanks, though they may be written as references.
+    fn stray_text(&mut self) -> Read<()> {
         if self.depth == 0 {
-            return malformed("something in front of the root element");
+            return Err(malformed("something in front of the root element"));
         }
-        match self.raw_text().and_then(|(raw, plain)| if plain { Ok(()) } else { decode(raw, false).map(drop) }) {
-            Ok(()) => Refusal::new(Code::SchemaInvalid, "text between elements"),
-            Err(refusal) => refusal,
+        let (raw, plain) = self.raw_text()?;
+        let text = if plain { Cow::Borrowed(raw) } else { Cow::Owned(decode(raw, false)?) };
+        match text.chars().all(|c| matches!(c, ' ' | '\t' | '\r' | '\n')) {
+            true => Ok(()),
+            false => Err(Refusal::new(Code::SchemaInvalid, "text between elements")),
         }
     }
 

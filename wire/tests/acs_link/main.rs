@@ -6,5 +6,6 @@ mod any_message;
 mod documents;
 mod frames;
 mod hostile;
+mod mutants;
 mod samples;
 mod session;

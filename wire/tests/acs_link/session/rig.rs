@@ -172,9 +172,9 @@ impl Pipe {
     /// Both sides act once; at most `chunk` bytes go each way. False when a session is over and has nothing to write.
     pub fn turn(&mut self, nodes: &mut [Node; 2], chunk: usize) -> bool {
         let mut alive = true;
-        for side in 0..2 {
+        for (side, node) in nodes.iter_mut().enumerate() {
             let session = &mut self.sessions[side];
-            alive &= nodes[side].turn(session, self.t);
+            alive &= node.turn(session, self.t);
             let out = session.output(now(self.t)).to_vec();
             session.wrote(out.len(), now(self.t));
             let documents = split(&out);
@@ -208,9 +208,9 @@ impl Pipe {
                 return;
             }
             self.t += ms(if self.way.iter().all(Vec::is_empty) { 50 } else { 1 });
-            for side in 0..2 {
-                if self.way[side].is_empty() {
-                    nodes[side].store(&mut self.sessions[side], self.t);
+            for ((node, session), way) in nodes.iter_mut().zip(&mut self.sessions).zip(&self.way) {
+                if way.is_empty() {
+                    node.store(session, self.t);
                 }
             }
         }
