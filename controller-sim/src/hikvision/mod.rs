@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use wire::isapi::Syntax;
 use wire::isapi::codes;
 use wire::isapi::device::{Abilities, DeviceInfo};
+use wire::isapi::event::Access;
 use wire::isapi::person::{Card, User};
 use wire::isapi::time::Zone;
 use zeroize::Zeroizing;
@@ -108,6 +109,8 @@ pub struct Dialect {
     pub page_max: u32,
     /// A search can be narrowed by serial numbers.
     pub serial_search: bool,
+    /// A search gives the newest events first.
+    pub newest_first: bool,
 }
 
 impl Default for Dialect {
@@ -128,6 +131,7 @@ impl Default for Dialect {
             door_words: vec!["open", "close", "alwaysOpen", "alwaysClose", "resume"],
             page_max: 30,
             serial_search: true,
+            newest_first: false,
         }
     }
 }
@@ -151,6 +155,8 @@ pub struct Faults {
     pub clock_ahead: Duration,
     /// Deleting people is never finished.
     pub delete_stuck: bool,
+    /// Orders to delete people are refused.
+    pub delete_refused: bool,
     /// The network is gone: it answers nothing and sends nothing.
     pub unplugged: bool,
 }
@@ -209,7 +215,7 @@ impl Shared {
     }
 
     /// Puts an event into the journal and sends it.
-    fn happen(&self, event: wire::isapi::event::Access) -> u64 {
+    fn happen(&self, event: Access) -> u64 {
         let serial = {
             let mut state = self.state();
             let at = state.now(&self.settings);
@@ -274,8 +280,19 @@ impl HikvisionDevice {
 
     /// Somebody taps a card, written as this device writes cards, and goes through if let in and if `walks`.
     pub async fn tap(&self, door: u32, reader: u32, card: &str, walks: bool) -> TapOutcome {
+        let shown = Access { card: Some(Zeroizing::new(card.to_owned())), ..Access::default() };
+        self.shown(door, reader, shown, walks).await
+    }
+
+    /// Somebody shows a face that the device knows as this person's.
+    pub async fn show_face(&self, door: u32, reader: u32, employee: &str, walks: bool) -> TapOutcome {
+        let shown = Access { employee: Some(employee.to_owned()), ..Access::default() };
+        self.shown(door, reader, shown, walks).await
+    }
+
+    async fn shown(&self, door: u32, reader: u32, shown: Access, walks: bool) -> TapOutcome {
         let started = tokio::time::Instant::now();
-        let verdict = sender::decide(&self.shared, door, reader, card).await;
+        let verdict = sender::decide(&self.shared, door, reader, shown).await;
         let Verdict { granted, by, event, minor } = verdict;
         let mut event = event;
         event.minor = minor;
@@ -332,6 +349,11 @@ impl HikvisionDevice {
     /// Somebody resets it: it knows nobody any more, under the same serial number.
     pub fn forget_people(&self) {
         self.shared.state().forget_people();
+    }
+
+    /// The next event has this number, and those before it are in no journal.
+    pub fn jump_to(&self, serial: u64) {
+        self.shared.state().jump_to(serial);
     }
 
     /// How many people and cards it knows.

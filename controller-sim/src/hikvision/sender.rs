@@ -16,7 +16,6 @@ use wire::isapi::Syntax;
 use wire::isapi::codes;
 use wire::isapi::device::{PushTarget, RemoteCheck};
 use wire::isapi::event::{self, Access};
-use zeroize::Zeroizing;
 
 use super::state::{Verdict, stamp};
 use super::{DecidedBy, DeviceSettings, Shared};
@@ -100,21 +99,22 @@ pub(super) async fn push(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 /// What becomes of a tap: asks the server if it is set up so, and decides itself otherwise.
-pub(super) async fn decide(shared: &Arc<Shared>, door: u32, reader: u32, card: &str) -> Verdict {
+pub(super) async fn decide(shared: &Arc<Shared>, door: u32, reader: u32, shown: Access) -> Verdict {
     let mut event = Access {
         major: codes::MAJOR_EVENT,
         minor: codes::CARD_ASKS,
         door: Some(door),
         reader: Some(reader),
-        card: Some(Zeroizing::new(card.to_owned())),
         current: true,
-        ..Access::default()
+        ..shown
     };
     let (check, target, own, at, reachable) = {
         let state = shared.state();
         let at = state.now(&shared.settings);
-        event.employee = state.holder_of(card);
-        let own = state.own_decision(card, door, at, &shared.settings);
+        if let Some(card) = &event.card {
+            event.employee = state.holder_of(card);
+        }
+        let own = state.own_decision(event.employee.as_deref(), door, at, &shared.settings);
         let listened = state.target.is_some() || shared.stream.receiver_count() > 0;
         let reachable = !(state.faults.mute || state.faults.unplugged);
         (state.check.clone(), state.target.clone(), own, at, listened && reachable)

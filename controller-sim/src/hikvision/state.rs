@@ -167,6 +167,11 @@ impl State {
         self.skipped.clear();
     }
 
+    pub(super) fn jump_to(&mut self, serial: u64) {
+        self.next_serial = serial;
+        self.pushed = serial;
+    }
+
     pub(super) fn restart(&mut self, forget: bool) {
         self.nonces.1.clear();
         if forget {
@@ -193,6 +198,10 @@ impl State {
                 .filter_map(|(event, _)| event.serial)
                 .filter(|serial| (begin..=end).contains(serial))
                 .collect();
+            let mut found = found;
+            if settings.dialect.newest_first {
+                found.reverse();
+            }
             self.searches.push_back((search.id.clone(), found.clone()));
             if self.searches.len() > 8 {
                 self.searches.pop_front();
@@ -258,6 +267,9 @@ impl State {
     }
 
     pub(super) fn delete_users(&mut self, employees: &[String]) -> Status {
+        if self.faults.delete_refused {
+            return refused("notSupport");
+        }
         for employee in employees {
             self.users.remove(employee);
             self.cards.retain(|_, owner| owner != employee);
@@ -314,8 +326,14 @@ impl State {
     }
 
     /// What it decides by what it was told.
-    pub(super) fn own_decision(&self, card: &str, door: u32, at: UtcMillis, settings: &DeviceSettings) -> u32 {
-        let Some(user) = self.cards.get(card).and_then(|owner| self.users.get(owner)) else {
+    pub(super) fn own_decision(
+        &self,
+        employee: Option<&str>,
+        door: u32,
+        at: UtcMillis,
+        settings: &DeviceSettings,
+    ) -> u32 {
+        let Some(user) = employee.and_then(|employee| self.users.get(employee)) else {
             return codes::CARD_UNKNOWN;
         };
         let within = user.valid.as_ref().is_none_or(|(begin, end)| {

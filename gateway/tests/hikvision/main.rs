@@ -313,3 +313,72 @@ async fn alarms_of_the_door_reach_the_journal() {
     rig.alarm(seq, Reason::Emergency).await;
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_face_is_decided_by_the_persons_card() {
+    let rig = Rig::start(Setup { cache: Cache::Staff, ..Setup::default() }).await;
+    rig.know_staff().await;
+    let seq = rig.taken_in().await;
+    let known = rig.device.show_face(1, 1, &domain::PersonId([1; 16]).to_string(), true).await;
+    assert_eq!((known.granted, known.by), (true, DecidedBy::Server));
+    assert_eq!(story(&rig, seq, Kind::Passed).await, [Kind::Tap, Kind::Granted, Kind::Passed]);
+    let unknown = rig.device.show_face(1, 1, "somebody else", true).await;
+    assert_eq!((unknown.granted, unknown.by), (false, DecidedBy::Server));
+    assert!(unknown.waited < Duration::from_secs(2), "{unknown:?}");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_knows_no_numbers_still_finds_what_was_lost() {
+    for descending in [false, true] {
+        let setup = Setup {
+            online: false,
+            device: Box::new(move |device| {
+                device.dialect.serial_search = false;
+                device.dialect.newest_first = descending;
+                device.dialect.page_max = 7;
+            }),
+            ..Setup::default()
+        };
+        let rig = Rig::start(setup).await;
+        rig.know_staff().await;
+        let seq = rig.taken_in().await;
+        rig.device.faults(|faults| faults.lose = 50);
+        for _ in 0..10 {
+            rig.device.tap(1, 1, GOOD, true).await;
+        }
+        rig.device.tap(1, 1, STRANGE, false).await;
+        rig.until(seq, Kind::Refused).await;
+        assert_eq!((rig.count(Kind::Granted).await, rig.count(Kind::Passed).await), (10, 10), "{descending}");
+        rig.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_has_any_more_is_said_and_a_jump_of_the_numbers_ends_nothing() {
+    let rig = Rig::start(Setup { online: false, ..Setup::default() }).await;
+    let seq = rig.taken_in().await;
+    rig.device.jump_to(u64::from(u32::MAX));
+    rig.device.tap(1, 1, STRANGE, false).await;
+    let alarm = rig.alarm(seq, Reason::StreamGap).await;
+    assert!(alarm.contains("are neither received nor in its journal"), "{alarm}");
+    rig.until(seq, Kind::Refused).await;
+    rig.taken_in().await;
+    assert_eq!(rig.count(Kind::Refused).await, 1);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_device_does_not_take_back_is_alarmed_and_tried_again() {
+    let rig = Rig::start(Setup { online: false, cache: Cache::Staff, ..Setup::default() }).await;
+    rig.know_staff().await;
+    let seq = rig.taken_in().await;
+    rig.device.faults(|faults| faults.delete_refused = true);
+    rig.put_policy(2, &[]).await;
+    let alarm = rig.alarm(seq, Reason::PassNotTaken).await;
+    assert!(alarm.contains("does not take back 1 people"), "{alarm}");
+    rig.device.faults(|faults| faults.delete_refused = false);
+    rig.put_policy(3, &[]).await;
+    poll(|| rig.device.knows() == (0, 0)).await;
+    rig.stop().await;
+}

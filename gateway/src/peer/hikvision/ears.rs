@@ -23,7 +23,9 @@ use crate::peer::http::{Call, HttpError};
 use crate::peer::push::{PushAnswer, Pushed};
 use crate::settings::DeviceEvents;
 use domain::Reason;
-use domain::ids::ReaderId;
+use domain::card::CardNumber;
+use domain::ids::{PersonId, ReaderId};
+use domain::policy::PassState;
 
 /// Questions without an answer; one more is answered "not now", and the device decides itself.
 const QUESTIONS_MAX: usize = 64;
@@ -223,6 +225,16 @@ impl Ears<'_> {
         }
     }
 
+    /// A card of a person whom the device knows by our pseudonym, one that works if there is any.
+    fn card_of(&self, employee: &str) -> Option<CardNumber> {
+        let person: PersonId = employee.parse().ok()?;
+        let policy = self.device.context.policy.borrow().clone()?;
+        let keys = &self.device.context.keys;
+        let theirs = policy.passes().filter(|pass| pass.person() == person);
+        let best = theirs.max_by_key(|pass| (pass.state() == PassState::Active, pass.valid_until(), pass.card()))?;
+        keys.numbers.open_for(policy.number(best.card())?, best.card(), &keys.card).ok()
+    }
+
     async fn nonsense(&self, what: &str) {
         let detail = format!("a message that cannot be read was put aside: {what}");
         self.device.alarm("nonsense", Reason::Quarantined, detail).await;
@@ -297,9 +309,27 @@ impl Ears<'_> {
         heard: Instant,
         answer: &mut Option<oneshot::Sender<PushAnswer>>,
     ) {
-        let Some(place) = self.device.places.find(event.door, event.reader) else { return };
-        let Some(card) = &event.card else { return };
-        let number = self.device.device.cards.read(card, place.uid_reversed);
+        let place = self.device.places.find(event.door, event.reader);
+        let number = match (place, &event.card) {
+            (Some(place), Some(card)) => Some(self.device.device.cards.read(card, place.uid_reversed)),
+            // A face or a finger: the person's own card is what is decided about.
+            (Some(_), None) => event.employee.as_ref().and_then(|employee| self.card_of(employee)).map(Ok),
+            (None, _) => None,
+        };
+        let (Some(place), Some(number)) = (place, number) else {
+            // Nobody whom we could know, or a door that is not ours: no reason to let a person wait.
+            let body = RemoteCheck { serial: event.serial, granted: false, info: None };
+            match answer.take() {
+                Some(answer) => {
+                    let body = body.write().into_bytes();
+                    let _ = answer.send(PushAnswer { status: 200, kind: "application/json", body });
+                }
+                None => {
+                    let _ = self.hands.try_send(Job::Decide(body, heard + PATIENCE_MAX));
+                }
+            }
+            return;
+        };
         let patience = self.device.session().and_then(|session| session.waits).unwrap_or(PATIENCE_MAX);
         let until = heard + patience.min(PATIENCE_MAX).saturating_sub(WAY_BACK);
         let back = match answer.take() {

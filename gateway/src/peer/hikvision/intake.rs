@@ -24,16 +24,17 @@ use crate::line::{BATCH_MAX_REPORTS, Batch, LineFact, Report};
 use crate::peer::http::{Call, HttpClient};
 use crate::peer::push::PushAnswer;
 
-/// Numbers that are fetched by one search.
-const SPAN: u64 = 10 * PAGE_MAX as u64;
+/// Events that are taken from one search before they are recorded and the next one is made.
+const TAKEN_MAX: usize = 10 * PAGE_MAX as usize;
 /// Pages of one search at most; a device that ignores the numbers in it gives its whole memory.
 const PAGES_MAX: u32 = 400;
 /// Events taken in lately, to know a repetition without asking.
 const RECENT_MAX: usize = 512;
 /// Reports that one event can become.
 const REPORTS_OF_ONE: usize = 2;
-/// Before a search that failed is tried again.
-const RETRY: Duration = Duration::from_secs(2);
+/// Before a search that failed is tried again, and how often.
+const RETRY: Duration = Duration::from_secs(1);
+const TRIES_MAX: u32 = 5;
 
 /// An event on its way.
 #[derive(Debug)]
@@ -51,6 +52,18 @@ type Print = (Option<u64>, u32, u32, Option<DeviceTime>);
 const fn print(event: &Access, at: Option<DeviceTime>) -> Print {
     (event.serial, event.major, event.minor, at)
 }
+
+/// Why a search has no result.
+#[derive(Debug)]
+enum NoResult {
+    /// The device has no such search.
+    Never(String),
+    /// Not now.
+    Failed(String),
+}
+
+/// Events with their numbers, in order.
+type Found = Vec<(u64, Access, Option<DeviceTime>)>;
 
 struct Intake<'a> {
     device: &'a Device,
@@ -130,26 +143,37 @@ impl Intake<'_> {
             self.by_time = false;
             self.say(Reason::StreamReset, detail).await;
         }
-        let newest = match self.newest(session).await {
-            Ok(newest) => newest,
-            Err(why) => {
-                self.without_history(&why).await;
-                return;
-            }
-        };
+        // Another firmware may be at work since.
+        self.no_history = false;
+        let Some(newest) = self.newest_surely(session).await else { return };
         match (self.place, newest) {
             (None, Some(newest)) => self.begin(session, newest).await,
-            (Some((_, seq)), Some(newest)) if newest > seq => self.fill(session, seq + 1, newest).await,
+            (Some((_, seq)), Some(newest)) if newest > seq => {
+                self.fill(session, seq + 1, newest).await;
+            }
             (Some((_, seq)), Some(newest)) if newest < seq => self.began_anew(session, newest).await,
             _ => {}
         }
     }
 
-    async fn without_history(&mut self, why: &str) {
-        if !self.no_history {
-            self.no_history = true;
-            tracing::warn!(line.id = %self.device.settings.id, %why, "the device's journal cannot be searched; gaps cannot be filled");
+    /// The number of the device's last event; `None` if it cannot be had.
+    async fn newest_surely(&mut self, session: &Session) -> Option<Option<u64>> {
+        for _ in 0..TRIES_MAX {
+            match self.newest(session).await {
+                Ok(newest) => return Some(newest),
+                Err(NoResult::Never(why)) => {
+                    self.no_history = true;
+                    tracing::warn!(line.id = %self.device.settings.id, %why, "the device's journal cannot be searched; gaps cannot be filled");
+                    return None;
+                }
+                Err(NoResult::Failed(why)) => {
+                    tracing::info!(line.id = %self.device.settings.id, %why, "a search in the device's journal failed");
+                    sleep(RETRY).await;
+                }
+            }
         }
+        // The next event shows what is missing.
+        None
     }
 
     /// The first position: what happened before this device belonged to us is not ours.
@@ -194,8 +218,16 @@ impl Intake<'_> {
         }
         // Some devices number what they never send: then they say what came before.
         let follows = serial == seq + 1 || first.event.front_serial == Some(seq);
-        if !follows && let Some(session) = &session {
-            self.fill(session, seq + 1, serial - 1).await;
+        if !follows {
+            // Not before its journal can be asked: the place in it would move past what is missing.
+            let session = self.device.present().await;
+            if session.number != self.caught_up {
+                self.catch_up(&session).await;
+                return Box::pin(self.take(first, items)).await;
+            }
+            if !self.fill(&session, seq + 1, serial - 1).await {
+                return;
+            }
         }
         self.batch(first, serial, items).await;
     }
@@ -232,16 +264,10 @@ impl Intake<'_> {
             && !self.recent.contains(&print(&item.event, item.at))
             && let Some(session) = self.device.session()
         {
-            match self.newest(&session).await {
-                Ok(Some(newest)) if newest < seq => {
-                    self.began_anew(&session, newest).await;
-                    acknowledge(item.ack);
-                    return;
-                }
-                Ok(_) => {}
+            match self.newest_surely(&session).await {
+                Some(Some(newest)) if newest < seq => self.began_anew(&session, newest).await,
                 // Without its journal the device's word is all there is: a live event with a small number.
-                Err(why) => {
-                    self.without_history(&why).await;
+                None if self.no_history => {
                     if let Some(epoch) = fresh_epoch(&session.serial) {
                         self.place = Some((epoch, serial.saturating_sub(1)));
                         self.recent.clear();
@@ -253,53 +279,61 @@ impl Intake<'_> {
                         self.commit(reports, Some(serial)).await;
                     }
                 }
+                _ => {}
             }
         }
         acknowledge(item.ack);
     }
 
-    /// Takes events from the device's journal; what is not there either is said once and given up.
-    async fn fill(&mut self, session: &Session, from: u64, to: u64) {
-        let mut next = from;
-        let mut missing = 0;
-        while next <= to {
-            let end = to.min(next.saturating_add(SPAN - 1));
-            if self.no_history {
-                missing += to - next + 1;
-                break;
-            }
-            let found = match self.fetch(session, next, end).await {
+    /// Takes events from the device's journal; what is not there either is said and given up. `false`: the device went
+    /// away meanwhile, and its journal is looked at anew when it is back.
+    async fn fill(&mut self, session: &Session, from: u64, to: u64) -> bool {
+        let (mut next, mut had, mut failures) = (from, 0_u64, 0);
+        while next <= to && !self.no_history {
+            let found = match self.fetch(session, next, to).await {
                 Ok(found) => found,
-                Err(why) => {
+                Err(NoResult::Never(why)) => {
+                    self.no_history = true;
+                    tracing::warn!(line.id = %self.device.settings.id, %why, "the device's journal cannot be searched; gaps cannot be filled");
+                    break;
+                }
+                Err(NoResult::Failed(why)) => {
+                    failures += 1;
                     if self.device.session().is_none() {
-                        // It is away again: its journal is looked at anew when it comes back.
                         self.caught_up = 0;
-                        return;
+                        return false;
                     }
-                    self.without_history(&why).await;
+                    tracing::info!(line.id = %self.device.settings.id, %why, "a search in the device's journal failed");
+                    if failures >= TRIES_MAX {
+                        break;
+                    }
+                    sleep(RETRY).await;
                     continue;
                 }
             };
-            missing += (end - next + 1).saturating_sub(found.len() as u64);
-            let mut reports = Vec::new();
-            let mut last = next;
+            // Each round takes at least one event, and at most what the device has.
+            let Some((last, ..)) = found.last() else { break };
+            next = last.saturating_add(1);
+            had += found.len() as u64;
+            let (mut reports, mut reached) = (Vec::new(), None);
             for (serial, event, at) in found {
                 if reports.len() + REPORTS_OF_ONE > BATCH_MAX_REPORTS {
-                    self.commit(std::mem::take(&mut reports), Some(last)).await;
+                    self.commit(std::mem::take(&mut reports), reached).await;
                 }
                 reports.extend(self.reports(&event, at, false, Instant::now()).await);
                 self.remember(&event, at);
-                last = serial;
+                reached = Some(serial);
             }
-            self.commit(reports, Some(end)).await;
-            next = end + 1;
+            self.commit(reports, reached).await;
         }
+        let missing = (to - from + 1).saturating_sub(had);
         if missing > 0 {
             let detail = format!(
                 "{missing} of the device's events {from} to {to} are neither received nor in its journal any more"
             );
             self.say(Reason::StreamGap, detail).await;
         }
+        true
     }
 
     async fn say(&mut self, reason: Reason, detail: String) {
@@ -383,7 +417,7 @@ impl Intake<'_> {
     // ---- the device's journal ----
 
     /// The number of its last event; `None` if it has none.
-    async fn newest(&mut self, session: &Session) -> Result<Option<u64>, String> {
+    async fn newest(&mut self, session: &Session) -> Result<Option<u64>, NoResult> {
         let mut search = self.search(session, None)?;
         search.results = 1;
         let first = self.page(&search).await?;
@@ -396,31 +430,28 @@ impl Intake<'_> {
         Ok(newest)
     }
 
-    /// Events with these numbers, in order.
-    async fn fetch(
-        &mut self,
-        session: &Session,
-        from: u64,
-        to: u64,
-    ) -> Result<Vec<(u64, Access, Option<DeviceTime>)>, String> {
+    /// Events with these numbers, in order: the first ones if there are many.
+    async fn fetch(&mut self, session: &Session, from: u64, to: u64) -> Result<Found, NoResult> {
         let mut found = Vec::new();
         let numbers = (!self.by_time).then_some((from, to));
         let mut search = self.search(session, numbers)?;
+        let mut rising = true;
         for _ in 0..PAGES_MAX {
             let page = self.page(&search).await?;
             let rows = page.events.len();
+            let serials: Vec<u64> = page.events.iter().filter_map(|(event, _)| event.serial).collect();
             let strange = |serial: u64| !(from..=to).contains(&serial);
-            if numbers.is_some() && page.events.iter().any(|(event, _)| event.serial.is_some_and(strange)) {
-                // It gave others than it was asked for: from now on it is asked for everything.
-                self.by_time = true;
-            }
+            // It gave others than it was asked for: from now on it is asked for everything.
+            self.by_time |= numbers.is_some() && serials.iter().any(|serial| strange(*serial));
+            rising &= serials.is_sorted();
             for (event, at) in page.events {
                 if let Some(serial) = event.serial.filter(|serial| !strange(*serial)) {
                     found.push((serial, event, at));
                 }
             }
             search.position = search.position.saturating_add(u32::try_from(rows).unwrap_or(0) + page.unreadable);
-            if !page.more || rows == 0 {
+            // Only where its order is rising are the first pages those with the smallest numbers.
+            if !page.more || rows == 0 || (rising && !self.by_time && found.len() >= TAKEN_MAX) {
                 break;
             }
         }
@@ -429,9 +460,9 @@ impl Intake<'_> {
         Ok(found)
     }
 
-    fn search(&self, session: &Session, numbers: Option<(u64, u64)>) -> Result<Search, String> {
+    fn search(&self, session: &Session, numbers: Option<(u64, u64)>) -> Result<Search, NoResult> {
         let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|error| error.to_string())?;
+        getrandom::fill(&mut random).map_err(|error| NoResult::Failed(error.to_string()))?;
         let zone = session.zone.unwrap_or(Zone::ahead_s(0));
         let now = self.device.now();
         // Wide in time: its clock may have been wrong when it wrote them.
@@ -447,17 +478,21 @@ impl Intake<'_> {
     }
 
     /// One page; a busy device is asked again for a while.
-    async fn page(&mut self, search: &Search) -> Result<Page, String> {
+    async fn page(&mut self, search: &Search) -> Result<Page, NoResult> {
         let body = search.write();
         let mut tries = 0;
         loop {
             let path = "/ISAPI/AccessControl/AcsEvent?format=json";
             let reply = self.client.send(&Call::post(path, "application/json", body.clone())).await;
             match &reply {
-                Ok(page) if page.is_success() => return Page::read(&page.body).map_err(|error| error.to_string()),
+                Ok(page) if page.is_success() => {
+                    return Page::read(&page.body).map_err(|error| NoResult::Failed(error.to_string()));
+                }
                 Ok(page) if page.status == 503 && tries < 10 => {}
-                Err(_) if tries < 2 => {}
-                _ => return Err(failure(&reply)),
+                Ok(page) if matches!(page.status, 400 | 403 | 404 | 405 | 501) => {
+                    return Err(NoResult::Never(failure(&reply)));
+                }
+                _ => return Err(NoResult::Failed(failure(&reply))),
             }
             tries += 1;
             sleep(RETRY / 4).await;

@@ -295,7 +295,14 @@ impl People<'_> {
         let names: Vec<String> = people.iter().map(PersonId::to_string).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let body = person::delete_users(&names);
-        self.order("PUT", "/ISAPI/AccessControl/UserInfoDetail/Delete?format=json", body.into(), &[]).await?;
+        let path = "/ISAPI/AccessControl/UserInfoDetail/Delete?format=json";
+        if let Err(stopped) = self.order("PUT", path, body.into(), &[]).await {
+            if let Stopped::Refused(why) | Stopped::Full(why) = &stopped {
+                let detail = format!("it does not take back {} people who must not pass any more: {why}", people.len());
+                self.device.alarm("forget", Reason::PassNotTaken, detail).await;
+            }
+            return Err(stopped);
+        }
         let begun = Instant::now();
         loop {
             let path = "/ISAPI/AccessControl/UserInfoDetail/DeleteProcess?format=json";

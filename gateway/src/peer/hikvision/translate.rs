@@ -110,6 +110,7 @@ impl Memory {
         let person = event.employee.as_ref().and_then(|employee| employee.parse::<PersonId>().ok());
         let door = event.door.or_else(|| places.door_of(reader)).unwrap_or(0);
         let live = matches!(age, Age::Known(age) if age < ANSWER_FOLLOWED);
+        let timed_out = event.remote_result.as_deref() == Some("timeout");
         let passage = |what, reason, number, ask| {
             let reader = reader.clone();
             Said::Report(Report::Passage(Passage { reader, what, reason, number, person, ask, age }))
@@ -126,9 +127,10 @@ impl Memory {
                 let mut said = Vec::new();
                 if ask.is_none() {
                     said.push(passage(Happened::Granted, None, number.clone(), None));
-                    if self.online && live {
-                        said.push(Said::Unheard);
-                    }
+                }
+                // Also where it came to the same: everybody waited for it.
+                if self.online && live && (ask.is_none() || timed_out) {
+                    said.push(Said::Unheard);
                 }
                 self.grants.insert(door, Grant { ask, number, person, reader: reader.clone() });
                 said
@@ -144,7 +146,7 @@ impl Memory {
                     None => {
                         let mut said = vec![passage(Happened::Refused, reason, number, None)];
                         // A card that the device itself turns away before it asks is no sign of a lost channel.
-                        if self.online && live && event.remote_result.as_deref() == Some("timeout") {
+                        if self.online && live && timed_out {
                             said.push(Said::Unheard);
                         }
                         said
