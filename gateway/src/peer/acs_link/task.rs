@@ -372,12 +372,12 @@ impl Peer {
                         unflushed = count > 0;
                         session.wrote(count, self.now());
                     }
-                    Err(error) => break gone(format!("the connection broke off: {error}")),
+                    Err(error) => break gone(broke_off(&error)),
                 },
                 read = reader.read(&mut buffer), if unread.is_empty() => match read {
                     Ok(0) => break gone("the peer closed the connection".to_owned()),
                     Ok(count) => unread.extend_from_slice(&buffer[..count]),
-                    Err(error) => break gone(format!("the connection broke off: {error}")),
+                    Err(error) => break gone(broke_off(&error)),
                 },
                 () = sleep_until(deadline) => session.tick(self.now()),
             }
@@ -485,5 +485,17 @@ impl Ended {
     /// Why.
     pub(super) fn into_why(self) -> String {
         self.why
+    }
+}
+
+/// A lost connection in words: what libraries say of it is for those who know TLS.
+fn broke_off(error: &std::io::Error) -> String {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    match error.kind() {
+        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => {
+            "the connection was cut: the controller or its program stopped, or the network".to_owned()
+        }
+        TimedOut => "the connection was lost: the controller cannot be reached".to_owned(),
+        _ => format!("the connection broke off: {error}"),
     }
 }
