@@ -14,6 +14,7 @@ use bench::{Goal, heading, line, resident_mb};
 use cedar_policy::{
     Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet, RestrictedExpression,
 };
+use domain::card::SealedNumber;
 use domain::decide::{Decision, Request, decide};
 use domain::policy::{Credential, Effect, Layout, PassKind, PassState, Point, PointKind, Policy, PolicyBuilder, Rule};
 use domain::presence::Presence;
@@ -42,6 +43,7 @@ fn main() {
     chase("decision at 10^6 vs pointer chase", &full, 1_000_000, Goal::AtMost(2.0));
     no_allocation(&full, 1_000_000);
     drop(full);
+    memory_with_numbers(1_000_000);
     for (name, n) in [("10^5", 100_000), ("10^6", 1_000_000)] {
         let plain = policy(n, true);
         if n < 1_000_000 {
@@ -61,6 +63,21 @@ fn memory_and_compile_time(n: u64) -> Policy {
     println!("{}", line("resident memory of 10^6 credentials", megabytes, 200.0, "MB", Goal::AtMost(1.0)));
     println!("{}", line("compile 10^6 credentials", seconds, 2.0, "s", Goal::AtMost(1.0)));
     policy
+}
+
+/// As [`memory_and_compile_time`], with the sealed number of each card, which peers have to be told.
+fn memory_with_numbers(n: u64) {
+    let before = resident_mb();
+    let mut layout = Layout::empty();
+    layout.categories = vec![CategoryId::new("c0").unwrap()];
+    let mut builder = PolicyBuilder::new(layout, 0x5EED, n as usize).unwrap();
+    for no in 0..n {
+        builder.add(&Credential { category: 0, number: Some(SealedNumber(id(no))), ..card(no) }).unwrap();
+    }
+    let policy = builder.finish();
+    assert!(policy.number(CardId(id(n - 1))).is_some());
+    let megabytes = resident_mb() - before;
+    println!("{}", line("the same with sealed numbers", megabytes, 200.0, "MB", Goal::AtMost(1.0)));
 }
 
 fn chase(name: &str, policy: &Policy, n: u64, goal: Goal) {
@@ -234,24 +251,26 @@ fn policy(n: u64, plain: bool) -> Policy {
         .collect();
     let mut builder = PolicyBuilder::new(layout, 0x5EED, n as usize).unwrap();
     for no in 0..n {
-        let (from, until) = validity(no);
-        builder
-            .add(&Credential {
-                card: CardId(id(no)),
-                person: PersonId(id(no + (1 << 40))),
-                category: (no % CATEGORIES) as u16,
-                kind: PassKind::Patient,
-                state: if active(no) { PassState::Active } else { PassState::Blocked },
-                one_time: false,
-                valid_from: Some(UtcMillis(from)),
-                valid_until: Some(UtcMillis(until)),
-                pin: None,
-                duress_pin: None,
-                number: None,
-            })
-            .unwrap();
+        builder.add(&card(no)).unwrap();
     }
     builder.finish()
+}
+
+fn card(no: u64) -> Credential {
+    let (from, until) = validity(no);
+    Credential {
+        card: CardId(id(no)),
+        person: PersonId(id(no + (1 << 40))),
+        category: (no % CATEGORIES) as u16,
+        kind: PassKind::Patient,
+        state: if active(no) { PassState::Active } else { PassState::Blocked },
+        one_time: false,
+        valid_from: Some(UtcMillis(from)),
+        valid_until: Some(UtcMillis(until)),
+        pin: None,
+        duress_pin: None,
+        number: None,
+    }
 }
 
 fn presence(policy: &Policy) -> Presence {

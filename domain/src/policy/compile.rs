@@ -198,11 +198,14 @@ impl Policy {
     /// allow rule is or will be in force there, in whatever schedule, and no deny rule. At a soft point: always. An
     /// unknown point: never. Nothing else of the pass counts; see [`Policy::may_pass_offline`].
     pub fn may_ever_pass(&self, pass: &Pass, point: &PointId, now: UtcMillis) -> bool {
+        let ways = [Direction::In, Direction::Out];
+        ways.into_iter().any(|direction| self.may_ever_go(pass, point, direction, now))
+    }
+
+    /// As [`Policy::may_ever_pass`], in one direction. Depends on the pass's category and kind only.
+    pub fn may_ever_go(&self, pass: &Pass, point: &PointId, direction: Direction, now: UtcMillis) -> bool {
         let Some(entry) = self.points.get(point) else { return false };
-        entry.mode == Mode::Soft
-            || [Direction::In, Direction::Out]
-                .into_iter()
-                .any(|direction| self.rules.may_ever(entry.to, pass.category(), pass.kind(), direction, now))
+        entry.mode == Mode::Soft || self.rules.may_ever(entry.to, pass.category(), pass.kind(), direction, now)
     }
 
     /// Whether a device that decides by itself while we are away may let this pass through the point: it works, has not

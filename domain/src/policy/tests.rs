@@ -178,6 +178,106 @@ fn a_million_cards_are_planned_within_their_memory() {
     assert!(policy.credential_bytes() <= 110_000_000, "{}", policy.credential_bytes());
 }
 
+#[test]
+fn a_million_numbers_are_16_bytes_more_each() {
+    let filled = |numbers: bool| {
+        let mut builder = PolicyBuilder::new(layout(), 1, 100_000).unwrap();
+        for no in 0..100_000_u32 {
+            let number = numbers.then_some(SealedNumber([no as u8; 16]));
+            builder.add(&Credential { number, ..credential(no) }).unwrap();
+        }
+        builder.finish()
+    };
+    let (with, without) = (filled(true), filled(false));
+    // A table that grows has up to twice the room: 123 MB for a million, 141 MB at the worst.
+    assert!(with.credential_bytes() <= without.credential_bytes() + 100_000 * 32, "{}", with.credential_bytes());
+    assert_eq!(
+        without.credential_bytes(),
+        PolicyBuilder::new(layout(), 1, 100_000).unwrap().finish().credential_bytes()
+    );
+    assert_eq!(with.number(credential(7).card), Some(SealedNumber([7; 16])));
+    assert_eq!((without.number(credential(7).card), with.number(credential(100_000).card)), (None, None));
+    assert!(with.has_numbers() && !without.has_numbers());
+}
+
+/// A policy of one point and the rules given, and the pass of a card like `card`.
+fn with_rules(rules: Vec<Rule>, card: Credential, change: impl FnOnce(&mut Layout)) -> (Policy, Pass) {
+    let mut layout = Layout { rules, ..layout() };
+    layout.categories.push(category("staff"));
+    change(&mut layout);
+    let policy = Policy::compile(PolicySource { layout, credentials: vec![card] }, 1).unwrap();
+    let pass = *policy.pass(card.card).unwrap();
+    (policy, pass)
+}
+
+const NOW: UtcMillis = UtcMillis(1_000_000);
+
+#[test]
+fn whom_a_device_may_be_told_is_whom_some_rule_admits_and_none_forbids() {
+    let point = PointId::new("t1").unwrap();
+    let may = |rules: &[Rule]| {
+        let (policy, pass) = with_rules(rules.to_vec(), credential(1), |_| {});
+        policy.may_ever_pass(&pass, &point, NOW)
+    };
+    let allow = || Rule::new("allow", Effect::Allow);
+    let deny = || Rule::new("deny", Effect::Deny);
+    let before = |rule: Rule| Rule { valid_until: Some(NOW), ..rule };
+    let later = |rule: Rule| Rule { valid_from: Some(NOW.plus_ms(1)), ..rule };
+    let others = |rule: Rule| Rule { categories: vec![category("staff")], ..rule };
+    let staff = |rule: Rule| Rule { kinds: vec![PassKind::Staff], ..rule };
+    let street = |rule: Rule| Rule { zone: Some(zone_id("street")), ..rule };
+    let out = |rule: Rule| Rule { direction: Some(Direction::Out), ..rule };
+    assert!(may(&[]), "no rule at all lets everybody pass");
+    assert!(may(&[allow()]) && may(&[later(allow())]) && may(&[out(allow())]));
+    assert!(
+        !may(&[before(allow())]) && !may(&[others(allow())]) && !may(&[staff(allow())]) && !may(&[street(allow())])
+    );
+    assert!(!may(&[allow(), deny()]) && !may(&[deny(), allow()]), "wherever the deny rule stands");
+    assert!(!may(&[allow(), later(deny())]), "a device would not notice when it begins");
+    assert!(may(&[allow(), before(deny())]) && may(&[allow(), others(deny())]) && may(&[allow(), staff(deny())]));
+    assert!(may(&[allow(), out(deny())]), "in is still allowed");
+    let (policy, pass) = with_rules(vec![allow(), out(deny())], credential(1), |_| {});
+    let may_go = |direction| policy.may_ever_go(&pass, &point, direction, NOW);
+    assert_eq!((may_go(Direction::In), may_go(Direction::Out)), (true, false));
+    assert!(!may(&[out(allow()), out(deny())]));
+}
+
+#[test]
+fn schedules_do_not_matter_a_soft_point_lets_everybody_pass_an_unknown_one_nobody() {
+    let point = PointId::new("t1").unwrap();
+    let never = Schedule {
+        id: ScheduleId::new("never").unwrap(),
+        weekly: Vec::new(),
+        on_holiday: crate::schedule::OnHoliday::Closed,
+    };
+    let rule = Rule { schedule: Some(never.id.clone()), ..Rule::new("allow", Effect::Allow) };
+    let (policy, pass) = with_rules(vec![rule], credential(1), |layout| layout.schedules = vec![never]);
+    assert!(policy.may_ever_pass(&pass, &point, NOW));
+    let (policy, pass) =
+        with_rules(vec![Rule::new("deny", Effect::Deny)], credential(1), |layout| layout.points[0].mode = Mode::Soft);
+    assert!(policy.may_ever_pass(&pass, &point, NOW));
+    assert!(!policy.may_ever_pass(&pass, &PointId::new("t2").unwrap(), NOW));
+    assert!(!policy.may_pass_offline(&pass, &PointId::new("t2").unwrap(), NOW));
+}
+
+#[test]
+fn a_device_alone_may_let_in_only_passes_that_work_without_us() {
+    let point = PointId::new("t1").unwrap();
+    let may = |card: Credential, verify: Verify| {
+        let (policy, pass) = with_rules(vec![], card, |layout| layout.points[0].verify = verify);
+        policy.may_pass_offline(&pass, &point, NOW)
+    };
+    assert!(may(credential(1), Verify::Card));
+    assert!(!may(credential(1), Verify::CardPin), "it knows no PIN of ours");
+    assert!(!may(Credential { one_time: true, ..credential(1) }, Verify::Card), "it would let it in again and again");
+    for state in [PassState::Blocked, PassState::Lost, PassState::Withdrawn] {
+        assert!(!may(Credential { state, ..credential(1) }, Verify::Card));
+    }
+    assert!(!may(Credential { valid_until: Some(NOW), ..credential(1) }, Verify::Card));
+    assert!(may(Credential { valid_until: Some(NOW.plus_ms(1)), ..credential(1) }, Verify::Card));
+    assert!(may(Credential { valid_from: Some(NOW.plus_ms(1)), ..credential(1) }, Verify::Card), "told with its date");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
