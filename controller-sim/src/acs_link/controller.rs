@@ -368,7 +368,7 @@ impl Controller {
             }
             _ => verdict,
         };
-        self.memory.follow(msg, verdict, now.wall);
+        self.memory.follow(msg, verdict, now.wall)?;
         let at = Instant::from_utc(now.wall);
         let result = CommandResult { status: verdict.status, code: verdict.code.map(Into::into), at, text: None };
         let body = match control {

@@ -28,6 +28,14 @@ pub enum MemoryError {
     /// The file.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A command out of its turn.
+    #[error("command {given} came after {held}: the link lost, doubled or reordered one")]
+    Order {
+        /// The last command followed.
+        held: u64,
+        /// The number of the one that came.
+        given: u64,
+    },
     /// A record holds something that was never written so.
     #[error("{0} holds a record that cannot be understood: remove it to begin anew under another epoch")]
     Strange(String),
@@ -182,12 +190,20 @@ impl Memory {
     }
 
     /// Follows a command, in its turn: what it means for the passes happens here.
-    pub fn follow(&mut self, command: &Msg, verdict: Verdict, now: UtcMillis) {
+    ///
+    /// # Errors
+    /// If it is not the next one: the session must not have let it through.
+    pub fn follow(&mut self, command: &Msg, verdict: Verdict, now: UtcMillis) -> Result<(), MemoryError> {
+        let given = command.stream_seq.map_or(0, |(_, seq)| seq);
+        if given != self.held + 1 {
+            return Err(MemoryError::Order { held: self.held, given });
+        }
         let mut head = vec![status_byte(verdict.status)];
         head.extend_from_slice(&now.0.to_be_bytes());
         self.note_message(Tag::Command, command, &head);
-        self.held = command.stream_seq.map_or(self.held, |(_, seq)| seq);
+        self.held = given;
         self.passes.apply(&command.body, verdict.status, now);
+        Ok(())
     }
 
     /// Writes what changed since the last call; it is on the disk when this returns.
