@@ -132,8 +132,12 @@ pub async fn make(journal: &Journal, order: Order) -> Result<Plan, store::Error>
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        // It is never cancelled: a fault of ours goes on where it can be seen.
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => match error.try_into_panic() {
+            // A fault of ours goes on where it can be seen.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only the end of the whole program cancels it; nobody waits for the answer any more.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 
