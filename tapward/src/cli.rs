@@ -216,6 +216,8 @@ pub enum PeopleCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Remove the sealed card numbers: no device is to be told cards any more
+    ForgetNumbers,
     /// Change the state of a person's passes: block, report lost, withdraw, or make active again
     Set {
         /// The `person` column of the import, or the pseudonym
@@ -267,6 +269,12 @@ pub enum PeersCommand {
 pub enum AcsLinkCommand {
     /// Make the site's authority, if there is none, and certificates signed by it; overwrites nothing
     Certificates(CertificatesArgs),
+    /// Say whether messages are ones that the gateway takes, by the code that decides; for who makes a controller
+    Validate {
+        /// Files, each with one message
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }
 
 /// `tapward acs-link certificates`

@@ -163,6 +163,43 @@ fn without_a_journal_it_says_so() {
 }
 
 #[test]
+fn a_message_is_judged_by_the_parser_that_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/protocol/acs-link-samples");
+    let good = samples.join("passEvent.xml");
+    let bad = folder.path().join("bad.xml");
+    fs::write(&bad, fs::read_to_string(&good).unwrap().replace("<Point>", "<!-- here --><Point>")).unwrap();
+    let long = folder.path().join("long.xml");
+    fs::write(&long, " ".repeat(70_000)).unwrap();
+    let words = ["acs-link", "validate", good.to_str().unwrap(), "bad.xml", "long.xml"];
+    let (code, text, problem) = run(folder.path(), &words);
+    assert_eq!(code, 4, "{problem}");
+    for part in ["passEvent.xml: good, PassEvent", "bad.xml: XML_FORBIDDEN", "long.xml: FRAME_TOO_LARGE"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(run(folder.path(), &["acs-link", "validate", good.to_str().unwrap()]).0, 0);
+    assert_eq!(run(folder.path(), &["acs-link", "validate", "nothing.xml"]).0, 1);
+}
+
+#[test]
+fn numbers_are_forgotten_only_when_no_peer_needs_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tapward.toml");
+    fs::write(&file, CONFIGURATION.replace("node =", "cache = \"staff\"\nnode =")).unwrap();
+    let list =
+        "person,kind,category,card_format,card_number,valid_from,valid_until\nE-1,staff,nurse,wiegand26,\"20,1\",,\n";
+    fs::write(folder.path().join("people.csv"), list).unwrap();
+    let (code, text, problem) = run(folder.path(), &["people", "import", "people.csv"]);
+    assert_eq!(code, 0, "{text}{problem}");
+    let (code, _, problem) = run(folder.path(), &["people", "forget-numbers"]);
+    assert!(code == 1 && problem.contains("peer \"hall\" is still to be told cards"), "{problem}");
+    fs::write(&file, CONFIGURATION).unwrap();
+    let (code, text, problem) = run(folder.path(), &["people", "forget-numbers"]);
+    assert!(code == 0 && text.contains("1 sealed card numbers removed"), "{text}{problem}");
+    assert!(run(folder.path(), &["people", "forget-numbers"]).1.contains("0 sealed card numbers"));
+}
+
+#[test]
 fn certificates_that_were_made_are_what_the_configuration_asks_for() {
     let folder = tempfile::tempdir().unwrap();
     let words =

@@ -1,9 +1,11 @@
-//! `tapward acs-link certificates`: the site's authority for acs-link and certificates of nodes.
+//! `tapward acs-link certificates`: the site's authority for acs-link and certificates of nodes; and `validate`: whether
+//! a message is one that the gateway takes.
 //!
 //! Both ends of acs-link prove who they are by a certificate of this authority whose SAN holds the URI
 //! `urn:acs-link:node:NAME`. Nothing is ever overwritten: a private key that is gone cannot be made again.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,10 +21,11 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use time::{Duration, OffsetDateTime};
-use wire::acs_link::Token;
+use wire::acs_link::frame::FRAME_MAX;
+use wire::acs_link::{Code, Refusal, Token};
 use zeroize::Zeroizing;
 
-use crate::cli::{AcsLinkCommand, CertificatesArgs};
+use crate::cli::{AcsLinkCommand, CertificatesArgs, exit};
 use crate::keys;
 
 /// What a node's name in a certificate begins with (acs-link, clause 3).
@@ -40,6 +43,7 @@ const CA_KEY: &str = "ca-key.pem";
 pub fn acs_link(command: AcsLinkCommand, clock: &Clock) -> anyhow::Result<u8> {
     match command {
         AcsLinkCommand::Certificates(arguments) => certificates(&arguments, clock.now()),
+        AcsLinkCommand::Validate { files } => validate(&files),
     }
 }
 
@@ -140,6 +144,33 @@ fn certificates(arguments: &CertificatesArgs, now: UtcMillis) -> anyhow::Result<
         println!("\nCopy {CA} and the two files of a node to its controller, then delete its private key here.");
     }
     Ok(0)
+}
+
+/// Reads each file as one frame.
+#[expect(clippy::print_stdout, reason = "the answer to the person at the terminal")]
+fn validate(files: &[PathBuf]) -> anyhow::Result<u8> {
+    let mut code = 0;
+    for path in files {
+        let file = fs::File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
+        let mut bytes = Vec::new();
+        file.take(u64::from(FRAME_MAX) + 1)
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("{} cannot be read", path.display()))?;
+        // Editors end a file with a line; on the link nothing stands behind the document but white space either.
+        let read = if bytes.len() > FRAME_MAX as usize {
+            Err(Refusal::new(Code::FrameTooLarge, format!("a frame has at most {FRAME_MAX} bytes")))
+        } else {
+            wire::acs_link::read(&bytes)
+        };
+        match read {
+            Ok(message) => println!("{}: good, {}, {} bytes", path.display(), message.body.kind(), bytes.len()),
+            Err(refusal) => {
+                println!("{}: {refusal}", path.display());
+                code = exit::FOUND;
+            }
+        }
+    }
+    Ok(code)
 }
 
 fn wanted<'a>(folder: &Path, node: &'a str) -> anyhow::Result<Wanted<'a>> {

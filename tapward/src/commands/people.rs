@@ -24,6 +24,7 @@ pub async fn people(config: &Config, command: PeopleCommand, clock: &Clock) -> a
     let done = match command {
         PeopleCommand::Import { file, dry_run } => import(config, &database, &file, dry_run, clock).await,
         PeopleCommand::List { json } => list(&database, json).await,
+        PeopleCommand::ForgetNumbers => forget_numbers(config, &database).await,
         PeopleCommand::Set { person, state } => set(&database, &person, &state, clock).await,
     };
     database.close().await;
@@ -57,6 +58,20 @@ pub async fn import_file(
         dry_run,
     };
     Ok(people::import_csv(database, source, options, clock.now()).await?)
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to the person at the terminal")]
+async fn forget_numbers(config: &Config, database: &Database) -> anyhow::Result<u8> {
+    let needing = config.gateway.peers.iter().find(|peer| peer.cache != Cache::Nobody);
+    if let Some(peer) = needing {
+        bail!("peer \"{}\" is still to be told cards: set its cache to \"nobody\" first", peer.id);
+    }
+    let removed = people::forget_numbers(database).await?;
+    println!("{removed} sealed card numbers removed; their pseudonyms stay, and the cards work as before");
+    println!(
+        "delete keys/numbers.key in the data folder, and copies of the database from before, when nothing needs them"
+    );
+    Ok(0)
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to the person at the terminal")]
