@@ -475,6 +475,29 @@ async fn a_journal_of_the_release_before_peers_is_read_and_raised() {
 }
 
 #[tokio::test]
+async fn who_looks_on_sees_every_peer_at_one_moment_while_the_log_is_folded() {
+    let (_folder, path) = place();
+    let journal = open(&path).await;
+    let reader = JournalReader::open(&path).await.unwrap();
+    let looking = tokio::spawn(async move {
+        let mut last = 0;
+        while last < 9000 {
+            let seen = reader.peers().await.unwrap().first().and_then(|record| record.position).map_or(0, |it| it.seq);
+            assert!(seen >= last, "{seen} after {last}");
+            last = seen;
+        }
+    });
+    for seq in 0..100 {
+        let seqs = seq * 90 + 1..=seq * 90 + 90;
+        let pending: Vec<_> = seqs.map(|seq| journal.append_marked(vec![], mark(1, 1, seq)).unwrap()).collect();
+        for pending in pending {
+            pending.await.unwrap();
+        }
+    }
+    tokio::time::timeout(std::time::Duration::from_secs(30), looking).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn pruning_and_cursor_leave_peers_alone() {
     let (_folder, path) = place();
     let journal = open(&path).await;

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use domain::card::SealedBytes;
 use domain::{Epoch, LineId, UtcMillis};
-use sqlx::Row;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqliteRow};
+use sqlx::{Connection, Row};
 
 use super::file::{has_peers, sized, unsigned};
 use super::peer_file::{self, PeerRow};
@@ -24,11 +24,14 @@ impl JournalReader {
     pub async fn peers(&self) -> Result<Vec<PeerRecord>, Error> {
         let read = async {
             let Some(mut connection) = self.with_peers().await? else { return Ok(Vec::new()) };
+            // One moment for all three: the log may be folded at any time.
+            let mut moment = connection.begin().await?;
             let aside: Vec<(i64, i64)> = sqlx::query_as("SELECT peer, COUNT(*) FROM peer_quarantine GROUP BY peer")
-                .fetch_all(&mut *connection)
+                .fetch_all(&mut *moment)
                 .await?;
             let aside: HashMap<i64, i64> = aside.into_iter().collect();
-            let known = peer_file::load(&mut connection).await?;
+            let known = peer_file::load(&mut moment).await?;
+            moment.rollback().await?;
             let record = |(peer, row): (LineId, PeerRow)| PeerRecord {
                 peer,
                 position: row.position,
