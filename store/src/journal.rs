@@ -4,8 +4,11 @@
 //! Never decides anything, never talks to another program, never deletes what has not been acknowledged.
 //! Only `gateway` writes one; `tapward journal` reads it beside a running gateway by [`JournalReader`].
 //!
+//! In the same file and the same commits it keeps what network peers have reported and must be told: see [`Mark`],
+//! [`Outgoing`] and `peers.rs`. Nothing of that is in the chain; an entry that a peer's report became is.
+//!
 //! One task owns the file's writing connection. [`Journal::append`] hands it facts; the task takes all that wait (at
-//! most [`GROUP_MAX`]), writes them as one statement with one synced commit, and only then answers each waiter. While
+//! most [`GROUP_MAX`]), writes them as one text of SQL with one synced commit, and only then answers each waiter. While
 //! it waits for the disk the next group gathers, so many writers share the price of one sync.
 //!
 //! Failures: a full or failing disk fails the appends that met it, with a typed error, and the file is opened anew for
