@@ -8,6 +8,7 @@ use domain::{Kind, PointId, UtcMillis};
 use store::Database;
 
 use crate::language::Texts;
+use crate::pages::devices::door_link;
 use crate::times::Times;
 use crate::words::{Tone, label};
 
@@ -30,6 +31,8 @@ pub struct Facts {
 pub struct PointTile {
     pub id: String,
     pub name: String,
+    /// Where its door is opened by hand.
+    pub link: Option<String>,
     pub tone: &'static str,
     pub state: String,
     pub passed: u64,
@@ -82,6 +85,7 @@ impl Facts {
 
     fn tile(&self, point: &PointId, now: UtcMillis, times: &Times, texts: &Texts) -> PointTile {
         let (tone, state) = self.state(point, now, times, texts);
+        let door = self.doors.iter().find(|door| door.device.point == *point);
         let count = |kind: Kind| {
             let of = self.counts.iter().filter(|count| count.point == *point && count.kind == kind);
             of.map(|count| count.count).sum()
@@ -89,6 +93,7 @@ impl Facts {
         PointTile {
             id: point.to_string(),
             name: label(point.as_str()),
+            link: door.map(|door| door_link(door.gateway.as_str(), point.as_str(), &[])),
             tone: tone.class(),
             state,
             passed: count(Kind::Passed),

@@ -119,7 +119,7 @@ pub static ROUTES: &[Route] = &[
     change("/doors/lock", OFFICE, "order_given", || post(devices::give)),
     change("/doors/free_passage", OFFICE, "order_given", || post(devices::give)),
     change("/doors/normal", OFFICE, "order_given", || post(devices::give)),
-    place("journal", show("/journal", ALL, Data::Traces, || get(journal::show))),
+    place("journal", show("/journal", ALL, Data::Accounts, || get(journal::show))),
     show("/journal.csv", OFFICE, Data::Traces, || get(journal::export)),
     place("accounts", show("/accounts", ADMIN, Data::Accounts, || get(accounts::show))),
     change("/accounts/create", ADMIN, "created", || post(accounts::create)),

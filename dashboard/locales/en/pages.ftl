@@ -309,6 +309,7 @@ fact-card = Card
 fact-pass = Pass today
 fact-age = Earlier by
 fact-happened = Happened at
+fact-ordered-by = Ordered by
 fact-detail = Detail
 fact-arrived = Arrived here
 fact-gateway = Gateway

@@ -328,6 +328,7 @@ fact-card = Карта
 fact-pass = Пропуск сейчас
 fact-age = Раньше на
 fact-happened = Произошло
+fact-ordered-by = Распорядился
 fact-detail = Подробности
 fact-arrived = Получено здесь
 fact-gateway = Шлюз

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 pub use door::give;
+pub use facts::door_link;
 
 use crate::csv::Csv;
 use crate::fault::Fault;

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
+use clinic::accounts::AccountId;
 use clinic::events::{self, Event, Filter, Position};
 use domain::{Kind, PointId, Reason, UtcMillis};
 
@@ -138,7 +139,10 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
     };
     let open_id: Option<u64> = query.one("open").and_then(|text| text.parse().ok());
     let open = match open_id {
-        Some(id) => events::get(database, id).await?.map(|event| whole(&visit, &event)),
+        Some(id) => match events::get(database, id).await? {
+            Some(event) => Some(whole(&visit, &event, ordered_by(&visit, &event).await?)),
+            None => None,
+        },
         None => None,
     };
     let lines = found.events.iter().map(|event| {
@@ -197,7 +201,20 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
     render(status, &page)
 }
 
-fn whole(visit: &Visit, event: &Event) -> Whole {
+/// The account that a command of the journal names by its number: "open by NUMBER: why".
+async fn ordered_by(visit: &Visit, event: &Event) -> Result<Option<String>, Fault> {
+    let fact = &event.entry.fact;
+    if !matches!((fact.kind, fact.reason), (Kind::Command, _) | (Kind::Alarm, Some(Reason::CommandRefused))) {
+        return Ok(None);
+    }
+    let number = fact.detail.as_deref().and_then(|detail| detail.split_once(" by ")?.1.get(..32));
+    match number.and_then(AccountId::parse) {
+        Some(id) => Ok(visit.app.accounts.shown_name(&id).await?),
+        None => Ok(None),
+    }
+}
+
+fn whole(visit: &Visit, event: &Event, ordered_by: Option<String>) -> Whole {
     let (texts, times, fact) = (visit.texts(), visit.times(), &event.entry.fact);
     let mut facts = Vec::new();
     let mut add = |key: &str, value: Option<String>, is_code: bool, link: Option<String>| {
@@ -225,6 +242,7 @@ fn whole(visit: &Visit, event: &Event) -> Whole {
         }
         None => add("fact-age", fact.age_ms.map(|age| times.span(i64::from(age))), false, None),
     }
+    add("fact-ordered-by", ordered_by, false, None);
     add("fact-detail", fact.detail.clone(), false, None);
     add("fact-arrived", Some(times.exact(event.received)), false, None);
     add("fact-gateway", Some(event.entry.gateway.to_string()), false, None);

@@ -158,3 +158,29 @@ async fn a_door_whose_gateway_is_away_says_that_orders_do_not_arrive() {
     devices::gone(&stage.database, &gateway).await.unwrap();
     assert!(stage.get(DOOR, Some(&token)).await.text.contains(says), "gone");
 }
+
+#[tokio::test]
+async fn the_journal_says_whose_order_it_was_and_guesses_nobody() {
+    let mut stage = stage().await;
+    let (account, token) = (stage.account(Role::Guard).await, stage.token(Role::Manager));
+    let command = |detail: String| domain::Draft {
+        detail: Some(detail),
+        point: Some(PointId::new("turnstile-1").unwrap()),
+        ..domain::Draft::new(stage.hands.now(), domain::Kind::Command)
+    };
+    let facts = vec![
+        command(format!("open by {}: delivery", account.as_str())),
+        command(format!("open by {}: delivery", "0".repeat(32))),
+        command("open by the fire panel, which has a long name indeed".to_owned()),
+        command("open by \u{44f}\u{44f}\u{44f}".to_owned()),
+    ];
+    stage.recorder.record(facts).await;
+    let newest = clinic::events::last_id(&stage.database).await.unwrap();
+    let mut names = Vec::new();
+    for id in newest - 3..=newest {
+        let page = stage.get(&format!("/journal?open={id}"), Some(&token)).await.text;
+        let name = page.split("<dt>Ordered by</dt><dd>").nth(1);
+        names.push(name.map(|rest| rest.split('<').next().unwrap().to_owned()));
+    }
+    assert_eq!(names, [Some("guard".to_owned()), None, None, None]);
+}
