@@ -271,6 +271,46 @@ pub struct ParsecServer {
     pub verify: bool,
     /// Time between two looks at its events.
     pub poll: Duration,
+    /// For `https`: the SHA-256 fingerprint of its certificate, the only one that is believed.
+    pub certificate: Option<[u8; 32]>,
+    /// What differs from one installation to the next, and what is not public.
+    pub dialect: ParsecDialect,
+}
+
+/// What a ParsecNET installation is told or asked in its own way. The default tells and asks nothing that is not
+/// certain.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ParsecDialect {
+    /// What the eight digits of a card's code are.
+    pub cards: wire::parsec::CardForm,
+    /// The access group of the passes that we make there (a GUID). Without one the server knows them and opens nothing.
+    pub access_group: Option<String>,
+    /// Whether passes of visitors and patients' temporary ones are made as visitor requests.
+    pub visitors: bool,
+    /// The number with which a person without a working pass is blocked; `None`: cards are withdrawn only.
+    pub block: Option<i32>,
+    /// Transaction codes by which the server asks for verification; empty: those whose name says so.
+    pub verify_codes: Vec<u32>,
+    /// How the server is asked to call us: its numbers of the form of events and of the HTTP method.
+    pub subscribe: (i32, i32),
+    /// Its numbers of commands.
+    pub commands: ParsecCommands,
+}
+
+/// The numbers of a ParsecNET server's hardware commands. They are not public: the installer has them from the vendor.
+/// What has no number is refused in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ParsecCommands {
+    /// Open once.
+    pub open: Option<i32>,
+    /// Back to normal.
+    pub normal: Option<i32>,
+    /// Close for everybody.
+    pub lock: Option<i32>,
+    /// Open for everybody.
+    pub free: Option<i32>,
+    /// Open in an emergency.
+    pub emergency: Option<i32>,
 }
 
 /// A password for a device. Wiped when dropped, never printed.

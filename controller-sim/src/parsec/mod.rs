@@ -159,21 +159,6 @@ impl ParsecServer {
         self.tasks.close();
         self.tasks.wait().await;
     }
-
-    /// Starts again with what it knew, at the same address; sessions are lost.
-    ///
-    /// # Errors
-    /// If the address cannot be listened on.
-    pub async fn restart(self, shutdown: &CancellationToken) -> io::Result<Self> {
-        let (address, handle) = (self.address, self.handle.clone());
-        self.stop().await;
-        handle.0.model().restart();
-        handle.0.tasks.reopen();
-        let listener = TcpListener::bind(address).await?;
-        let (tasks, shutdown) = (handle.0.tasks.clone(), shutdown.child_token());
-        tasks.spawn(server::serve(listener, handle.clone(), shutdown.clone()));
-        Ok(Self { address, handle, tasks, shutdown })
-    }
 }
 
 impl Drop for ParsecServer {
@@ -248,7 +233,8 @@ impl Handle {
     }
 
     fn happen(&self, door: Guid, code: u32, person: Option<Guid>, card: Option<Code>) {
-        self.happen_at(door, code, self.now(), person, card);
+        let skew = self.0.model().faults.clock_skew_ms;
+        self.happen_at(door, code, self.now().plus_ms(skew), person, card);
     }
 
     /// Cuts a door's controller off from the server, or joins it again: then its events arrive, late.
@@ -264,6 +250,29 @@ impl Handle {
     /// Changes what goes wrong.
     pub fn faults(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.0.model().faults);
+    }
+
+    /// Starts a stopped server again with what it knew, at the same address; sessions are lost.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on.
+    pub async fn start_again(&self, address: SocketAddr, shutdown: &CancellationToken) -> io::Result<ParsecServer> {
+        let listener = TcpListener::bind(address).await?;
+        self.0.model().restart();
+        let (tasks, shutdown) = (self.0.tasks.clone(), shutdown.child_token());
+        tasks.reopen();
+        tasks.spawn(server::serve(listener, self.clone(), shutdown.clone()));
+        Ok(ParsecServer { address, handle: self.clone(), tasks, shutdown })
+    }
+
+    /// A door's hardware is not known to the server any more.
+    pub fn lose_hardware(&self, door: Guid) {
+        self.0.model().hardware.remove(&door);
+    }
+
+    /// Withdraws a card by hand, as an operator of that system would.
+    pub fn take_card(&self, card: &Code) {
+        self.0.model().cards.retain(|known| known.code != *card);
     }
 
     /// Every session is lost, as after a restart of the service.

@@ -71,6 +71,8 @@ pub struct Faults {
     pub own_person_ids: bool,
     /// Answers are no XML.
     pub rubbish: bool,
+    /// Its clock is ahead by so much, in what it says of the time and in the times of events.
+    pub clock_skew_ms: i64,
 }
 
 /// One event as it is kept.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{CONTENT_TYPE, DATE, HOST};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -34,14 +34,27 @@ pub(super) async fn serve(listener: TcpListener, handle: Handle, shutdown: Cance
         let Ok((stream, _)) = accepted else { continue };
         let (handle, stop) = (handle.clone(), shutdown.clone());
         tasks.spawn(async move {
-            let service = service_fn(|request| answer(request, &handle));
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let service = service_fn(|request| dated(request, &handle));
+            let mut builder = http1::Builder::new();
+            // The date is that of the simulated clock.
+            builder.auto_date_header(false);
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
             tokio::select! {
                 () = stop.cancelled() => {}
                 _ = connection => {}
             }
         });
     }
+}
+
+async fn dated(request: Request<Incoming>, handle: &Handle) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut response = answer(request, handle).await?;
+    let skew = handle.0.model().faults.clock_skew_ms;
+    let date = handle.now().plus_ms(skew).to_chrono().map(|now| now.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+    if let Some(Ok(date)) = date.map(|date| date.parse()) {
+        response.headers_mut().insert(DATE, date);
+    }
+    Ok(response)
 }
 
 async fn answer(request: Request<Incoming>, handle: &Handle) -> Result<Response<Full<Bytes>>, Infallible> {

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue, USER_AGENT, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -175,6 +175,8 @@ pub struct Reply {
     pub status: u16,
     /// Its `Content-Type`, empty if it has none.
     pub kind: String,
+    /// Its `Date`: the other side's clock, to the second.
+    pub date: Option<String>,
     /// Body.
     pub body: Bytes,
 }
@@ -274,7 +276,8 @@ impl HttpClient {
             let body = collect(body, call.limit).await?;
             // Only a connection whose reply was read to its end can be used again.
             self.open = Some(open);
-            Ok(Reply { status: head.status.as_u16(), kind: kind_of(&head.headers), body })
+            let date = head.headers.get(DATE).and_then(|date| date.to_str().ok()).map(str::to_owned);
+            Ok(Reply { status: head.status.as_u16(), kind: kind_of(&head.headers), date, body })
         };
         timeout(call.timeout, work).await.unwrap_or(Err(HttpError::Timeout(call.timeout)))
     }

@@ -213,8 +213,25 @@ pub struct Peer {
     pub subscribe: Option<Spanned<bool>>,
     pub verify: Option<Spanned<bool>>,
     pub poll_s: Option<Spanned<u64>>,
+    pub access_group: Option<Spanned<String>>,
+    pub visitors: Option<Spanned<bool>>,
+    pub block_type: Option<Spanned<i32>>,
+    pub verify_codes: Option<Spanned<Vec<u32>>>,
+    pub subscribe_format: Option<Spanned<i32>>,
+    pub subscribe_method: Option<Spanned<i32>>,
+    pub commands: Option<Spanned<PeerCommands>>,
     #[serde(default)]
     pub reader: Vec<PeerReader>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerCommands {
+    pub open: Option<i32>,
+    pub normal: Option<i32>,
+    pub lock: Option<i32>,
+    pub free: Option<i32>,
+    pub emergency: Option<i32>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -19,6 +19,9 @@ pub enum CardForm {
 }
 
 impl CardForm {
+    /// All forms.
+    pub const ALL: [Self; 3] = [Self::Wiegand, Self::Uid, Self::UidReversed];
+
     /// The word in the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -30,7 +33,7 @@ impl CardForm {
 
     /// Reads what [`CardForm::as_str`] writes.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Wiegand, Self::Uid, Self::UidReversed].into_iter().find(|form| form.as_str() == text)
+        Self::ALL.into_iter().find(|form| form.as_str() == text)
     }
 }
 

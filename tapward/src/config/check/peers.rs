@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use domain::ids::{LineId, PointId};
 use gateway::settings::{
-    AcsLinkListener, AcsLinkPeer, Cache, DeviceEvents, HikvisionDevice, ParsecServer, Password, PeerProtocol,
-    PeerReader, PeerSettings, PushListener, TlsFiles,
+    AcsLinkListener, AcsLinkPeer, Cache, DeviceEvents, HikvisionDevice, ParsecCommands, ParsecDialect, ParsecServer,
+    Password, PeerProtocol, PeerReader, PeerSettings, PushListener, TlsFiles,
 };
 use toml::Spanned;
 use wire::isapi::card::CardForm;
+use wire::parsec::CardForm as ParsecCards;
 
 use super::super::file::{self, File};
 use super::wiring::{Seen, Written};
@@ -93,10 +94,11 @@ impl Checker<'_> {
             (&peer.user, "user", &[Kind::Hikvision, Kind::Parsec]),
             (&peer.password, "password", &[Kind::Hikvision, Kind::Parsec]),
             (&peer.events, "events", &[Kind::Hikvision]),
-            (&peer.card_form, "card_form", &[Kind::Hikvision]),
-            (&peer.certificate, "certificate", &[Kind::Hikvision]),
+            (&peer.card_form, "card_form", &[Kind::Hikvision, Kind::Parsec]),
+            (&peer.certificate, "certificate", &[Kind::Hikvision, Kind::Parsec]),
             (&peer.domain, "domain", &[Kind::Parsec]),
             (&peer.org_unit, "org_unit", &[Kind::Parsec]),
+            (&peer.access_group, "access_group", &[Kind::Parsec]),
         ];
         for (value, key, kinds) in texts {
             self.only_for(value.as_ref(), key, kinds, kind);
@@ -106,12 +108,23 @@ impl Checker<'_> {
             (&peer.set_time, "set_time", &[Kind::Hikvision]),
             (&peer.subscribe, "subscribe", &[Kind::Parsec]),
             (&peer.verify, "verify", &[Kind::Parsec]),
+            (&peer.visitors, "visitors", &[Kind::Parsec]),
         ];
         for (value, key, kinds) in switches {
             self.only_for(value.as_ref(), key, kinds, kind);
         }
         self.only_for(peer.heartbeat_s.as_ref(), "heartbeat_s", &[Kind::AcsLink], kind);
         self.only_for(peer.poll_s.as_ref(), "poll_s", &[Kind::Parsec], kind);
+        self.only_for(peer.verify_codes.as_ref(), "verify_codes", &[Kind::Parsec], kind);
+        self.only_for(peer.commands.as_ref(), "commands", &[Kind::Parsec], kind);
+        let numbers = [
+            (&peer.block_type, "block_type"),
+            (&peer.subscribe_format, "subscribe_format"),
+            (&peer.subscribe_method, "subscribe_method"),
+        ];
+        for (value, key) in numbers {
+            self.only_for(value.as_ref(), key, &[Kind::Parsec], kind);
+        }
     }
 
     fn only_for<T>(&mut self, value: Option<&Spanned<T>>, key: &str, kinds: &[Kind], kind: Kind) {
@@ -175,6 +188,12 @@ impl Checker<'_> {
         let set_time = peer.set_time.as_ref().is_none_or(|value| *value.get_ref());
         let forms = CardForm::ALL.map(|form| (form.as_str(), form));
         let cards = self.word(peer.card_form.as_ref(), "peer.card_form", &forms, Some(CardForm::default()))?;
+        let certificate = self.certificate(peer, &url)?;
+        Some(HikvisionDevice { url, user, password, events, online, set_time, cards, certificate })
+    }
+
+    /// The certificate that is believed; needed for `https`. The outer `None`: what is written is no fingerprint.
+    fn certificate(&mut self, peer: &file::Peer, url: &str) -> Option<Option<[u8; 32]>> {
         let certificate = match &peer.certificate {
             None => None,
             Some(value) => Some(self.fingerprint(value)?),
@@ -183,7 +202,7 @@ impl Checker<'_> {
             let what = "is missing: the SHA-256 fingerprint of the device's certificate, 64 hexadecimal digits";
             self.fault(peer.url.as_ref().unwrap_or(&peer.id), "peer.certificate", what);
         }
-        Some(HikvisionDevice { url, user, password, events, online, set_time, cards, certificate })
+        Some(certificate)
     }
 
     /// 64 hexadecimal digits, as they are shown by browsers and `openssl x509 -fingerprint -sha256`.
@@ -216,6 +235,14 @@ impl Checker<'_> {
             );
         }
         let poll = self.number(peer.poll_s.as_ref(), "peer.poll_s", 1..=300, 2);
+        let certificate = self.certificate(peer, &url)?;
+        let dialect = self.parsec_dialect(peer)?;
+        for reader in &peer.reader {
+            self.guid(&reader.at, "peer.reader.at");
+        }
+        if let Some(value) = &peer.org_unit {
+            self.guid(value, "peer.org_unit");
+        }
         Some(ParsecServer {
             url,
             domain: peer.domain.as_ref().map_or_else(|| "SYSTEM".to_owned(), |value| value.get_ref().clone()),
@@ -225,7 +252,40 @@ impl Checker<'_> {
             subscribe,
             verify: peer.verify.as_ref().is_some_and(|value| *value.get_ref()),
             poll: Duration::from_secs(poll),
+            certificate,
+            dialect,
         })
+    }
+
+    fn parsec_dialect(&mut self, peer: &file::Peer) -> Option<ParsecDialect> {
+        let forms = ParsecCards::ALL.map(|form| (form.as_str(), form));
+        let cards = self.word(peer.card_form.as_ref(), "peer.card_form", &forms, Some(ParsecCards::Wiegand))?;
+        if let Some(value) = &peer.access_group {
+            self.guid(value, "peer.access_group");
+        }
+        let number = |value: &Option<Spanned<i32>>| value.as_ref().map(|value| *value.get_ref());
+        let commands = peer.commands.as_ref().map(|commands| {
+            let of = commands.get_ref();
+            ParsecCommands { open: of.open, normal: of.normal, lock: of.lock, free: of.free, emergency: of.emergency }
+        });
+        Some(ParsecDialect {
+            cards,
+            access_group: peer.access_group.as_ref().map(|value| value.get_ref().clone()),
+            visitors: peer.visitors.as_ref().is_some_and(|value| *value.get_ref()),
+            block: number(&peer.block_type),
+            verify_codes: peer.verify_codes.as_ref().map(|codes| codes.get_ref().clone()).unwrap_or_default(),
+            subscribe: (
+                number(&peer.subscribe_format).unwrap_or_default(),
+                number(&peer.subscribe_method).unwrap_or_default(),
+            ),
+            commands: commands.unwrap_or_default(),
+        })
+    }
+
+    fn guid(&mut self, value: &Spanned<String>, key: &str) {
+        if let Err(error) = value.get_ref().parse::<wire::parsec::Guid>() {
+            self.fault(value, key, error.to_string());
+        }
     }
 
     fn http_url(&mut self, peer: &file::Peer, like: &str) -> Option<String> {
