@@ -22,7 +22,7 @@ use bytes::Bytes;
 use domain::Reason;
 use domain::ids::LineId;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -339,6 +339,10 @@ impl Doorkeeper {
         if !matches!(*request.method(), Method::POST | Method::PUT | Method::GET) {
             return plain(StatusCode::METHOD_NOT_ALLOWED);
         }
+        // What is announced as too long is not waited for.
+        if request.body().size_hint().lower() > BODY_MAX_BYTES as u64 {
+            return plain(StatusCode::PAYLOAD_TOO_LARGE);
+        }
         let kind =
             request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
         let query = request.uri().query().unwrap_or_default().to_owned();
@@ -387,3 +391,6 @@ fn plain(status: StatusCode) -> Response<Full<Bytes>> {
 fn clean(path: &str) -> String {
     path.chars().filter(|c| c.is_ascii_alphanumeric() || "._:/-".contains(*c)).take(80).collect()
 }
+
+#[cfg(test)]
+mod tests;
