@@ -71,6 +71,11 @@ impl Accumulator {
         (!self.finished()).then_some(self.began?.saturating_add(FRAME_TIME))
     }
 
+    /// The rest of a frame that has begun is here and cannot be taken yet: its time begins anew.
+    pub fn excuse(&mut self, now: Duration) {
+        self.began = self.began.map(|_| now);
+    }
+
     /// Bytes of memory held for the frame.
     pub fn memory(&self) -> usize {
         self.body.capacity()

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use super::code::{Code, Refusal};
 use super::credential::{CredFormat, Credential};
+use super::frame::FRAME_MAX;
 use super::instant::Instant;
 use super::message::*;
 use super::scan::Scan;
@@ -25,6 +26,9 @@ type Terms = (Version, u32, u16);
 /// # Errors
 /// Always fatal for the connection; the text may be logged, shown and sent, as it repeats no value.
 pub fn read(document: &[u8]) -> Read<Msg> {
+    if document.len() > FRAME_MAX as usize {
+        return Err(Refusal::new(Code::FrameTooLarge, "a document longer than 65536 bytes"));
+    }
     let mut reader = Reader { scan: Scan::new(document)?, element: "the root" };
     let msg = reader.msg()?;
     reader.scan.finish()?;

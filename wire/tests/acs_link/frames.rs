@@ -90,6 +90,17 @@ fn a_frame_is_due_ten_seconds_after_its_first_byte() {
     assert_eq!(frames.deadline(), None);
 }
 
+#[test]
+fn a_frame_that_waits_for_us_has_its_time_again() {
+    let mut frames = Accumulator::new(FRAME_MAX);
+    frames.excuse(T);
+    assert_eq!(frames.deadline(), None, "nothing has begun");
+    let mut rest: &[u8] = &[0, 0];
+    assert_eq!(frames.take(&mut rest, T), Ok(None));
+    frames.excuse(T * 2);
+    assert_eq!(frames.deadline(), Some(T * 2 + FRAME_TIME));
+}
+
 proptest! {
     #[test]
     fn pieces_of_any_size_give_the_same_as_the_whole(

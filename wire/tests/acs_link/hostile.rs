@@ -416,6 +416,34 @@ fn what_breaks_the_rules_of_namespaces_is_refused() {
     );
 }
 
+/// Each of these costs a general reader memory, stack or a square of its length.
+#[test]
+fn what_is_too_much_is_refused_however_much_it_is() {
+    use Code::{FrameTooLarge, SchemaInvalid, XmlLimit};
+    let attributes = |count: usize| {
+        let more: String = (0..count).map(|place| format!(" a{place}=\"\"")).collect();
+        bye().replace(" v=", &format!("{more} v="))
+    };
+    for (name, document, code) in [
+        ("a million deep", plain(&"<a>".repeat(1_000_000)), FrameTooLarge),
+        ("20,000 deep", plain(&"<a>".repeat(20_000)), SchemaInvalid),
+        ("20,000 attributes", attributes(20_000), FrameTooLarge),
+        ("6,000 attributes", attributes(6_000), XmlLimit),
+        ("an attribute of 20 MB", bye().replace("shutdown", &"a".repeat(20_000_000)), FrameTooLarge),
+        ("an attribute of 60,000 bytes", bye().replace("shutdown", &"a".repeat(60_000)), XmlLimit),
+        ("a text of 60,000 bytes", noted(&"a".repeat(60_000)), XmlLimit),
+        ("10,000 references", noted(&"&amp;".repeat(10_000)), XmlLimit),
+        ("100,000 list elements", plain(&format!("<Ack>{}</Ack>", "<Received/>".repeat(100_000))), FrameTooLarge),
+        (
+            "1,000 list elements",
+            plain(&format!("<Ack>{}</Ack>", r#"<Received stream="a" seq="1"/>"#.repeat(1_000))),
+            SchemaInvalid,
+        ),
+    ] {
+        assert_eq!(read(document.as_bytes()).map_err(|refusal| refusal.code), Err(code), "{name}");
+    }
+}
+
 #[test]
 fn a_document_cut_anywhere_is_refused() {
     let whole = noted("Главный вход &amp; <").replace("&amp; <", "&amp; &lt;").into_bytes();

@@ -179,6 +179,8 @@ impl Session {
     pub fn committed(&mut self, seq: u64, now: Now) {
         if let State::Up(up) = &mut self.state {
             up.incoming.committed(seq, now.mono);
+            // While it stored, the owner may have left the socket alone: that is not the peer's silence.
+            self.heard = now.mono;
         }
     }
 

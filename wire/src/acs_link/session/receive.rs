@@ -14,7 +14,6 @@ impl Session {
     /// Takes bytes that came, and says how many: fewer than given while too many events wait, or a Hello for its answer.
     /// When the session is over, all of them, unread.
     pub fn receive(&mut self, bytes: &[u8], now: Now) -> usize {
-        self.tick(now);
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.is_closed() {
@@ -22,6 +21,9 @@ impl Session {
             }
             let busy = self.events.len() >= EVENTS_MAX || self.events_bytes >= EVENTS_MAX_BYTES;
             if busy || matches!(self.state, State::Asked(..)) {
+                // What waits because of us is neither silence nor a slow frame.
+                self.heard = now.mono;
+                self.frames.excuse(now.mono);
                 break;
             }
             let numbered = matches!(self.state, State::Up(_));
@@ -42,6 +44,8 @@ impl Session {
                 Err(refusal) => self.refuse_with(refusal, None, now),
             }
         }
+        // Afterwards, so that what has come counts, however late the owner hands it over.
+        self.tick(now);
         bytes.len() - rest.len()
     }
 

@@ -123,6 +123,29 @@ fn a_peer_that_takes_nothing_is_left() {
 }
 
 #[test]
+fn an_owner_that_is_slow_to_store_does_not_take_its_own_time_for_silence() {
+    let (mut pipe, _) = up();
+    let gw = &mut pipe.sessions[1];
+    let frame = framed(&to_vec(&msg(Node::new(Role::Acs, 1).body(), 1)).unwrap());
+    // Stored after 20 s, in which nobody looked at the socket.
+    gw.receive(&frame, now(ms(1_000)));
+    gw.committed(1, now(ms(21_000)));
+    spoken(gw, ms(21_000));
+    gw.tick(now(ms(21_000)));
+    assert!(!gw.is_closed());
+    // What waited in the socket meanwhile counts, though it is handed over late.
+    gw.receive(&framed(&to_vec(&msg(Node::new(Role::Acs, 1).body(), 2)).unwrap()), now(ms(36_000)));
+    assert!(!gw.is_closed(), "{:?}", ended(gw));
+    // A frame of which the rest waits, as the events do, is not slow.
+    let flood = framed(&to_vec(&samples::all()[9].1).unwrap()).repeat(200);
+    let mut taken = gw.receive(&flood, now(ms(37_000)));
+    taken += gw.receive(&flood[taken..], now(ms(47_500)));
+    while gw.poll_event().is_some() {}
+    gw.receive(&flood[taken..], now(ms(47_500)));
+    assert!(!gw.is_closed(), "{:?}", ended(gw));
+}
+
+#[test]
 fn heartbeats_go_out_in_their_interval_and_carry_what_is_held() {
     let (mut pipe, _) = up();
     let gw = &mut pipe.sessions[1];
