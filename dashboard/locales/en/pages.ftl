@@ -198,6 +198,10 @@ peers-count = { $n ->
     [one] { $n } controller or system
    *[other] { $n } controllers and systems
 }
+shown-peers-count = { $n ->
+    [one] { $n } controller or system shown
+   *[other] { $n } controllers and systems shown
+}
 peers-away = { $n ->
     [one] { $n } away
    *[other] { $n } away

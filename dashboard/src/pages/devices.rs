@@ -21,6 +21,9 @@ use door::DoorPanel;
 use facts::{DoorTile, Facts, GatewayCard, ReaderLine};
 use peers::PeerLine;
 
+/// Lines of each table on one page: nobody reads more, and a phone must be able to hold it.
+const ROWS_MAX: usize = 500;
+
 #[derive(Template)]
 #[template(path = "devices.html")]
 struct Page {
@@ -35,6 +38,7 @@ struct Page {
     shown: usize,
     all: usize,
     all_peers: usize,
+    shown_peers: usize,
     troubled: usize,
     export: String,
 }
@@ -57,7 +61,10 @@ async fn page(visit: &Visit, query: &Query, status: StatusCode, panel: Option<Do
     let wanted = search.to_lowercase();
     peers.retain(|line| line.hay.contains(&wanted) && (!only_trouble || line.is_trouble));
     readers.retain(|line| line.hay.contains(&wanted) && (!only_trouble || line.is_trouble));
-    let shown = readers.len();
+    // What needs a look comes first; the filter finds the rest, the export has all of it.
+    peers.truncate(ROWS_MAX);
+    readers.truncate(ROWS_MAX);
+    let (shown, shown_peers) = (readers.len(), peers.len());
     let export = format!("/devices.csv{}", Query::read(&filter_of(query)).with("", None));
     let chosen = panel.as_ref().map(|panel| (panel.gateway.as_str(), panel.point.as_str()));
     let (gateways, doors) = (facts.gateway_cards(), facts.door_tiles(chosen));
@@ -74,6 +81,7 @@ async fn page(visit: &Visit, query: &Query, status: StatusCode, panel: Option<Do
         shown,
         all,
         all_peers,
+        shown_peers,
         troubled,
         export,
     };

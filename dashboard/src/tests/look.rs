@@ -22,6 +22,42 @@ async fn pages_of_a_morning_read_as_they_should() {
     insta::assert_snapshot!("morning", words);
 }
 
+#[tokio::test]
+async fn two_thousand_controllers_make_a_page_that_a_phone_can_hold_trouble_first() {
+    use clinic::devices::{self, Gateway, Line, Peer, PeerKind, Report};
+    let stage = Stage::new().await;
+    scene::equipment(&stage.database, stage.hands.now()).await;
+    let (now, gateway) = (stage.hands.now(), GatewayId::new(scene::GATEWAY).unwrap());
+    let line = |n: usize| Line {
+        id: domain::LineId::new(&format!("controller-{n}")).unwrap(),
+        port: String::new(),
+        open: n != 1_999,
+        polls_per_1000_s: 0,
+        problem: None,
+        peer: Some(Peer {
+            secure: true,
+            connected_since: Some(now),
+            ..Peer::new(PeerKind::AcsLink, "192.0.2.7:50112".to_owned())
+        }),
+    };
+    let report = Report {
+        gateway: Gateway::new(gateway),
+        lines: (0..2_000).map(line).collect(),
+        readers: vec![],
+        doors: vec![],
+    };
+    devices::report(&stage.database, report, now).await.unwrap();
+    let page = stage.get("/devices", Some(&stage.token(Role::Guard))).await.text;
+    assert!(page.len() < 1 << 20, "{}", page.len());
+    let rows: Vec<&str> = page.split("table class=\"cards peers\"").nth(1).unwrap().split("<tr").skip(2).collect();
+    let first = rows.iter().position(|row| row.contains("Controller 1999")).unwrap();
+    let fine = rows.iter().position(|row| row.contains("Controller 0<")).unwrap();
+    assert!(first < fine, "what needs a look stands above what does not");
+    assert!(page.contains("500 controllers and systems shown"));
+    let found = stage.get("/devices?q=controller-1234", Some(&stage.token(Role::Guard))).await.text;
+    assert!(found.contains("Controller 1234") && found.contains("1 controller or system shown"));
+}
+
 /// What is left of a page without its tags.
 fn words_of(html: &str) -> String {
     let mut text = String::new();
