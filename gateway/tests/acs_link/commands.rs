@@ -224,3 +224,75 @@ async fn a_gateway_restored_from_an_older_copy_stops_and_says_what_to_do() {
     assert!(alarm.contains("this gateway was restored from an older copy"), "{alarm}");
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn thousands_of_passes_are_told_at_the_pace_of_the_controller() {
+    const PASSES: u16 = 3000;
+    let all = (0..PASSES).map(|n| pass(&format!("20,{n}"), 3, PassState::Active)).collect();
+    let site = std::sync::Arc::new(super::site::Site::new("this site"));
+    let settings = settings(Some(site.node("gw-1")), Cache::Everybody);
+    let rig = Rig::with(site, settings, policy_of(1, all)).await;
+    let mut acs = connected(&rig, Memory::new()).await;
+    // It takes a few and then nothing: no more than a bounded number wait for it.
+    while acs.memory.commands.len() < 10 {
+        acs.next().await;
+    }
+    acs.takes = false;
+    acs.idle_until(|| rig.peer().commands_waiting >= 900).await;
+    assert!(rig.peer().commands_waiting <= 1024, "{}", rig.peer().commands_waiting);
+    assert!(rig.peer().passes_told < rig.peer().passes_wanted);
+    let memory = acs.cut();
+    let mut acs = connected(&rig, memory).await;
+    let mut told: Vec<_> = acs.memory.commands.iter().filter_map(|old| issued(&old.msg)).collect();
+    let end = loop {
+        match acs.command().await.body {
+            Body::SyncEnd(end) => break end,
+            Body::SyncBegin(_) => told.clear(),
+            Body::CredentialIssue(issue) => told.push((issue.key, issue.rev)),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((told.len(), end.count), (usize::from(PASSES), u32::from(PASSES)));
+    assert_eq!(end.sha256, Some(wire::acs_link::digest::sync_digest(&mut told)));
+    rig.stop().await;
+}
+
+fn issued(msg: &Msg) -> Option<(wire::acs_link::Token, u64)> {
+    match &msg.body {
+        Body::CredentialIssue(issue) => Some((issue.key.clone(), issue.rev)),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_resync_that_a_restart_interrupted_begins_anew_and_ends_with_a_digest_that_matches() {
+    let all = (0..500).map(|n| pass(&format!("20,{n}"), 3, PassState::Active)).collect();
+    let site = std::sync::Arc::new(super::site::Site::new("this site"));
+    let settings = settings(Some(site.node("gw-1")), Cache::Everybody);
+    let rig = Rig::with(site, settings, policy_of(1, all)).await;
+    let mut acs = connected(&rig, Memory::new()).await;
+    while acs.memory.commands.len() < 40 {
+        acs.next().await;
+    }
+    let memory = acs.cut();
+    let (folder, site, settings) = rig.stop().await;
+    let rig = Rig::in_folder(folder, site, settings).await;
+    let mut acs = connected(&rig, memory).await;
+    // What was posted before comes first, then everything from the beginning.
+    let (mut told, mut begun) = (Vec::new(), 0);
+    let end = loop {
+        match acs.command().await.body {
+            Body::SyncEnd(end) if end.count == 500 => break end,
+            Body::SyncEnd(_) => {}
+            Body::SyncBegin(_) => {
+                begun += 1;
+                told.clear();
+            }
+            Body::CredentialIssue(issue) => told.push((issue.key, issue.rev)),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(begun >= 1);
+    assert_eq!((told.len(), end.sha256), (500, Some(wire::acs_link::digest::sync_digest(&mut told))));
+    rig.stop().await;
+}

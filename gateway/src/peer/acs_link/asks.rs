@@ -15,7 +15,7 @@ pub const OPEN_MAX: usize = 64;
 pub const KNOWN_MAX: usize = 512;
 
 /// What is known of the questions of one peer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Asks {
     next: u64,
     open: HashMap<u64, (Uuid, Instant)>,
@@ -49,6 +49,12 @@ pub struct Bearing {
 }
 
 impl Asks {
+    /// No question yet. Numbers begin behind `from`: at random, so that those of a task that was started again are not
+    /// taken for those of the one before.
+    pub fn new(from: u64) -> Self {
+        Self { next: from >> 1, open: HashMap::new(), known: HashMap::new(), order: VecDeque::new() }
+    }
+
     /// Notes a question whose answer is of use until `until`. Gives it a number.
     ///
     /// # Errors
@@ -120,7 +126,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_in_time_goes_out_and_a_late_one_does_not() {
-        let (now, mut asks) = (Instant::now(), Asks::default());
+        let (now, mut asks) = (Instant::now(), Asks::new(7));
         let until = now + Duration::from_millis(700);
         let (first, second) = (asks.ask(request(1), until, now).unwrap(), asks.ask(request(2), until, now).unwrap());
         assert_eq!(asks.answered(first, true, until), Some(request(1)));
@@ -131,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_report_is_told_apart_from_what_was_answered() {
-        let (now, mut asks) = (Instant::now(), Asks::default());
+        let (now, mut asks) = (Instant::now(), Asks::new(7));
         let until = now + Duration::from_secs(1);
         let no = asks.ask(request(1), until, now).unwrap();
         let open = asks.bearing(Some(request(1)), PassCode::Granted);
@@ -145,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn open_and_remembered_questions_are_bounded() {
-        let (now, mut asks) = (Instant::now(), Asks::default());
+        let (now, mut asks) = (Instant::now(), Asks::new(7));
         let until = now + Duration::from_millis(50);
         for n in 0..OPEN_MAX as u16 {
             asks.ask(request(n), until, now).unwrap();
@@ -162,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn after_the_connection_is_lost_no_answer_goes_out() {
-        let (now, mut asks) = (Instant::now(), Asks::default());
+        let (now, mut asks) = (Instant::now(), Asks::new(7));
         let no = asks.ask(request(1), now + Duration::from_secs(9), now).unwrap();
         asks.lost(now);
         assert_eq!(asks.answered(no, true, now + Duration::from_millis(1)), None);

@@ -71,7 +71,7 @@ pub async fn connect(address: &str, node: &str, identity: Option<Identity>) -> R
                 "{address} is not on this machine: plain TCP is not spoken with it, name certificates"
             ));
         }
-        return Ok(Connection { stream: Stream::Plain(stream), first: Vec::new(), from });
+        return Ok(Connection { stream: Stream::Plain(stream), first: Vec::new(), from, ours: true });
     };
     let (connector, _) = tls.connector(node).map_err(|error| error.to_string())?;
     // Not sent and not looked at: the node's name in the certificate counts.
@@ -84,7 +84,7 @@ pub async fn connect(address: &str, node: &str, identity: Option<Identity>) -> R
     if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
         return Err(format!("{address} does not speak acs-link/1 (ALPN)"));
     }
-    Ok(Connection { stream: Stream::Secure(Box::new(TlsStream::Client(stream))), first: Vec::new(), from })
+    Ok(Connection { stream: Stream::Secure(Box::new(TlsStream::Client(stream))), first: Vec::new(), from, ours: true })
 }
 
 #[cfg(test)]

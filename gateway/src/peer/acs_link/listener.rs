@@ -232,7 +232,7 @@ async fn receive(stream: TcpStream, from: SocketAddr, switchboard: &Switchboard,
         refuse(stream, &identity, Code::AuthNodeMismatch, &why, clock).await;
         return Err(turned(Some(node), why));
     }
-    let connection = Box::new(Connection { stream, first, from });
+    let connection = Box::new(Connection { stream, first, from, ours: false });
     match switchboard.deliver(&node, Arrival::Connected(connection)) {
         true => Ok(()),
         false => Err(turned(Some(node), "the node connects faster than its connections can be taken".into())),

@@ -35,6 +35,8 @@ pub struct Connection {
     pub first: Vec<u8>,
     /// Where from.
     pub from: SocketAddr,
+    /// We made it.
+    pub ours: bool,
 }
 
 /// What arrives for a node.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::card::CardError;
 use domain::door::Order;
-use domain::ids::Direction;
+use domain::ids::{Direction, ReaderId};
 use domain::{Epoch, Reason};
 use futures_util::FutureExt;
 use store::journal::{self, Note, Outgoing as Stored, PostError, Quarantined};
@@ -20,7 +20,7 @@ use wire::acs_link::{Body, Code, Msg, NotCard, Stream, Text, Token, Uuid};
 
 use super::ages;
 use super::asks::NotAsked;
-use super::events::{self, Poison, Received, Told};
+use super::events::{self, Received, Told};
 use super::intake::{Group, Item};
 use super::outgoing::{About, Outgoing, Ready, Sent};
 use super::plan::{self, Plan};
@@ -62,7 +62,8 @@ impl Peer {
 
     /// Acts on what the session has to say; the end of the connection, if it is one.
     pub(super) async fn events(&mut self, session: &mut Session, positions: Positions) -> Option<Ended> {
-        while self.intake.has_room() {
+        // The end of a session is heard however much waits: it has only a bounded number of events left.
+        while self.intake.has_room() || session.is_closed() {
             let event = session.poll_event()?;
             let ended = match event {
                 Event::Hello(hello) => self.hello(session, &hello, positions).await,
@@ -236,24 +237,33 @@ impl Peer {
         };
         let ours = matches!(end, End::Refused(_));
         if let Some((code, text)) = told {
+            let id = &self.id;
             let (reason, to_do) = match (code, ours) {
                 (Code::SeqGap, true) => (
                     Reason::StreamGap,
-                    "; events are missing: this gateway's journal or the controller was restored from a copy; reset \
-                     the peer's position after looking at what is missing",
+                    format!(
+                        "; events are missing: this gateway or the controller was restored from a copy; when that is \
+                         understood: tapward peers reset {id} --held NUMBER"
+                    ),
                 ),
-                (Code::SeqGap, false) => (Reason::StreamGap, "; it misses orders of ours and comes again"),
+                (Code::SeqGap, false) => {
+                    (Reason::StreamGap, "; messages of ours are missing there; it comes again".to_owned())
+                }
                 (Code::SeqAhead, true) => (
                     Reason::StreamAhead,
-                    "; it has orders that this journal does not know: this gateway was restored from an older copy; \
-                     restart the peer's stream when nothing of it is needed any more",
+                    format!(
+                        "; it has messages that this journal does not know: this gateway was restored from an older \
+                         copy; when that is understood: tapward peers reset {id}"
+                    ),
                 ),
                 (Code::SeqAhead, false) => (
                     Reason::StreamAhead,
-                    "; we hold events that it does not know: it was restored from an older copy; reset the peer's \
-                     position when that is understood",
+                    format!(
+                        "; we hold events that it does not know: it was restored from an older copy; when that is \
+                         understood: tapward peers reset {id} --held 0"
+                    ),
                 ),
-                _ => (Reason::PeerRefused, ""),
+                _ => (Reason::PeerRefused, String::new()),
             };
             self.notice(reason, format!("{text}{to_do}")).await;
             return Ended::because(text);
@@ -380,9 +390,7 @@ impl Peer {
     /// Hands the session what it may send, and the journal what has to be told of passes. The end of the connection,
     /// if the stream cannot go on.
     pub(super) async fn send(&mut self, session: &mut Session) -> Option<String> {
-        if self.epoch.is_none() {
-            return None;
-        }
+        self.epoch?;
         match self.outgoing.send(session, &self.context.keys.numbers, self.now()) {
             Sent::Enough => {}
             Sent::Load { after } => {
@@ -435,8 +443,16 @@ impl Peer {
                 Body::PassEvent(event) => events::pass_event(event, received, points, asks),
                 Body::PointStatus(event) => states.point_status(event, received, points),
                 Body::CredentialResult(result) | Body::ControlResult(result) => {
+                    let of_order = matches!(message.msg.body, Body::ControlResult(_));
                     mismatch |= result.code.as_ref().is_some_and(|code| code.as_str() == Code::SyncMismatch.as_str());
-                    Ok(Told { reports: result_of(result, message.msg.re, outgoing), absurd: false })
+                    let told = result_of(result, message.msg.re, outgoing);
+                    // Fifty thousand passes that a full controller refuses are one trouble.
+                    let told = told.and_then(|(reader, reason, text)| match of_order {
+                        true => Some((reader, reason, text)),
+                        false => Some((reader, reason, nags.tell(reason, text, Instant::now())?)),
+                    });
+                    let report = |(reader, reason, text)| Report::Alarm { reader, reason, detail: Some(text) };
+                    Ok(Told { reports: told.map(report).into_iter().collect(), absurd: false })
                 }
                 _ => Ok(Told { reports: Vec::new(), absurd: false }),
             };
@@ -466,7 +482,10 @@ impl Peer {
                         now,
                     );
                     let bytes = context.keys.numbers.seal_bytes(&message.bytes.0);
-                    (vec![alarm_of(&poison, seq)], Some(Quarantined { seq, why: poison.why, bytes }))
+                    let text = format!("message {seq} set aside, {}: {}", poison.code, poison.why);
+                    let told = nags.tell(Reason::Quarantined, text, Instant::now());
+                    let alarm = |text| Report::Alarm { reader: None, reason: Reason::Quarantined, detail: Some(text) };
+                    (told.map(alarm).into_iter().collect(), Some(Quarantined { seq, why: poison.why, bytes }))
                 }
             };
             Item { seq, event, reports, quarantined }
@@ -488,7 +507,7 @@ impl Peer {
         match done {
             Done::Known(group, Ok(known)) => {
                 let at = self.context.clock.now();
-                let Some((reports, mark)) = self.intake.submit(group, known, &self.id, at) else { return None };
+                let (reports, mark) = self.intake.submit(group, known, &self.id, at)?;
                 let (done, stored) = oneshot::channel();
                 let batch = Batch { reports, mark: Some(mark), done };
                 self.teller.tell(LineFact::Happened(batch)).await;
@@ -584,13 +603,12 @@ const fn action(order: Order) -> Option<Action> {
     }
 }
 
-fn alarm_of(poison: &Poison, seq: u64) -> Report {
-    let detail = Some(format!("message {seq} set aside, {}: {}", poison.code, poison.why));
-    Report::Alarm { reader: None, reason: Reason::Quarantined, detail }
-}
-
 /// What became of a command, if a person has to know. Texts of the peer are not repeated: nobody knows what is in them.
-fn result_of(result: &CommandResult, re: Option<Uuid>, outgoing: &Outgoing) -> Vec<Report> {
+fn result_of(
+    result: &CommandResult,
+    re: Option<Uuid>,
+    outgoing: &Outgoing,
+) -> Option<(Option<ReaderId>, Reason, String)> {
     let about = re.and_then(|re| outgoing.about(re));
     let code = result.code.as_ref().map_or("", |code| code.as_str());
     let what = match about {
@@ -607,8 +625,7 @@ fn result_of(result: &CommandResult, re: Option<Uuid>, outgoing: &Outgoing) -> V
         (CommandStatus::Rejected, _) => (Reason::PassNotTaken, "was not taken"),
         (CommandStatus::Expired, _) => (Reason::PassNotTaken, "came too late and was not carried out"),
         (CommandStatus::Accepted, "CLOCK_SKEW") => (Reason::DeviceClock, "may count at the wrong times"),
-        _ => return Vec::new(),
+        _ => return None,
     };
-    let detail = Some(format!("{what} {how} {code}").trim_end().to_owned());
-    vec![Report::Alarm { reader, reason, detail }]
+    Some((reader, reason, format!("{what} {how} {code}").trim_end().to_owned()))
 }

@@ -34,10 +34,10 @@ use super::intake::Intake;
 use super::nags::Nags;
 use super::outgoing::Outgoing;
 use super::points::Points;
-use super::random;
 use super::switchboard::{Arrival, Connection, Seat};
 use super::talk::Done;
 use super::telling::Telling;
+use super::{random, random_below};
 use crate::line::{LineFact, LineOrder, ReaderFact, Teller};
 use crate::peer::PeerContext;
 use crate::settings::{AcsLinkPeer, PeerSettings};
@@ -54,6 +54,10 @@ const REPLACED_MAX: u32 = 3;
 const JOURNAL_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the core hears how the peer is doing, at most.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
+/// Least time between two looks at what is due while bytes wait to be written.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
+/// How often another reason why the peer stays away is told.
+const WHY_EVERY: Duration = Duration::from_secs(60);
 /// Bytes read at once.
 const READ_BYTES: usize = 4096;
 
@@ -88,6 +92,8 @@ pub(super) struct Peer {
     /// What the core believes.
     told_open: bool,
     told_closed_at: Option<Instant>,
+    /// Why it is away, as the core was told last.
+    why: String,
     /// The connection was lost then, and nobody was told yet.
     lost: Option<(Instant, String)>,
     replaced: (Instant, u32),
@@ -147,7 +153,7 @@ impl Peer {
             settings: peer,
             points,
             states: States::default(),
-            asks: Asks::default(),
+            asks: Asks::new(random_below(u64::MAX)),
             intake: Intake::default(),
             outgoing: Outgoing::default(),
             telling,
@@ -166,6 +172,7 @@ impl Peer {
             status_told: now,
             told_open: false,
             told_closed_at: None,
+            why: String::new(),
             lost: Some((now, "it has not connected yet".to_owned())),
             replaced: (now, 0),
         }
@@ -211,12 +218,7 @@ impl Peer {
                     Ok(connection) => return Some(Box::new(connection)),
                     Err(why) => {
                         tracing::info!(line.id = %self.id, %why, "an acs-link peer cannot be reached");
-                        // The reason of the moment counts, not that of the first loss.
-                        if let Some((_, told)) = &mut self.lost {
-                            *told = why;
-                        } else {
-                            self.told_why(why).await;
-                        }
+                        self.told_why(why).await;
                         dialling = self.dial(pace);
                     }
                 },
@@ -246,18 +248,20 @@ impl Peer {
         self.notice(Reason::PeerRefused, why).await;
     }
 
-    /// Another reason for which the peer is not there.
+    /// Another reason for which the peer is not there: that of the moment counts, not that of the first loss.
     async fn told_why(&mut self, why: String) {
         if let Some((_, told)) = &mut self.lost {
             *told = why;
-        } else if self.status.software.as_deref() != Some(&why) {
-            // Told with the next loss; a reason a second would fill the journal.
-            tracing::debug!(line.id = %self.id, %why, "the peer stays away");
+        } else if !self.told_open && self.why != why && self.told_closed_at.is_some_and(|at| at.elapsed() >= WHY_EVERY)
+        {
+            // A reason a second would fill the journal.
+            self.tell_closed(Instant::now(), why).await;
         }
     }
 
     async fn tell_closed(&mut self, since: Instant, why: String) {
         self.told_closed_at = Some(Instant::now());
+        self.why.clone_from(&why);
         self.status.connected_since = None;
         self.status.secure = false;
         self.status_changed = true;
@@ -309,7 +313,7 @@ impl Peer {
         orders: &mut mpsc::Receiver<LineOrder>,
         cancel: &CancellationToken,
     ) -> Ended {
-        let Connection { stream, first, from } = *connection;
+        let Connection { stream, first, from, ours } = *connection;
         let gone = |why: String| Ended { why, next: None, stopped: false };
         let positions = match timeout(JOURNAL_PATIENCE, self.positions()).await {
             Ok(Ok(positions)) => positions,
@@ -318,7 +322,7 @@ impl Peer {
             }
             Err(_) => return gone("the journal does not answer".to_owned()),
         };
-        let Some(mut session) = self.session(positions) else {
+        let Some(mut session) = self.session(positions, ours) else {
             return gone("this gateway has no acs-link identity".to_owned());
         };
         self.status.address = from.to_string();
@@ -343,6 +347,8 @@ impl Peer {
             let now = self.now();
             let deadline = self.deadline(&session);
             let out = session.output(now);
+            // What is due while the peer takes nothing can only wait: not by looking again and again.
+            let deadline = if out.is_empty() { deadline } else { deadline.max(Instant::now() + FULL_PAUSE) };
             let writing =
                 async { if out.is_empty() { writer.flush().await.map(|()| 0) } else { writer.write(out).await } };
             tokio::select! {
@@ -402,16 +408,16 @@ impl Peer {
         ended
     }
 
-    fn session(&self, positions: Positions) -> Option<Session> {
+    fn session(&self, positions: Positions, ours: bool) -> Option<Session> {
         let identity = self.context.acs_link.identity()?;
         let node = Token::new(&identity.node).ok()?;
         let epoch = Uuid(self.outgoing.state().epoch.0);
         let mut settings = Settings::new(Role::Gw, node, epoch);
         settings.heartbeat = self.settings.heartbeat;
         let now = self.now();
-        Some(match self.settings.connect {
-            Some(_) => Session::connect(settings, positions, now, random()),
-            None => Session::accept(settings, now, random()),
+        Some(match ours {
+            true => Session::connect(settings, positions, now, random()),
+            false => Session::accept(settings, now, random()),
         })
     }
 

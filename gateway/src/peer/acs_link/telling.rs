@@ -126,6 +126,7 @@ impl Telling {
         if self.busy || self.not_before.is_some_and(|at| now.0 < at) {
             return None;
         }
+        self.not_before = None;
         if let Some(plan) = self.plan.as_mut().filter(|plan| plan.left() > 0) {
             if waiting + POST_MAX as u64 > WAITING_MAX {
                 return None;
@@ -156,7 +157,12 @@ impl Telling {
 
     /// When [`Telling::next`] should be asked again without another cause.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.busy { None } else { self.not_before.or_else(|| self.plan.as_ref().map(|_| self.anew_at)) }
+        if self.busy {
+            return None;
+        }
+        // A plan that is not done waits for acknowledgements, not for a time.
+        let done = self.plan.as_ref().is_some_and(|plan| plan.left() == 0);
+        self.not_before.or(done.then_some(self.anew_at))
     }
 
     /// The comparison is made, or could not be.
