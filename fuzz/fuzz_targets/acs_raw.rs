@@ -5,16 +5,15 @@
 use libfuzzer_sys::fuzz_target;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use std::alloc::System;
-use tapward_fuzz::measured;
+use tapward_fuzz::within;
 use wire::acs_link::{read, to_vec, write};
 
 #[global_allocator]
 static MEMORY: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fuzz_target!(|data: &[u8]| {
-    let (outcome, cost) = measured(MEMORY, || read(data));
     // A list element of 36 bytes on the line becomes some 40 in memory, and a vector grows by doubling.
-    cost.within(4_096 + 8 * data.len(), 5_000 + data.len() as u64);
+    let outcome = within(MEMORY, 4_096 + 8 * data.len(), 2_000 + data.len() as u64, || read(data));
     match outcome {
         Ok(msg) => {
             let written = to_vec(&msg).expect("what is read can be written");
