@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod events;
+mod independent;
 mod passes;
 mod trouble;
 mod world;
