@@ -62,6 +62,19 @@ fn xmllint_refuses_what_the_schema_refuses() {
     assert_eq!(accepted_by_xmllint(&[wrong]), [false]);
 }
 
+#[test]
+fn the_messages_on_the_page_for_partners_are_messages() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol/acs-link.md")).unwrap();
+    let documents: Vec<Vec<u8>> =
+        page.lines().filter(|line| line.starts_with("<Msg")).map(|line| line.as_bytes().to_vec()).collect();
+    assert!(documents.len() >= 4, "only {} messages on the page", documents.len());
+    for (document, accepted) in documents.iter().zip(accepted_by_xmllint(&documents)) {
+        let shown = String::from_utf8_lossy(document);
+        assert!(accepted, "refused by xmllint: {shown}");
+        assert!(read(document).is_ok(), "{:?}: {shown}", read(document));
+    }
+}
+
 proptest! {
     #[test]
     fn every_message_round_trips(msg in any_message()) {
