@@ -163,3 +163,6 @@ impl States {
         self.0.get(at) == Some(&message::PointState::Offline)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -304,3 +304,6 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
