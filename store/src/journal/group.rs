@@ -209,7 +209,9 @@ impl Group {
         }
         peer_sql::push_outgoing(sql, messages);
         peer_sql::push_told(sql, notes.iter().filter_map(|((no, _), told)| told.map(|told| (*no, told))));
-        peer_sql::push_forget(sql, notes.iter().filter(|(_, told)| told.is_none()).map(|((no, key), _)| (*no, *key)));
+        for ((no, key), _) in notes.iter().filter(|(_, told)| told.is_none()) {
+            peer_sql::push_forget(sql, *no, key);
+        }
         false
     }
 

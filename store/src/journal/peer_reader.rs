@@ -2,6 +2,7 @@
 //! file that no gateway of this release has opened yet has none.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
 use domain::card::SealedBytes;
 use domain::{Epoch, LineId, UtcMillis};
@@ -15,6 +16,20 @@ use super::peer_sql;
 use super::peers::{Message, PeerRecord, QUARANTINE_MAX, Quarantine, Quarantined, Told};
 use super::reader::{JournalReader, bounded, signed};
 use crate::Error;
+
+// `CROSS JOIN` keeps the order of the tables: SQLite does not know that a list is short, and would rather go through
+// a hundred thousand events for each id that is asked for. A test looks at the plans.
+
+const KNOWN_EVENTS: &str = "SELECT e.id FROM peer p CROSS JOIN json_each($2) j
+     CROSS JOIN peer_event e ON e.peer = p.no AND e.id = unhex(j.value) WHERE p.id = $1";
+const OUTGOING: &str = "SELECT o.seq, o.id, o.body FROM peer p CROSS JOIN peer_out o ON o.peer = p.no
+     WHERE p.id = $1 AND o.seq > MAX(p.dropped, $2) ORDER BY o.seq LIMIT $3";
+const TOLD: &str = "SELECT t.key, t.rev, t.digest FROM peer p CROSS JOIN peer_told t ON t.peer = p.no
+     WHERE p.id = $1 AND t.key > $2 ORDER BY t.key LIMIT $3";
+const QUARANTINED_OF_ONE: &str = "SELECT p.id, q.epoch, q.seq, q.at_ms, q.why, q.bytes FROM peer p
+     CROSS JOIN peer_quarantine q ON q.peer = p.no WHERE p.id = $1 ORDER BY q.no DESC LIMIT $2";
+const QUARANTINED: &str = "SELECT p.id, q.epoch, q.seq, q.at_ms, q.why, q.bytes FROM peer_quarantine q
+     CROSS JOIN peer p ON p.no = q.peer ORDER BY q.no DESC LIMIT $1";
 
 impl JournalReader {
     /// All peers, by name.
@@ -53,14 +68,11 @@ impl JournalReader {
     pub async fn quarantined(&self, peer: Option<&LineId>, limit: usize) -> Result<Vec<Quarantine>, Error> {
         let read = async {
             let Some(mut connection) = self.with_peers().await? else { return Ok(Vec::new()) };
-            let rows = sqlx::query(
-                "SELECT p.id, q.epoch, q.seq, q.at_ms, q.why, q.bytes FROM peer_quarantine q
-                 JOIN peer p ON p.no = q.peer WHERE $1 IS NULL OR p.id = $1 ORDER BY q.no DESC LIMIT $2",
-            )
-            .bind(peer.map(|peer| peer.as_str().to_owned()))
-            .bind(bounded(limit.min(QUARANTINE_MAX)))
-            .fetch_all(&mut *connection)
-            .await?;
+            let query = match peer {
+                Some(peer) => sqlx::query(QUARANTINED_OF_ONE).bind(peer.as_str()),
+                None => sqlx::query(QUARANTINED),
+            };
+            let rows = query.bind(bounded(limit.min(QUARANTINE_MAX))).fetch_all(&mut *connection).await?;
             rows.iter().map(quarantine).collect()
         };
         read.await.map_err(|error: Error| error.during("journal.quarantined"))
@@ -73,15 +85,12 @@ impl JournalReader {
     pub async fn outgoing(&self, peer: &LineId, after: u64, limit: usize) -> Result<Vec<Message>, Error> {
         let read = async {
             let Some(mut connection) = self.with_peers().await? else { return Ok(Vec::new()) };
-            let rows = sqlx::query(
-                "SELECT o.seq, o.id, o.body FROM peer p JOIN peer_out o ON o.peer = p.no
-                 WHERE p.id = $1 AND o.seq > MAX(p.dropped, $2) ORDER BY o.seq LIMIT $3",
-            )
-            .bind(peer.as_str())
-            .bind(signed(after))
-            .bind(bounded(limit))
-            .fetch_all(&mut *connection)
-            .await?;
+            let rows = sqlx::query(OUTGOING)
+                .bind(peer.as_str())
+                .bind(signed(after))
+                .bind(bounded(limit))
+                .fetch_all(&mut *connection)
+                .await?;
             rows.iter().map(message).collect()
         };
         read.await.map_err(|error: Error| error.during("journal.outgoing"))
@@ -94,15 +103,12 @@ impl JournalReader {
     pub async fn told(&self, peer: &LineId, after: Option<&str>, limit: usize) -> Result<Vec<Told>, Error> {
         let read = async {
             let Some(mut connection) = self.with_peers().await? else { return Ok(Vec::new()) };
-            let rows = sqlx::query(
-                "SELECT t.key, t.rev, t.digest FROM peer p JOIN peer_told t ON t.peer = p.no
-                 WHERE p.id = $1 AND t.key > $2 ORDER BY t.key LIMIT $3",
-            )
-            .bind(peer.as_str())
-            .bind(after.unwrap_or_default().as_bytes())
-            .bind(bounded(limit))
-            .fetch_all(&mut *connection)
-            .await?;
+            let rows = sqlx::query(TOLD)
+                .bind(peer.as_str())
+                .bind(after.unwrap_or_default().as_bytes())
+                .bind(bounded(limit))
+                .fetch_all(&mut *connection)
+                .await?;
             rows.iter().map(told).collect()
         };
         read.await.map_err(|error: Error| error.during("journal.told"))
@@ -112,14 +118,11 @@ impl JournalReader {
     pub(super) async fn folded_events(&self, peer: &LineId, ids: &[&String]) -> Result<HashSet<String>, Error> {
         let read = async {
             let Some(mut connection) = self.with_peers().await? else { return Ok(HashSet::new()) };
-            let found: Vec<Vec<u8>> = sqlx::query_scalar(
-                "SELECT e.id FROM peer p JOIN json_each($2) j
-                 JOIN peer_event e ON e.peer = p.no AND e.id = unhex(j.value) WHERE p.id = $1",
-            )
-            .bind(peer.as_str())
-            .bind(peer_sql::hex_list(ids.iter().map(|id| id.as_bytes())))
-            .fetch_all(&mut *connection)
-            .await?;
+            let found: Vec<Vec<u8>> = sqlx::query_scalar(KNOWN_EVENTS)
+                .bind(peer.as_str())
+                .bind(peer_sql::hex_list(ids.iter().map(|id| id.as_bytes())))
+                .fetch_all(&mut *connection)
+                .await?;
             found
                 .into_iter()
                 .map(|id| String::from_utf8(id).map_err(|_| Error::bad_row("peer_event", "id", "not UTF-8")))
@@ -128,10 +131,16 @@ impl JournalReader {
         read.await.map_err(|error: Error| error.during("journal.known_events"))
     }
 
-    /// A connection, if the file has tables for peers.
+    /// A connection, if the file has tables for peers. Once it has them, it is not asked again.
     async fn with_peers(&self) -> Result<Option<PoolConnection<Sqlite>>, Error> {
         let mut connection = self.pool.acquire().await?;
-        Ok(has_peers(&mut connection).await?.then_some(connection))
+        if !self.has_peers.load(Ordering::Relaxed) {
+            if !has_peers(&mut connection).await? {
+                return Ok(None);
+            }
+            self.has_peers.store(true, Ordering::Relaxed);
+        }
+        Ok(Some(connection))
     }
 }
 
@@ -169,4 +178,39 @@ fn told(row: &SqliteRow) -> Result<Told, Error> {
         rev: rev.cast_unsigned(),
         digest: sized(row.try_get("digest")?, T, "digest")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Clock, GatewayId};
+    use sqlx::{AssertSqlSafe, ConnectOptions};
+
+    use super::super::Journal;
+    use super::super::peer_sql::{DROPPED_OF_LIST, TOLD_OF_LIST};
+    use super::*;
+
+    #[tokio::test]
+    async fn rows_are_found_by_their_keys_however_many_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.db");
+        let clock = Clock::new(|| UtcMillis(0));
+        Journal::open(&path, GatewayId::new("gw").unwrap(), Epoch([1; 16]), &clock).await.unwrap().close().await;
+        let mut connection = crate::database::sqlite_options(&path).connect().await.unwrap();
+        let cases = [
+            (KNOWN_EVENTS, "SEARCH e USING PRIMARY KEY (peer=? AND id=?)"),
+            (OUTGOING, "SEARCH o USING PRIMARY KEY (peer=? AND seq>?)"),
+            (TOLD, "SEARCH t USING PRIMARY KEY (peer=? AND key>?)"),
+            (QUARANTINED_OF_ONE, "SEARCH q USING INDEX peer_quarantine_by_peer (peer=?)"),
+            (TOLD_OF_LIST, "SEARCH t USING PRIMARY KEY (peer=? AND key=?)"),
+            (DROPPED_OF_LIST, "SEARCH o USING PRIMARY KEY (peer=? AND seq<?)"),
+        ];
+        for (statement, expected) in cases {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+            let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain).fetch_all(&mut connection).await.unwrap();
+            assert!(plan.iter().any(|step| step.3 == expected), "{statement}: {plan:#?}");
+            let scans: Vec<_> = plan.iter().filter(|step| step.3.starts_with("SCAN ")).collect();
+            assert!(scans.iter().all(|step| step.3.starts_with("SCAN j ")), "{statement}: {plan:#?}");
+            assert!(!plan.iter().any(|step| step.3.contains("TEMP B-TREE")), "{statement}: {plan:#?}");
+        }
+    }
 }

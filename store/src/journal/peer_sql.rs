@@ -13,6 +13,10 @@ use super::peer_file::PeerRow;
 use super::peers::{Outgoing, Position, QUARANTINE_MAX, QUARANTINE_MAX_BYTES, Quarantined, Told, WHY_MAX_BYTES};
 use crate::Error;
 
+/// `CROSS JOIN` keeps the order: first the list, then each row by its key.
+pub(super) const TOLD_OF_LIST: &str = "SELECT t.peer, t.key FROM json_each($1) j
+     CROSS JOIN peer_told t ON t.peer = j.value ->> 0 AND t.key = unhex(j.value ->> 1)";
+
 /// Which of these keys the peers were told of: pairs of peer and key.
 pub(super) async fn told_keys(
     connection: &mut SqliteConnection,
@@ -24,13 +28,7 @@ pub(super) async fn told_keys(
             row.number(peer).hex(key.as_bytes());
         });
     });
-    let found: Vec<(i64, Vec<u8>)> = sqlx::query_as(
-        "SELECT t.peer, t.key FROM json_each($1) j
-         JOIN peer_told t ON t.peer = j.value ->> 0 AND t.key = unhex(j.value ->> 1)",
-    )
-    .bind(list.end())
-    .fetch_all(connection)
-    .await?;
+    let found: Vec<(i64, Vec<u8>)> = sqlx::query_as(TOLD_OF_LIST).bind(list.end()).fetch_all(connection).await?;
     Ok(found.into_iter().collect())
 }
 
@@ -161,16 +159,10 @@ pub(super) fn push_told<'a>(sql: &mut QueryBuilder<Sqlite>, told: impl Iterator<
     sql.push(") WHERE TRUE ON CONFLICT (peer, key) DO UPDATE SET rev = excluded.rev, digest = excluded.digest; ");
 }
 
-/// Forgets what peers were told: peer and key.
-pub(super) fn push_forget<'a>(sql: &mut QueryBuilder<Sqlite>, keys: impl Iterator<Item = (i64, &'a str)>) {
-    let mut list = List::new();
-    keys.for_each(|(peer, key)| {
-        list.row(|row| {
-            row.number(peer).hex(key.as_bytes());
-        });
-    });
-    sql.push("DELETE FROM peer_told WHERE (peer, key) IN (SELECT value ->> 0, unhex(value ->> 1) FROM json_each(");
-    sql.push_bind(list.end()).push(")); ");
+/// Forgets what a peer was told of a pass.
+pub(super) fn push_forget(sql: &mut QueryBuilder<Sqlite>, peer: i64, key: &str) {
+    sql.push("DELETE FROM peer_told WHERE peer = ").push_bind(peer);
+    sql.push(" AND key = ").push_bind(key.as_bytes().to_vec()).push("; ");
 }
 
 /// Removes messages that their peers have acknowledged: peer and the last number.
@@ -181,10 +173,13 @@ pub(super) fn push_dropped(sql: &mut QueryBuilder<Sqlite>, dropped: impl Iterato
             row.number(peer).number(until.cast_signed());
         });
     });
-    sql.push("DELETE FROM peer_out WHERE (peer, seq) IN (SELECT o.peer, o.seq FROM json_each(");
-    sql.push_bind(list.end());
-    sql.push(") j JOIN peer_out o ON o.peer = j.value ->> 0 AND o.seq <= j.value ->> 1); ");
+    let (before, after) = DROPPED_OF_LIST.split_once("$1").unwrap_or((DROPPED_OF_LIST, ""));
+    sql.push(before).push_bind(list.end()).push(after).push("; ");
 }
+
+/// See [`TOLD_OF_LIST`].
+pub(super) const DROPPED_OF_LIST: &str = "DELETE FROM peer_out WHERE (peer, seq) IN (SELECT o.peer, o.seq
+     FROM json_each($1) j CROSS JOIN peer_out o ON o.peer = j.value ->> 0 AND o.seq <= j.value ->> 1)";
 
 /// Removes all messages for a peer and all that it was told.
 pub(super) fn push_restart(sql: &mut QueryBuilder<Sqlite>, peer: i64) {

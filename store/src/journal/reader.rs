@@ -2,6 +2,8 @@
 //! Opens the file read-only and can change nothing.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use domain::{Entry, Epoch, GatewayId, Kind, UtcMillis};
@@ -21,6 +23,8 @@ const PROBLEMS_MAX: usize = 100;
 #[derive(Debug, Clone)]
 pub struct JournalReader {
     pub(super) pool: SqlitePool,
+    /// Whether the file is known to have tables for peers.
+    pub(super) has_peers: Arc<AtomicBool>,
     gateway: GatewayId,
     epoch: Epoch,
 }
@@ -95,7 +99,7 @@ impl JournalReader {
         file::check_layout(&mut connection).await.map_err(named)?;
         let meta = file::read_meta(&mut connection).await.map_err(named)?;
         drop(connection);
-        Ok(Self { pool, gateway: meta.gateway, epoch: meta.epoch })
+        Ok(Self { pool, has_peers: Arc::default(), gateway: meta.gateway, epoch: meta.epoch })
     }
 
     /// Whose journal this is.
