@@ -91,12 +91,12 @@ impl SealKey {
     pub fn open(&self, sealed: SealedNumber) -> Result<CardNumber, SealError> {
         let mut block = Array::from(sealed.0);
         self.number.decrypt_block(&mut block);
-        let block = Zeroizing::new(block.0);
         let (mut bytes, mut check) = ([0; UID_MAX_BYTES], [0; 4]);
         bytes.copy_from_slice(&block[2..2 + UID_MAX_BYTES]);
         check.copy_from_slice(&block[2 + UID_MAX_BYTES..]);
         let number = Family::from_byte(block[0]).map(|family| CardNumber { family, len: block[1], bytes });
         bytes.zeroize();
+        block.zeroize();
         number.filter(|number| check == CHECK && number.is_canonical()).ok_or(SealError::NotOurs)
     }
 
