@@ -123,6 +123,11 @@ pub fn keys() -> SiteKeys {
 
 /// A policy with these cards; a card is active unless its name is followed by another state.
 pub fn policy(version: u64, cards: &[(&str, u8, PassKind, PassState)]) -> Arc<Policy> {
+    Arc::new(Policy::compile(source(version, cards), 1).unwrap())
+}
+
+/// What [`policy`] is made of.
+pub fn source(version: u64, cards: &[(&str, u8, PassKind, PassState)]) -> PolicySource {
     let keys = keys();
     let credential = |(text, person, kind, state): &(&str, u8, PassKind, PassState)| {
         let number = number(text);
@@ -152,8 +157,7 @@ pub fn policy(version: u64, cards: &[(&str, u8, PassKind, PassState)]) -> Arc<Po
         ..Layout::empty()
     };
     layout.complete_zones();
-    let credentials = cards.iter().map(credential).collect();
-    Arc::new(Policy::compile(PolicySource { layout, credentials }, 1).unwrap())
+    PolicySource { layout, credentials: cards.iter().map(credential).collect() }
 }
 
 impl World {

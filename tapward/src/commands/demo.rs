@@ -221,7 +221,11 @@ fn write_peer(text: &mut String, peer: &Peer, devices: &Handle) {
         }
         Speaks::Parsec(_) => {
             let path = wire::parsec::PATH;
-            writeln!(text, "protocol = \"parsec\"\nurl = \"http://{at}{path}\"\nuser = \"parsec\"\n{secret}")
+            let group = controller_sim::parsec::ACCESS_GROUP;
+            writeln!(
+                text,
+                "protocol = \"parsec\"\nurl = \"http://{at}{path}\"\nuser = \"parsec\"\n{secret}\naccess_group = \"{group}\""
+            )
         }
     };
     for reader in &peer.readers {

@@ -322,9 +322,12 @@ impl Keeper {
             // Taken already: nothing waits.
             Ok(numbers) => journal.drop_outgoing(peer, *numbers.end()),
             // What was told is told again after the next start, which does no harm.
-            Err(error) => {
-                tracing::error!(line.id = %peer, %error, "the journal does not note what the server was told")
+            Err(error) if self.tell_at <= Instant::now() => {
+                self.tell_at = Instant::now() + TELL_EVERY;
+                let detail = format!("what the server was told cannot be noted and is told again later: {error}");
+                self.shared.notice(Reason::PassNotTaken, detail).await;
             }
+            Err(_) => {}
         }
     }
 
