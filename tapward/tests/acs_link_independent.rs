@@ -6,6 +6,8 @@
 mod acs_link_site;
 mod installation;
 
+use std::path::Path;
+
 use acs_link_site::{Client, GATEWAY, Way, certificates, free_port, listener, peer};
 use installation::*;
 use serde_json::{Value, json};
@@ -15,7 +17,7 @@ const POINTS: &str = "[[point]]\nid = \"north\"\nkind = \"turnstile\"\nfrom = \"
 /// An installation with one turnstile of a peer, five cards, and the port where its gateway listens.
 async fn site(more_of_peer: &str) -> (Site, u16) {
     let port = free_port();
-    let config = format!("{}\n{}", listener(port), peer("py-1", "north", more_of_peer));
+    let config = format!("{}\n{}", listener(port, Path::new("acs")), peer("py-1", "north", more_of_peer));
     let site = Site::with_plant(POINTS, &config).await;
     certificates(&site.folder.path().join("acs"), Some(GATEWAY), &["py-1", "py-2"]);
     site.import(&cards(5));

@@ -36,11 +36,30 @@ pub fn certificates(folder: &Path, gateway: Option<&str>, nodes: &[&str]) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// `[acs_link]` with certificates in the folder `acs` beside the configuration.
-pub fn listener(port: u16) -> String {
+/// `[acs_link]` with the certificates of a folder; one that is not absolute is beside the configuration.
+pub fn listener(port: u16, folder: &Path) -> String {
+    let folder = folder.display();
     format!(
-        "[acs_link]\nlisten = \"127.0.0.1:{port}\"\nnode = \"{GATEWAY}\"\nca = \"acs/ca.pem\"\n\
-         cert = \"acs/node-{GATEWAY}.pem\"\nkey = \"acs/node-{GATEWAY}-key.pem\"\n"
+        "[acs_link]\nlisten = \"127.0.0.1:{port}\"\nnode = \"{GATEWAY}\"\nca = \"{folder}/ca.pem\"\n\
+         cert = \"{folder}/node-{GATEWAY}.pem\"\nkey = \"{folder}/node-{GATEWAY}-key.pem\"\n"
+    )
+}
+
+/// A simulated controller with one turnstile, and its point, as a plant has them. The certificates must be there
+/// before the simulator starts.
+pub fn simulated(node: &str, point: &str, port: u16, folder: &Path) -> String {
+    let (acs, readers) = (folder.display(), ["in", "out"].map(|way| {
+        format!(
+            "[[peer.reader]]\nid = \"{point}-{way}\"\npoint = \"{point}\"\ndirection = \"{way}\"\nat = \"clinic/{point}\"\n"
+        )
+    }));
+    format!(
+        "[[point]]\nid = \"{point}\"\nkind = \"turnstile\"\nfrom = \"street\"\nto = \"hall\"\n\
+         [[peer]]\nid = \"{node}\"\n[peer.speaks.acs_link]\nnode = \"{node}\"\nconnect = \"127.0.0.1:{port}\"\n\
+         file = \"{node}.acs\"\nrelease_ms = 3000\nanswer_within_ms = 2000\n\
+         [peer.speaks.acs_link.tls]\nca = \"{acs}/ca.pem\"\ncert = \"{acs}/node-{node}.pem\"\n\
+         key = \"{acs}/node-{node}-key.pem\"\ngateway = \"{GATEWAY}\"\n{}",
+        readers.concat()
     )
 }
 
