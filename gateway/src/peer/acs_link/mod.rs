@@ -38,6 +38,7 @@ mod talk;
 mod task;
 mod telling;
 pub mod tls;
+mod turns;
 
 pub use listener::{listen, prepare};
 pub use switchboard::Switchboard;

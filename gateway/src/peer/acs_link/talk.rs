@@ -27,7 +27,8 @@ use super::plan::{self, Plan};
 use super::points::NoSpot;
 use super::task::{Ended, Peer};
 use super::telling::Next;
-use crate::line::{Ask, Batch, LineFact, LineOrder, ReaderFact, ReaderOrder, Report};
+use super::turns::{Question, Turns};
+use crate::line::{Ask, Batch, LineFact, LineOrder, ReaderOrder, Report};
 
 /// How long an opening may take to reach the door.
 const PULSE_EXPIRES: Duration = Duration::from_secs(5);
@@ -158,7 +159,12 @@ impl Peer {
     fn durable(&mut self, session: &mut Session, message: Durable) -> Option<Ended> {
         let epoch = self.epoch?;
         let seq = message.seq;
-        if !self.intake.take(epoch, message) && !self.intake.is_under_way() {
+        let ended = Turns::ended_by(&message.msg.body);
+        if self.intake.take(epoch, message) {
+            if let Some(point) = ended {
+                self.turns.under_way(seq, point);
+            }
+        } else if !self.intake.is_under_way() {
             session.committed(seq, self.now());
         }
         None
@@ -304,8 +310,16 @@ impl Peer {
             }
         };
         let number = number(&request);
-        self.teller.reader(now, &reader, ReaderFact::Asked { number, age, ask: Ask { no, until } }).await;
+        let question = Question { reader, number, age, ask: Ask { no, until }, at: now };
+        if let Some(question) = self.turns.queue(&request.point, question) {
+            self.ask(question).await;
+        }
         None
+    }
+
+    async fn ask(&mut self, question: Question) {
+        let (reader, at) = (question.reader.clone(), question.at);
+        self.teller.reader(at, &reader, question.into_fact()).await;
     }
 
     // ---- orders of the core ----
@@ -509,8 +523,12 @@ impl Peer {
                 let at = self.context.clock.now();
                 let (reports, mark) = self.intake.submit(group, known, &self.id, at)?;
                 let (done, stored) = oneshot::channel();
+                let reached = mark.seq;
                 let batch = Batch { reports, mark: Some(mark), done };
                 self.teller.tell(LineFact::Happened(batch)).await;
+                for question in self.turns.reached(reached) {
+                    self.ask(question).await;
+                }
                 self.jobs.push(stored.map(|stored| Done::Stored(stored.is_ok())).boxed());
             }
             Done::Known(_, Err(error)) => {

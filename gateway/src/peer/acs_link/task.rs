@@ -37,6 +37,7 @@ use super::points::Points;
 use super::switchboard::{Arrival, Connection, Seat};
 use super::talk::Done;
 use super::telling::Telling;
+use super::turns::Turns;
 use super::{random, random_below};
 use crate::line::{LineFact, LineOrder, ReaderFact, Teller};
 use crate::peer::PeerContext;
@@ -70,6 +71,7 @@ pub(super) struct Peer {
     pub(super) states: States,
     pub(super) asks: Asks,
     pub(super) intake: Intake,
+    pub(super) turns: Turns,
     pub(super) outgoing: Outgoing,
     pub(super) telling: Telling,
     pub(super) teller: Teller,
@@ -155,6 +157,7 @@ impl Peer {
             states: States::default(),
             asks: Asks::new(random_below(u64::MAX)),
             intake: Intake::default(),
+            turns: Turns::default(),
             outgoing: Outgoing::default(),
             telling,
             teller,
@@ -441,6 +444,7 @@ impl Peer {
     fn forget_connection(&mut self) {
         self.epoch = None;
         self.intake.lost();
+        self.turns.lost();
         self.asks.lost(Instant::now());
     }
 
