@@ -209,6 +209,9 @@ pub enum PeopleCommand {
         /// Report what would happen and change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Keep card numbers, sealed, although this configuration has no peer with a cache: another gateway's has
+        #[arg(long)]
+        keep_numbers: bool,
     },
     /// List people and their passes (pseudonyms and references, never names)
     List {

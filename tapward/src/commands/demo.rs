@@ -241,7 +241,8 @@ fn write_peer(text: &mut String, peer: &Peer, devices: &Handle) {
 async fn put_people(config: &Config, scenario: &Scenario, clock: &Clock) -> anyhow::Result<()> {
     let database = compose::open_database(config, clock, true).await?;
     let csv = controller_sim::people_csv(scenario);
-    let report = commands::people::import_file(config, &database, Cursor::new(csv), false, clock).await;
+    let how = commands::people::How { dry_run: false, numbers: commands::people::told_numbers(config) };
+    let report = commands::people::import_file(config, &database, Cursor::new(csv), how, clock).await;
     database.close().await;
     match report?.errors.first() {
         None => Ok(()),

@@ -22,7 +22,10 @@ pub async fn people(config: &Config, command: PeopleCommand, clock: &Clock) -> a
     keys::private_folder(&config.data)?;
     let database = compose::open_database(config, clock, false).await?;
     let done = match command {
-        PeopleCommand::Import { file, dry_run } => import(config, &database, &file, dry_run, clock).await,
+        PeopleCommand::Import { file, dry_run, keep_numbers } => {
+            let numbers = keep_numbers || told_numbers(config);
+            import(config, &database, &file, How { dry_run, numbers }, clock).await
+        }
         PeopleCommand::List { json } => list(&database, json).await,
         PeopleCommand::ForgetNumbers => forget_numbers(config, &database).await,
         PeopleCommand::Set { person, state } => set(&database, &person, &state, clock).await,
@@ -31,12 +34,25 @@ pub async fn people(config: &Config, command: PeopleCommand, clock: &Clock) -> a
     done
 }
 
-async fn import(config: &Config, database: &Database, path: &Path, dry_run: bool, clock: &Clock) -> anyhow::Result<u8> {
+async fn import(config: &Config, database: &Database, path: &Path, how: How, clock: &Clock) -> anyhow::Result<u8> {
     let file = File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
-    let report =
-        import_file(config, database, file, dry_run, clock).await.with_context(|| path.display().to_string())?;
-    print(&report, dry_run);
+    let report = import_file(config, database, file, how, clock).await.with_context(|| path.display().to_string())?;
+    print(&report, how.dry_run);
     Ok(if report.errors.is_empty() { 0 } else { exit::FOUND })
+}
+
+/// Whether a peer of this configuration is to be told card numbers; everywhere else none are kept.
+pub fn told_numbers(config: &Config) -> bool {
+    config.gateway.peers.iter().any(|peer| peer.cache != Cache::Nobody)
+}
+
+/// How to import.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// Only report.
+    pub dry_run: bool,
+    /// Keep card numbers, sealed.
+    pub numbers: bool,
 }
 
 /// Imports from an open file.
@@ -44,18 +60,16 @@ pub async fn import_file(
     config: &Config,
     database: &Database,
     source: impl std::io::Read + Send + 'static,
-    dry_run: bool,
+    how: How,
     clock: &Clock,
 ) -> anyhow::Result<ImportReport> {
     let keys = keys::site_keys(&config.data)?;
-    // Numbers are kept only where a peer is to be told them.
-    let told = config.gateway.peers.iter().any(|peer| peer.cache != Cache::Nobody);
     let options = Options {
         card_key: keys.card,
         pin_key: Some(keys.pin),
-        seal_key: told.then_some(keys.numbers),
+        seal_key: how.numbers.then_some(keys.numbers),
         zone: config.time_zone,
-        dry_run,
+        dry_run: how.dry_run,
     };
     Ok(people::import_csv(database, source, options, clock.now()).await?)
 }
