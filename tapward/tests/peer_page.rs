@@ -22,7 +22,7 @@ const ROW: &str = "[...document.querySelectorAll('table.peers tbody tr')].find(r
 #[tokio::test(flavor = "multi_thread")]
 async fn a_controller_is_seen_ordered_and_told_late_like_any_other_equipment() {
     let (link_port, page_port) = (free_port(), free_port());
-    let config = format!("{}\n{}", listener(link_port), peer("py-1", "north", ""));
+    let config = format!("{}\n{}", listener(link_port, std::path::Path::new("acs")), peer("py-1", "north", ""));
     let site = Site::with_plant(POINTS, &config).await;
     site.edit(|text| text.replace("127.0.0.1:0", &format!("127.0.0.1:{page_port}")));
     certificates(&site.folder.path().join("acs"), Some(GATEWAY), &["py-1"]);
