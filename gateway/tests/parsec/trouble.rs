@@ -153,6 +153,22 @@ async fn orders_go_by_the_numbers_of_the_settings_and_others_are_refused_in_word
 }
 
 #[tokio::test]
+async fn an_opening_that_waited_for_a_slow_server_is_void() {
+    let mut world = World::new(|_| {}).await;
+    world.peer.dialect.commands = ParsecCommands { open: Some(1), lock: Some(2), ..ParsecCommands::default() };
+    world.start().await;
+    world.looked(1).await;
+    world.sim.faults(|faults| faults.delay = Duration::from_secs(3));
+    let control = |order| ReaderOrder::Control { order, actor: Arc::from("anna") };
+    for order in [Order::OpenOnce(Direction::In), Order::OpenOnce(Direction::Out), Order::Lock] {
+        world.order("hall-in", control(order)).await;
+    }
+    world.until_true("the lock is given", || world.sim.commands().contains(&(HALL, 2))).await;
+    assert_eq!(world.sim.commands(), [(HALL, 1), (HALL, 2)]);
+    assert!(world.alarms(Reason::PassNotTaken).concat().contains("void"));
+}
+
+#[tokio::test]
 async fn a_slow_server_does_not_delay_the_end() {
     let mut world = World::started().await;
     world.sim.faults(|faults| faults.delay = Duration::from_secs(30));

@@ -6,13 +6,14 @@ use std::time::Duration;
 use domain::UtcMillis;
 use domain::card::{CardError, CardNumber};
 use domain::ids::ReaderId;
+use tokio::time::Instant;
 use wire::parsec::event::{Event, Meaning, What};
 use wire::parsec::object::TransactionType;
 use wire::parsec::{CardForm, Guid};
 
 use super::asks::Asks;
 use super::places::Places;
-use crate::line::{Age, Happened, Passage, Report};
+use crate::line::{Age, Ask, Happened, Passage, Report};
 
 /// Clocks that differ by less are taken as equal, milliseconds: the server tells its time to the second.
 const SKEW_MIN_MS: i64 = 2_000;
@@ -29,7 +30,7 @@ pub(super) enum Made {
     /// Record it.
     Report(Report),
     /// Ask the core.
-    Ask { reader: ReaderId, number: Result<CardNumber, CardError>, age: Duration, no: u64 },
+    Ask { reader: ReaderId, number: Result<CardNumber, CardError>, age: Duration, ask: Ask },
     /// Nothing, and that needs no words.
     Nothing,
     /// Nothing; said once for each code.
@@ -146,8 +147,9 @@ impl Judge<'_> {
         if age >= GUARD_WAIT {
             return Made::Nothing;
         }
-        let no = self.asks.begin(territory, person, event);
-        Made::Ask { reader, number, age, no }
+        let until = Instant::now() + GUARD_WAIT.saturating_sub(age);
+        let no = self.asks.begin(territory, person, event, until);
+        Made::Ask { reader, number, age, ask: Ask { no, until } }
     }
 }
 

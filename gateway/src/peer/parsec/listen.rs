@@ -21,9 +21,9 @@ use wire::parsec::{Answer, Guid, Request};
 use super::Shared;
 use super::client::{CallError, Client, form};
 use super::history::{self, Found, Ids, Recent};
-use super::judge::{Dictionary, GUARD_WAIT, Judge, Made};
+use super::judge::{Dictionary, Judge, Made};
 use super::places::Places;
-use crate::line::{Ask, BATCH_MAX_REPORTS, Batch, LineFact, ReaderFact, Report};
+use crate::line::{BATCH_MAX_REPORTS, Batch, LineFact, ReaderFact, Report};
 use crate::peer::push::{self, PushAnswer, Pushes};
 
 /// How far each look goes back behind what was seen.
@@ -517,10 +517,9 @@ impl Listener {
             newest = newest.max(found.event.at);
             match self.judge(&found) {
                 Made::Report(report) => reports.push(report),
-                Made::Ask { reader, number, age, no } => {
-                    let now = Instant::now();
-                    let ask = Ask { no, until: now + GUARD_WAIT.saturating_sub(age) };
-                    self.shared.teller.reader(now, &reader, ReaderFact::Asked { number, age, ask }).await;
+                Made::Ask { reader, number, age, ask } => {
+                    let fact = ReaderFact::Asked { number, age, ask };
+                    self.shared.teller.reader(Instant::now(), &reader, fact).await;
                 }
                 Made::Nothing => {}
                 Made::Unknown { code, name } => {

@@ -180,3 +180,45 @@ pub(super) fn steps(wants: &Wants, told: &Told) -> Vec<Step> {
     let withdraw = gone.into_iter().cloned().map(Step::Withdraw);
     withdraw.chain(new.map(|(key, _)| Step::Issue(key.clone()))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(person: u8, digest: u8) -> Wanted {
+        let (person, digest) = (PersonId([person; 16]), [digest; 16]);
+        Wanted { person, code: Code::parse("A1").unwrap(), valid: None, visitor: false, digest }
+    }
+
+    #[test]
+    fn a_key_names_its_card_and_how_it_was_given() {
+        let sealed = SealedNumber(*b"0123456789abcdef");
+        for visitor in [false, true] {
+            assert_eq!(read_key(&key(sealed, visitor)), Some((sealed, visitor)));
+        }
+        for bad in ["", "v", "zz112233445566778899aabbccddeeff", "00112233445566778899aabbccddeeffx"] {
+            assert_eq!(read_key(bad), None, "{bad}");
+        }
+        assert!(key(sealed, true).len() <= store::journal::KEY_MAX_BYTES);
+    }
+
+    #[test]
+    fn only_differences_are_told_and_withdrawals_come_first() {
+        let passes = BTreeMap::from([
+            ("a".to_owned(), wanted(1, 1)),
+            ("b".to_owned(), wanted(2, 2)),
+            ("c".to_owned(), wanted(3, 3)),
+        ]);
+        let wants = Wants { passes, ..Wants::default() };
+        let told = Told::from([
+            ("z".to_owned(), (1, [9; 16])),
+            ("a".to_owned(), (1, [1; 16])),
+            ("b".to_owned(), (4, [9; 16])),
+            ("y".to_owned(), (1, [9; 16])),
+        ]);
+        let expected =
+            [Step::Withdraw("y".into()), Step::Withdraw("z".into()), Step::Issue("b".into()), Step::Issue("c".into())];
+        assert_eq!(steps(&wants, &told), expected);
+        assert_eq!(steps(&Wants::default(), &Told::new()), []);
+    }
+}

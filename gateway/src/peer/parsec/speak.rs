@@ -3,10 +3,14 @@
 //! Orders are always taken; what cannot be said to the server now is void, and said to the operator where a person
 //! waits for it.
 
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Reason, door};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use wire::parsec::{Guid, Request};
 
 use super::Shared;
@@ -15,16 +19,39 @@ use super::places::Places;
 use crate::line::{LineOrder, ReaderFact, ReaderOrder};
 use crate::settings::ParsecCommands;
 
+/// An order that had to wait for a slow server longer than this is void: late is not live.
+const ORDER_MAX_AGE: Duration = Duration::from_secs(2);
+/// Orders that wait while the server is slow; further ones wait in their channel.
+const WAITING_MAX: usize = 64;
+
 pub(super) async fn run(shared: Arc<Shared>, client: Client, orders: &mut mpsc::Receiver<LineOrder>) {
     let places = Places::new(&shared.settings.readers);
+    let cancel = shared.cancel.clone();
+    let mut waiting = VecDeque::new();
     let mut speaker = Speaker { places, client, shared };
     loop {
-        let order = tokio::select! {
-            () = speaker.shared.cancel.cancelled() => return,
-            order = orders.recv() => order,
+        let (order, since) = match waiting.pop_front() {
+            Some(order) => order,
+            None => tokio::select! {
+                () = cancel.cancelled() => return,
+                order = orders.recv() => match order {
+                    Some(order) => (order, Instant::now()),
+                    None => return,
+                },
+            },
         };
-        let Some(order) = order else { return };
-        speaker.order(order).await;
+        // Orders are taken meanwhile, so that each has its time.
+        let mut work = pin!(speaker.order(order, since));
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                () = &mut work => break,
+                Some(order) = orders.recv(), if waiting.len() < WAITING_MAX => {
+                    waiting.push_back((order, Instant::now()));
+                }
+            }
+        }
     }
 }
 
@@ -35,7 +62,12 @@ struct Speaker {
 }
 
 impl Speaker {
-    async fn order(&mut self, order: LineOrder) {
+    async fn order(&mut self, order: LineOrder, since: Instant) {
+        // What stands until further notice is not late.
+        let moves = matches!(&order.what, ReaderOrder::Control { order: door::Order::OpenOnce(_), .. });
+        if moves && since.elapsed() > ORDER_MAX_AGE {
+            return self.not_done(&order, "the server was too slow: the order is void".to_owned()).await;
+        }
         match &order.what {
             ReaderOrder::Answer { ask, granted, .. } => self.answer(&order, *ask, *granted).await,
             ReaderOrder::Control { order: what, .. } => self.control(&order, *what).await,
@@ -45,7 +77,7 @@ impl Speaker {
     }
 
     async fn answer(&mut self, order: &LineOrder, ask: u64, allow: bool) {
-        let asked = self.shared.asks().answer(ask, allow);
+        let asked = self.shared.asks().answer(ask, allow, Instant::now());
         let Some((territory, person)) = asked else { return };
         let session = self.session();
         let Some(session) = session else { return self.shared.asks().not_taken(ask) };
@@ -77,7 +109,7 @@ impl Speaker {
     async fn not_done(&self, order: &LineOrder, detail: String) {
         tracing::warn!(line.id = %self.shared.settings.id, reader.id = %order.reader, %detail, "parsec");
         let fact = ReaderFact::Alarm(Reason::PassNotTaken, Some(detail));
-        self.shared.teller.reader(tokio::time::Instant::now(), &order.reader, fact).await;
+        self.shared.teller.reader(Instant::now(), &order.reader, fact).await;
     }
 
     fn session(&self) -> Option<Guid> {
