@@ -382,3 +382,17 @@ async fn what_a_device_does_not_take_back_is_alarmed_and_tried_again() {
     poll(|| rig.device.knows() == (0, 0)).await;
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_in_a_hurry_is_recorded_person_by_person() {
+    for events in [DeviceEvents::Push, DeviceEvents::Stream] {
+        let rig = Rig::start(Setup { events, ..Setup::default() }).await;
+        for _ in 0..100 {
+            // Questions and reports overtake each other: the next tap comes while the last one is still being told.
+            assert_eq!(rig.device.tap(1, 1, BLOCKED, false).await.by, DecidedBy::Server);
+        }
+        rig.taken_in().await;
+        assert_eq!((rig.count(Kind::Tap).await, rig.count(Kind::Refused).await), (100, 100), "{events:?}");
+        rig.stop().await;
+    }
+}

@@ -73,6 +73,8 @@ struct Intake<'a> {
     /// The session in which the device's journal was last compared with our position.
     caught_up: u64,
     recent: VecDeque<Print>,
+    /// The next to take, before those that wait.
+    held: Option<Item>,
     /// The device does not know numbers in a search.
     by_time: bool,
     /// It gives no journal at all.
@@ -88,6 +90,7 @@ pub(super) async fn run(device: &Device, mut items: mpsc::Receiver<Item>) {
         place: None,
         caught_up: 0,
         recent: VecDeque::new(),
+        held: None,
         by_time: false,
         no_history: false,
     };
@@ -99,6 +102,10 @@ pub(super) async fn run(device: &Device, mut items: mpsc::Receiver<Item>) {
             && present.number != intake.caught_up
         {
             intake.catch_up(&present).await;
+            continue;
+        }
+        if let Some(item) = intake.held.take() {
+            intake.take(item, &mut items).await;
             continue;
         }
         tokio::select! {
@@ -222,8 +229,9 @@ impl Intake<'_> {
             // Not before its journal can be asked: the place in it would move past what is missing.
             let session = self.device.present().await;
             if session.number != self.caught_up {
-                self.catch_up(&session).await;
-                return Box::pin(self.take(first, items)).await;
+                // First what it has in its journal, then this one.
+                self.held = Some(first);
+                return;
             }
             if !self.fill(&session, seq + 1, serial - 1).await {
                 return;
@@ -239,11 +247,10 @@ impl Intake<'_> {
         let mut reports = self.reports(&first.event, first.at, first.event.current, first.heard).await;
         self.remember(&first.event, first.at);
         acks.push(first.ack);
-        let mut stray = None;
         while reports.len() + REPORTS_OF_ONE <= BATCH_MAX_REPORTS && acks.len() < BATCH_MAX_REPORTS {
             let Ok(item) = items.try_recv() else { break };
             if item.event.serial != Some(last + 1) {
-                stray = Some(item);
+                self.held = Some(item);
                 break;
             }
             last += 1;
@@ -253,9 +260,6 @@ impl Intake<'_> {
         }
         self.commit(reports, Some(last)).await;
         acks.into_iter().for_each(acknowledge);
-        if let Some(item) = stray {
-            Box::pin(self.take(item, items)).await;
-        }
     }
 
     /// A number that we have had: a repetition, unless the journal began anew.
