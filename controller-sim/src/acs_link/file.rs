@@ -98,7 +98,7 @@ impl RecordFile {
     }
 
     /// Its length in bytes.
-    pub const fn len(&self) -> u64 {
+    pub const fn length(&self) -> u64 {
         self.len
     }
 
@@ -174,7 +174,7 @@ mod tests {
         let (_folder, path) = written(&[b"one", b"two", &[7; 70_000]]);
         let (file, records) = RecordFile::open(&path).unwrap();
         assert_eq!(records, [b"one".to_vec(), b"two".to_vec(), vec![7; 70_000]]);
-        assert_eq!(file.len(), std::fs::metadata(&path).unwrap().len());
+        assert_eq!(file.length(), std::fs::metadata(&path).unwrap().len());
     }
 
     #[test]

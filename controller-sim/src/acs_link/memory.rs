@@ -214,7 +214,7 @@ impl Memory {
         self.file.append(&self.pending)?;
         self.pending.clear();
         // Not in the middle of a resync: what it has named is history.
-        if self.file.len() > self.compact_at && self.passes.sync().is_none() {
+        if self.file.length() > self.compact_at && self.passes.sync().is_none() {
             self.compact()?;
         }
         Ok(())
@@ -314,7 +314,7 @@ impl Memory {
             put(Tag::Event, &to_bytes(msg));
         }
         self.file.replace(&records)?;
-        self.compact_at = COMPACT_AT.max(self.file.len() * 2);
+        self.compact_at = COMPACT_AT.max(self.file.length() * 2);
         Ok(())
     }
 }
