@@ -77,9 +77,11 @@ fn a_card_number_of_zeros_is_no_card() {
     assert_eq!(long.card, None);
 }
 
+type Wanted = fn(&FormError) -> bool;
+
 #[test]
 fn dangerous_texts_are_refused() {
-    let forms: [(&str, fn(&FormError) -> bool); 12] = [
+    let forms: [(&str, Wanted); 12] = [
         ("<!DOCTYPE a [<!ENTITY x \"y\">]><a>&x;</a>", |e| matches!(e, FormError::Forbidden(_))),
         ("<a>&x;</a>", |e| matches!(e, FormError::Forbidden(_))),
         ("<a>&#1;</a>", |e| matches!(e, FormError::Forbidden(_) | FormError::Syntax(_))),
