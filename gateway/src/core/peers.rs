@@ -177,7 +177,13 @@ impl Core {
         match state {
             // How it was is no news of how it is.
             PointState::Online | PointState::Offline if late => {}
-            PointState::Online => self.reader_fact(id, ReaderFact::Online, Duration::ZERO),
+            PointState::Online => {
+                // As usual again: its case, too.
+                if self.readers.get(id).is_some_and(|reader| reader.status.tamper) {
+                    self.reader_fact(id, ReaderFact::Tamper(false), Duration::ZERO);
+                }
+                self.reader_fact(id, ReaderFact::Online, Duration::ZERO);
+            }
             PointState::Offline => self.reader_fact(id, ReaderFact::Offline(Duration::ZERO), Duration::ZERO),
             PointState::Tamper => self.reader_fact(id, ReaderFact::Tamper(true), Duration::ZERO),
             PointState::Fault => {

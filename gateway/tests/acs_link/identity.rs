@@ -136,3 +136,35 @@ async fn a_first_message_that_is_no_hello_ends_with_the_reason() {
     rig.alarm(0, Reason::PeerRefused).await;
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn certificates_are_read_again_when_settings_are_applied() {
+    let rig = Rig::start(Cache::Nobody).await;
+    let address = rig.address().await;
+    let mut acs = connected(&rig, Memory::new()).await;
+    // The site has a new authority: its files take the places of the old ones.
+    let renewed = Site::new("this site, renewed");
+    let (old, new) = (rig.settings.acs_link.clone().unwrap().tls.unwrap(), renewed.node("gw-1"));
+    for (from, to) in [(&new.ca, &old.ca), (&new.cert, &old.cert), (&new.key, &old.key)] {
+        std::fs::copy(from, to).unwrap();
+    }
+    let mut settings = rig.settings.clone();
+    settings.stale_after = std::time::Duration::from_secs(4);
+    if let Some(listener) = &mut settings.acs_link {
+        listener.listen = Some(address);
+    }
+    rig.gateway.apply(settings).await;
+    let began = tokio::time::Instant::now();
+    let stream = loop {
+        match dial(address, &renewed.node(NODE), &rig.clock).await {
+            Ok(stream) => break stream,
+            Err(why) => assert!(began.elapsed() < PATIENCE, "{why}"),
+        }
+    };
+    // The connection of before went on meanwhile, and is replaced now.
+    let mut newer = Acs::connect(stream, Memory { epoch: acs.memory.epoch, ..Memory::new() }, &rig.clock);
+    newer.up().await;
+    let End::Left(bye) = acs.end().await else { panic!("replaced") };
+    assert_eq!(bye.reason.as_str(), "replaced");
+    rig.stop().await;
+}

@@ -141,3 +141,47 @@ async fn a_journal_that_takes_nothing_makes_a_secure_gate_refuse() {
     let answer = acs.answer(request).await;
     assert_eq!((answer.decision, answer.reason.as_str()), (Verdict::Deny, "journal-stalled"));
 }
+
+#[tokio::test]
+async fn who_passed_is_inside_and_is_not_let_in_twice_while_the_exit_stays_open() {
+    let mut policy = usual_policy(1);
+    for zone in &mut policy.layout.zones {
+        if zone.id.as_str() == "hall" {
+            zone.anti_passback = domain::zone::AntiPassback::Hard;
+        }
+    }
+    let site = std::sync::Arc::new(super::site::Site::new("this site"));
+    let settings = settings(Some(site.node("gw-1")), Cache::Nobody);
+    let rig = Rig::with(site, settings, policy).await;
+    let mut acs = connected(&rig, Memory::new()).await;
+    let request = acs.ask(ACTIVE, Direction::In, 5000);
+    assert_eq!(acs.answer(request).await.decision, Verdict::Grant);
+    let last = acs.pass("e:1", Some(ACTIVE), PassCode::Passed, Some(request));
+    acs.acked(last).await;
+    let request = acs.ask(ACTIVE, Direction::In, 5000);
+    let again = acs.answer(request).await;
+    assert_eq!((again.decision, again.reason.as_str()), (Verdict::Deny, "anti-passback"));
+    let request = acs.ask(ACTIVE, Direction::Out, 5000);
+    assert_eq!(acs.answer(request).await.decision, Verdict::Grant);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_point_reports_of_itself_is_seen_at_its_readers() {
+    let rig = Rig::start(Cache::Nobody).await;
+    let mut acs = connected(&rig, Memory::new()).await;
+    rig.ready().await;
+    for (state, kind) in [(PointState::Tamper, Kind::Tamper), (PointState::Offline, Kind::Offline)] {
+        let before = rig.journal.last_seq();
+        let status = PointStatus {
+            point: wire::acs_link::Token::new(GATE).unwrap(),
+            state,
+            occurred_at: wire::acs_link::Instant::from_utc(rig.clock.now()),
+            ext: Vec::new(),
+        };
+        let last = acs.memory.push(None, wire::acs_link::Body::PointStatus(status));
+        acs.acked(last).await;
+        rig.kind(before, kind).await;
+    }
+    rig.stop().await;
+}

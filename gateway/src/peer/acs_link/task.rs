@@ -45,7 +45,8 @@ use crate::settings::{AcsLinkPeer, PeerSettings};
 
 /// A connection that is back after so long was not away.
 const GRACE: Duration = Duration::from_millis(1500);
-/// A peer that comes back sooner than this after it was last told to be lost has to stand for [`SETTLE`] first.
+/// A peer that comes back sooner than this after it was last told to be lost, or did not stand the time before, has to
+/// stand for [`SETTLE`] first.
 const FLAPPING: Duration = Duration::from_secs(10);
 /// See [`FLAPPING`].
 const SETTLE: Duration = Duration::from_secs(2);
@@ -91,6 +92,8 @@ pub(super) struct Peer {
     started: Instant,
     policy: watch::Receiver<Option<Arc<Policy>>>,
     status_told: Instant,
+    /// How long the session before this one stood.
+    stood: Option<Duration>,
     /// What the core believes.
     told_open: bool,
     told_closed_at: Option<Instant>,
@@ -131,7 +134,9 @@ pub async fn run(
             },
         };
         let ended = state.drive(next, &mut seat, &mut orders, &cancel).await;
-        pace.lost_after(state.up_since.take().map_or(Duration::ZERO, |at| at.elapsed()));
+        let stood = state.up_since.take().map_or(Duration::ZERO, |at| at.elapsed());
+        pace.lost_after(stood);
+        state.stood = Some(stood);
         if ended.stopped {
             return;
         }
@@ -173,6 +178,7 @@ impl Peer {
             up_since: None,
             started: now,
             status_told: now,
+            stood: None,
             told_open: false,
             told_closed_at: None,
             why: String::new(),
@@ -453,7 +459,8 @@ impl Peer {
         self.begin_batch(session);
         let broken = self.send(session).await;
         if let Some(at) = self.up_since {
-            let flapping = self.told_closed_at.is_some_and(|closed| at.duration_since(closed) < FLAPPING);
+            let flapping = self.told_closed_at.is_some_and(|closed| at.duration_since(closed) < FLAPPING)
+                || self.stood.is_some_and(|stood| stood < SETTLE);
             if !flapping || at.elapsed() >= SETTLE {
                 self.tell_open().await;
             }
