@@ -34,7 +34,7 @@ impl Nags {
             told.passed_over = told.passed_over.saturating_add(1);
             return None;
         }
-        let lasts = told.passed_over > 0 || quiet < told.every * 2;
+        let lasts = quiet < told.every * 2;
         let every = if lasts { (told.every * 2).min(EVERY.1) } else { EVERY.0 };
         let before = std::mem::replace(told, Told { at: now, passed_over: 0, every }).passed_over;
         Some(if before == 0 { text } else { format!("{text}; {before} more before") })
