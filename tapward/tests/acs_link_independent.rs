@@ -54,7 +54,7 @@ fn told(site: &Site) -> Vec<String> {
 }
 
 async fn told_at_least(site: &Site, count: usize) -> Vec<String> {
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     loop {
         let found = told(site);
         if found.len() >= count {

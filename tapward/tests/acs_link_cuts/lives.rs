@@ -178,7 +178,7 @@ fn runtime() -> Runtime {
 /// Waits until nobody in this process has the file open any more: what is still being written by a life that was cut
 /// would otherwise come after the next one began.
 fn closed(file: &Path) {
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let is_open = || {
         let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
         open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|target| target == file)
