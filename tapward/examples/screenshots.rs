@@ -52,6 +52,10 @@ async fn take(page: &Client, link: &str, into: &Path) -> anyhow::Result<()> {
     page.goto(&format!("{address}/devices")).await?;
     until(page, "secured readers", "return /secured/i.test(document.body.innerText)").await?;
     picture(page, into, "doors").await?;
+    let connected = "const rows = [...document.querySelectorAll('table.peers tbody tr')]; return rows.length > 0 && rows.every(row => row.innerText.includes('connected') && !row.innerText.includes('not connected'))";
+    until(page, "controllers and systems", connected).await?;
+    page.execute("document.querySelector('table.peers').closest('section').scrollIntoView(); return 1", vec![]).await?;
+    picture(page, into, "controllers").await?;
     page.goto(&format!("{address}/journal")).await?;
     until(page, "entries", "return document.querySelectorAll('tbody tr').length >= 10").await?;
     picture(page, into, "journal").await

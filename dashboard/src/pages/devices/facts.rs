@@ -194,6 +194,8 @@ impl Facts {
             (true, ReaderState::Online) => (Tone::Ok, texts.t("reader-online")),
         };
         let (key_tone, key) = match (reader.secure, &reader.insecure_accepted) {
+            // Of a network peer; its own line says the same of the connection.
+            (false, _) if reader.at.is_some() => (Tone::Warn, texts.t("peer-plain")),
             (true, _) => (Tone::Ok, texts.t("key-secure")),
             (false, Some(_)) => (Tone::Warn, texts.t("key-accepted")),
             (false, None) => (Tone::Bad, texts.t("key-none")),
@@ -210,7 +212,8 @@ impl Facts {
         let point = reader.point.as_ref().map_or_else(|| texts.t("no-point"), |point| label(point.as_str()));
         let place = if way.is_empty() { point } else { format!("{point} · {way}") };
         let model = [&reader.model, &reader.firmware, &reader.serial];
-        let model = model.into_iter().flatten().cloned().collect::<Vec<_>>().join(" · ");
+        let model =
+            model.into_iter().flatten().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · ");
         let name = label(reader.id.as_str());
         // A network peer has its own name of the place and is not polled.
         let at = reader.at.clone().unwrap_or_else(|| texts.n("address-n", i64::from(reader.address)));

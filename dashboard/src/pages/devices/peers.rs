@@ -77,8 +77,8 @@ impl Facts {
         let address = [node, &peer.address].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
         let software = peer.software.clone().unwrap_or_default();
         let hay = format!("{} {name} {kind} {address} {software} {state} {note} {key}", line.id).to_lowercase();
+        // Not encrypted is shown and is no trouble of today: many devices speak nothing else, as somebody decided.
         let is_trouble = matches!(tone, Tone::Bad | Tone::Warn)
-            || key_tone == Tone::Warn
             || matches!(clock_tone, Tone::Bad | Tone::Warn)
             || peer.quarantined > 0;
         PeerLine {
