@@ -368,6 +368,7 @@ pub struct PushListener {
 
 /// What a gateway's readers are attached to.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one for each line and peer, made when settings change")]
 pub enum Attached {
     /// A serial line.
     Line(LineSettings),

@@ -14,7 +14,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -200,7 +200,8 @@ pub struct HttpClient {
     login: Option<(String, Password)>,
     open: Option<Open>,
     nonce: Option<(Challenge, u32)>,
-    refused_at: Option<Instant>,
+    /// When the password was refused; siblings share it, so that five of them do not try it five times.
+    refused: Arc<Mutex<Option<Instant>>>,
 }
 
 impl fmt::Debug for HttpClient {
@@ -230,7 +231,7 @@ impl HttpClient {
     /// [`HttpError::Url`], and [`HttpError::Tls`] for `https` without anybody to trust.
     pub fn new(url: &str, trust: &Trust) -> Result<Self, HttpError> {
         let origin = Origin::read(url, trust)?;
-        Ok(Self { origin, login: None, open: None, nonce: None, refused_at: None })
+        Ok(Self { origin, login: None, open: None, nonce: None, refused: Arc::default() })
     }
 
     /// Answers digest challenges for this account.
@@ -244,7 +245,7 @@ impl HttpClient {
     #[must_use]
     pub fn sibling(&self) -> Self {
         let (origin, login) = (self.origin.clone(), self.login.clone());
-        Self { origin, login, open: None, nonce: None, refused_at: self.refused_at }
+        Self { origin, login, open: None, nonce: None, refused: Arc::clone(&self.refused) }
     }
 
     /// The path of the address given, without a closing slash.
@@ -296,7 +297,7 @@ impl HttpClient {
 
     /// One call with its authentication: at most a question, and an answer with a fresh nonce.
     async fn exchange(&mut self, call: &Call<'_>) -> Result<(Response<Incoming>, Open), HttpError> {
-        if self.refused_at.is_some_and(|at| at.elapsed() < WRONG_PASSWORD_WAIT) {
+        if self.refused().is_some_and(|at| at.elapsed() < WRONG_PASSWORD_WAIT) {
             return Err(HttpError::WrongPassword);
         }
         let mut fresh = 0;
@@ -305,7 +306,7 @@ impl HttpClient {
             let answered = authorization.is_some();
             let (response, open) = self.once(call, authorization).await?;
             if response.status().as_u16() != 401 || self.login.is_none() {
-                self.refused_at = None;
+                *self.refused() = None;
                 return Ok((response, open));
             }
             let headers = response.headers().get_all(WWW_AUTHENTICATE);
@@ -314,7 +315,7 @@ impl HttpClient {
             // A fresh nonce, properly answered and refused: the password is wrong, unless the server says that the
             // nonce grew old meanwhile.
             if answered && fresh > 0 && !challenge.stale {
-                self.refused_at = Some(Instant::now());
+                *self.refused() = Some(Instant::now());
                 self.nonce = None;
                 return Err(HttpError::WrongPassword);
             }
@@ -328,6 +329,11 @@ impl HttpClient {
             self.nonce = Some((challenge, 0));
             fresh += 1;
         }
+    }
+
+    // One value, set at once: a panic elsewhere leaves it whole.
+    fn refused(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn authorization(&mut self, call: &Call<'_>) -> Result<Option<String>, HttpError> {

@@ -177,7 +177,7 @@ impl Ears<'_> {
     }
 
     async fn addresses(&self) -> Option<Vec<std::net::IpAddr>> {
-        self.device.client().ok()?.addresses().await.ok()
+        self.device.client().addresses().await.ok()
     }
 
     async fn pushed(&self, pushed: Pushed) {
@@ -263,7 +263,7 @@ impl Ears<'_> {
     }
 
     async fn listen_to_stream(&self) -> Result<(), HttpError> {
-        let mut client = self.device.client()?;
+        let mut client = self.device.client();
         let mut stream = client.stream(&Call::get("/ISAPI/Event/notification/alertStream")).await?;
         let Some(mut parts) = (stream.status == 200).then(|| Multipart::new(&stream.kind)).flatten() else {
             let status = stream.status;

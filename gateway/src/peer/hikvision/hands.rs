@@ -34,7 +34,7 @@ pub(super) enum Job {
 
 /// Works off jobs, one after the other, as the device wants it.
 pub(super) async fn run(device: &Device, mut jobs: mpsc::Receiver<Job>) {
-    let Ok(mut client) = device.client() else { return };
+    let mut client = device.client();
     let mut words: Vec<(u64, u32, Vec<String>)> = Vec::new();
     while let Some(job) = jobs.recv().await {
         match job {

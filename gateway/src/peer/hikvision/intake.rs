@@ -83,7 +83,7 @@ struct Intake<'a> {
 
 /// Takes in events until the task ends.
 pub(super) async fn run(device: &Device, mut items: mpsc::Receiver<Item>) {
-    let Ok(client) = device.client() else { return };
+    let client = device.client();
     let mut intake = Intake {
         device,
         client,

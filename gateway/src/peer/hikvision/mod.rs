@@ -39,7 +39,7 @@ use wire::isapi::device::Abilities;
 use wire::isapi::time::{DeviceTime, Zone};
 
 use super::PeerContext;
-use super::http::{HttpClient, HttpError, Trust};
+use super::http::{HttpClient, Trust};
 use crate::line::{Age, LineFact, LineOrder, ReaderFact, Teller};
 use crate::settings::{HikvisionDevice, PeerSettings};
 use places::Places;
@@ -74,6 +74,8 @@ struct Session {
 
 /// What the futures share.
 struct Device {
+    /// Never used itself: the futures' clients are its siblings.
+    base: HttpClient,
     settings: PeerSettings,
     device: HikvisionDevice,
     context: Arc<PeerContext>,
@@ -99,7 +101,17 @@ pub async fn run(
 ) {
     let places = Places::new(&settings.readers);
     let memory = Mutex::new(Memory::new(settings.reports_passage, device.online));
+    let trust = device.certificate.map_or(Trust::Nobody, Trust::Fingerprint);
+    let base = match HttpClient::new(&device.url, &trust) {
+        Ok(base) => base.with_login(&device.user, device.password.clone()),
+        Err(error) => {
+            // Settings are checked when they are read; what is left is an address that cannot be used.
+            teller.tell(LineFact::Closed { why: error.to_string() }).await;
+            return idle(orders, cancel).await;
+        }
+    };
     let device = Device {
+        base,
         settings,
         device,
         context,
@@ -111,16 +123,6 @@ pub async fn run(
         alarms: Mutex::default(),
         told: Mutex::default(),
     };
-    if let Err(error) = device.client() {
-        // Settings are checked when they are read; what is left is a certificate that cannot be used.
-        device.teller.tell(LineFact::Closed { why: error.to_string() }).await;
-        loop {
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                order = orders.recv() => if order.is_none() { return },
-            }
-        }
-    }
     let (items, queue) = mpsc::channel(ITEMS_MAX);
     let (to_hands, hands) = mpsc::channel(ORDERS_WAITING_MAX);
     let work = async {
@@ -138,11 +140,20 @@ pub async fn run(
     }
 }
 
+/// Takes orders, all of them void, until cancelled.
+async fn idle(mut orders: mpsc::Receiver<LineOrder>, cancel: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            order = orders.recv() => if order.is_none() { return },
+        }
+    }
+}
+
 impl Device {
     /// A client with a connection of its own.
-    fn client(&self) -> Result<HttpClient, HttpError> {
-        let trust = self.device.certificate.map_or(Trust::Nobody, Trust::Fingerprint);
-        Ok(HttpClient::new(&self.device.url, &trust)?.with_login(&self.device.user, self.device.password.clone()))
+    fn client(&self) -> HttpClient {
+        self.base.sibling()
     }
 
     fn now(&self) -> UtcMillis {

@@ -66,7 +66,7 @@ struct People<'a> {
 
 /// Keeps the device's list right until the task ends.
 pub(super) async fn run(device: &Device) {
-    let Ok(client) = device.client() else { return };
+    let client = device.client();
     let mut people = People { device, client, told: BTreeMap::new(), of: None };
     let mut policies = device.context.policy.clone();
     let mut sessions = device.session.subscribe();

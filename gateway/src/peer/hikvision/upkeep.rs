@@ -33,7 +33,7 @@ pub(super) async fn run(device: &Device) {
 }
 
 async fn keep(device: &Device) {
-    let Ok(mut client) = device.client() else { return };
+    let mut client = device.client();
     let mut wait = RETRY.0;
     let mut number = 0;
     let mut told = false;
@@ -51,8 +51,7 @@ async fn keep(device: &Device) {
                 why
             }
             Err(error) => {
-                if error == HttpError::WrongPassword && !told {
-                    // Said at once and once: whoever reads it knows what to do.
+                if error == HttpError::WrongPassword {
                     device.alarm("password", Reason::PeerRefused, error.to_string()).await;
                     wait = WRONG_PASSWORD_WAIT;
                 }
