@@ -356,3 +356,121 @@ fn to_bytes(msg: &Msg) -> Vec<u8> {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::acs_link::message::{CredentialIssue, CredentialRevoke, PointState, PointStatus};
+    use wire::acs_link::{CredFormat, Credential, Reason, Token};
+
+    use super::*;
+
+    const AT: UtcMillis = UtcMillis(1_792_000_000_000);
+
+    fn event(memory: &mut Memory, n: u8) {
+        let at = Instant::from_utc(AT);
+        let point = Token::new("clinic/gate").unwrap();
+        let status = PointStatus { point, state: PointState::Online, occurred_at: at, ext: Vec::new() };
+        memory.event(Uuid([n; 16]), None, at, Body::PointStatus(status));
+    }
+
+    fn command(memory: &mut Memory, body: Body) {
+        let stream_seq = Some((Stream::Commands, memory.held() + 1));
+        let sent_at = Instant::from_utc(AT);
+        let msg = Msg { v: Version::V1_0, id: Uuid([9; 16]), stream_seq, re: None, sent_at, replay: false, body };
+        let verdict = memory.passes().judge(&msg.body);
+        memory.follow(&msg, verdict, AT).unwrap();
+    }
+
+    fn issue(n: u8, rev: u64) -> Body {
+        Body::CredentialIssue(CredentialIssue {
+            key: Token::new(&format!("pass-{n}")).unwrap(),
+            rev,
+            credential: Credential::new(CredFormat::Wiegand26, &format!("0000{n:02X}")).unwrap(),
+            person: Token::new("p").unwrap(),
+            from: Instant::from_utc(AT),
+            until: Instant::from_utc(AT.plus_ms(1000)),
+            levels: Vec::new(),
+            ext: Vec::new(),
+        })
+    }
+
+    fn revoke(n: u8, rev: u64, in_ms: Option<i64>) -> Body {
+        let key = Token::new(&format!("pass-{n}")).unwrap();
+        let reason = Reason::new("blocked").unwrap();
+        let effective_at = in_ms.map(|ms| Instant::from_utc(AT.plus_ms(ms)));
+        Body::CredentialRevoke(CredentialRevoke { key, rev, reason, effective_at, credential: None })
+    }
+
+    fn fingerprint(memory: &Memory) -> String {
+        let passes: Vec<_> = memory.passes().all().collect();
+        let queue: Vec<_> = memory.queue().iter().map(|msg| (msg.stream_seq, msg.id)).collect();
+        let (last, acked, held) = (memory.last(), memory.acked(), memory.held());
+        format!("{:?} {last} {acked} {held} {:?} {queue:?} {passes:?}", memory.epoch(), memory.peer())
+    }
+
+    #[test]
+    fn a_file_written_anew_without_history_says_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue");
+        let mut memory = Memory::open(&path, 10, Uuid([1; 16])).unwrap();
+        memory.meet(Uuid([2; 16]));
+        for n in 1..=4 {
+            event(&mut memory, n);
+            command(&mut memory, issue(n, 5));
+        }
+        command(&mut memory, revoke(2, 6, None));
+        command(&mut memory, revoke(3, 7, Some(500)));
+        memory.acknowledged(2);
+        memory.commit().unwrap();
+        let before = fingerprint(&memory);
+        drop(memory);
+        let mut memory = Memory::open(&path, 10, Uuid([3; 16])).unwrap();
+        assert_eq!(fingerprint(&memory), before);
+        let length = memory.file.length();
+        memory.compact_at = 0;
+        event(&mut memory, 5);
+        memory.acknowledged(4);
+        memory.commit().unwrap();
+        assert!(memory.file.length() < length, "history is gone");
+        let before = fingerprint(&memory);
+        drop(memory);
+        let mut memory = Memory::open(&path, 10, Uuid([4; 16])).unwrap();
+        assert_eq!(fingerprint(&memory), before);
+        // Also with nothing queued the numbers go on.
+        memory.acknowledged(5);
+        memory.compact_at = 0;
+        memory.commit().unwrap();
+        drop(memory);
+        let memory = Memory::open(&path, 10, Uuid([4; 16])).unwrap();
+        assert_eq!((memory.last(), memory.acked(), memory.queue().len()), (5, 5, 0));
+    }
+
+    #[test]
+    fn a_command_out_of_its_turn_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut memory = Memory::open(&folder.path().join("queue"), 10, Uuid([1; 16])).unwrap();
+        memory.meet(Uuid([2; 16]));
+        command(&mut memory, issue(1, 1));
+        for seq in [1, 3] {
+            let stream_seq = Some((Stream::Commands, seq));
+            let sent_at = Instant::from_utc(AT);
+            let body = issue(2, 1);
+            let msg = Msg { v: Version::V1_0, id: Uuid([9; 16]), stream_seq, re: None, sent_at, replay: false, body };
+            assert!(matches!(memory.follow(&msg, Verdict::DONE, AT), Err(MemoryError::Order { held: 1, .. })));
+        }
+    }
+
+    #[test]
+    fn a_new_epoch_numbers_anew_what_was_not_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue");
+        let mut memory = Memory::open(&path, 10, Uuid([1; 16])).unwrap();
+        (1..=3).for_each(|n| event(&mut memory, n));
+        memory.acknowledged(1);
+        memory.begin_epoch(Uuid([7; 16])).unwrap();
+        let memory = Memory::open(&path, 10, Uuid([8; 16])).unwrap();
+        assert_eq!((memory.epoch(), memory.last(), memory.acked()), (Uuid([7; 16]), 2, 0));
+        let ids: Vec<_> = memory.queue().iter().map(|msg| (msg.stream_seq.unwrap().1, msg.id.0[0])).collect();
+        assert_eq!(ids, [(1, 2), (2, 3)], "identities stay");
+    }
+}
