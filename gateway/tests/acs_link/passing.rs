@@ -20,8 +20,11 @@ async fn a_valid_card_is_granted_durably_and_the_rotor_says_passed() {
     let mut acs = connected(&rig, Memory::new()).await;
     rig.ready().await;
     let before = rig.journal.last_seq();
+    let asked = tokio::time::Instant::now();
     let request = acs.ask(ACTIVE, Direction::In, 5000);
     let answer = acs.answer(request).await;
+    // Not with the next heartbeat: somebody stands there.
+    assert!(asked.elapsed() < std::time::Duration::from_millis(700), "{:?}", asked.elapsed());
     assert_eq!((answer.decision, answer.reason.as_str()), (Verdict::Grant, "allowed"));
     let left = answer.valid_until.to_utc().since_ms(rig.clock.now());
     assert!((1000..=3000).contains(&left), "{left} ms of the release are left");
