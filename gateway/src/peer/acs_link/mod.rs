@@ -16,7 +16,7 @@
 //! Never decides who may pass: questions go to the core, and the peer's own decisions are reported as such.
 //!
 //! # Memory
-//! A peer that is connected and idle takes about 60 kB, most of it buffers of TLS and the session. The worst peer that
+//! A peer that is connected and idle takes about 20 kB (`scripts/bench acs_peers`), mostly buffers. The worst peer that
 //! has proved who it is takes below 3 MB: [`intake::WAITING_MAX_BYTES`] of reports, a megabyte of the session, and what
 //! waits to be sent ([`outgoing::LOADED_MAX`] messages). While passes are compared, 100 bytes a pass, for two peers of
 //! a gateway at a time.
