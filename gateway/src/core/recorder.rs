@@ -10,7 +10,7 @@
 //! When [`BACKLOG_MAX`] facts wait, [`Recorder::is_full`] makes the core stop listening to the lines, which stops
 //! polling: cards stay in the readers, and nothing is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use domain::{Draft, Kind, Reason, UtcMillis};
 use futures_util::future::BoxFuture;
@@ -22,6 +22,10 @@ use tokio::sync::oneshot;
 pub const BACKLOG_MAX: usize = 20_000;
 /// Facts that may stand before a tap that is sent to the journal: one commit, so that trying them costs a tap nothing.
 const TAP_BEHIND_MAX: usize = GROUP_MAX - APPEND_MAX_FACTS;
+
+/// Facts of peers' reports that may be on their way to the disk: one commit, so that a tap never waits behind more,
+/// however many peers come back at once with what happened meanwhile. The other reports wait, at most one a peer.
+const REPORTS_UNDER_WAY_MAX: usize = GROUP_MAX;
 
 /// What became of an append.
 #[derive(Debug)]
@@ -49,6 +53,11 @@ impl Load {
 
     const fn is_empty(&self) -> bool {
         self.facts.is_empty() && self.report.is_none()
+    }
+
+    /// What it counts among reports: a place in a stream alone counts as well.
+    fn weight(&self) -> usize {
+        self.facts.len().max(1)
     }
 }
 
@@ -79,6 +88,9 @@ pub struct Recorder {
     failing: bool,
     /// Appends from the backlog that are under way.
     retrying: usize,
+    /// Reports that wait for others, and what those under way count.
+    reports: VecDeque<Load>,
+    reports_under_way: usize,
 }
 
 impl Recorder {
@@ -92,6 +104,8 @@ impl Recorder {
             next_ticket: 0,
             failing: false,
             retrying: 0,
+            reports: VecDeque::new(),
+            reports_under_way: 0,
         }
     }
 
@@ -145,7 +159,16 @@ impl Recorder {
             let _ = done.send(());
             return;
         }
-        self.later(Load { facts, report: Some((mark, done)) });
+        self.reports.push_back(Load { facts, report: Some((mark, done)) });
+        self.send_reports();
+    }
+
+    fn send_reports(&mut self) {
+        let room = |under_way: usize, load: &Load| under_way == 0 || under_way + load.weight() <= REPORTS_UNDER_WAY_MAX;
+        while let Some(load) = self.reports.pop_front_if(|load| room(self.reports_under_way, load)) {
+            self.reports_under_way += load.weight();
+            self.later(load);
+        }
     }
 
     fn later(&mut self, load: Load) {
@@ -178,6 +201,7 @@ impl Recorder {
             // It would be refused for ever, and everything behind it wait. Whoever waits for it learns that it is gone.
             Err(Refused::Size(_)) if load.report.is_some() => {
                 tracing::error!("a report of a peer is beyond what the journal takes at once, and is not recorded");
+                self.reports_under_way -= load.weight();
                 let gone = Ended { ticket, what, load: Load::default(), durable: true };
                 self.under_way.push(Box::pin(async move { gone }));
             }
@@ -220,9 +244,12 @@ impl Recorder {
         let Some(ended) = self.under_way.next().await else { return std::future::pending().await };
         self.failing = !ended.durable;
         if ended.durable {
+            let weight = ended.load.weight();
             if let Some((_, done)) = ended.load.report {
+                self.reports_under_way -= weight;
                 // The peer may have gone; it will send again what it was not told about.
                 let _ = done.send(());
+                self.send_reports();
             }
         } else if !ended.load.is_empty() {
             self.put_back(ended.ticket, ended.load);
@@ -266,7 +293,7 @@ impl Recorder {
         }
     }
 
-    /// Writes everything that can be written, at the end.
+    /// Writes everything that can be written, at the end. Reports that have not been sent stay with their peers.
     pub async fn flush(&mut self) {
         while !self.under_way.is_empty() {
             self.next().await;
@@ -343,6 +370,34 @@ mod tests {
         let order: Vec<i64> =
             journal.read_after(filled, 100).await.unwrap().iter().map(|entry| entry.fact.at.0).collect();
         assert_eq!(order, [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[tokio::test]
+    async fn a_tap_does_not_wait_behind_the_reports_of_hundreds_of_peers_that_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = open(folder.path()).await;
+        let mut recorder = Recorder::new(journal.clone());
+        let mut told = Vec::new();
+        for _ in 0..1000 {
+            let (done, durable) = oneshot::channel();
+            recorder.report(vec![fact(1); APPEND_MAX_FACTS], None, done);
+            told.push(durable);
+        }
+        recorder.tap(1, vec![fact(2)]);
+        let mut before = 0;
+        while !matches!(ended(&mut recorder).await, Done::TapDurable(1)) {
+            before += 1;
+        }
+        assert!(before <= REPORTS_UNDER_WAY_MAX / APPEND_MAX_FACTS, "{before} reports went before the tap");
+        assert!(!recorder.failing() && recorder.backlog() == 0);
+        loop {
+            told.retain_mut(|durable| durable.try_recv().is_err());
+            if told.is_empty() {
+                break;
+            }
+            ended(&mut recorder).await;
+        }
+        assert_eq!(journal.last_seq(), 1000 * APPEND_MAX_FACTS as u64 + 1);
     }
 
     #[tokio::test]
