@@ -5,6 +5,8 @@
 //! import `domain` and `store`; never the programs, never the bus.
 
 pub mod accounts;
+pub mod acting;
+pub mod audit;
 pub mod commands;
 pub mod devices;
 pub mod events;

@@ -15,6 +15,7 @@ mod keyed;
 pub mod pin;
 pub mod policy;
 pub mod presence;
+pub mod rights;
 pub mod schedule;
 pub mod time;
 pub mod zone;
@@ -27,4 +28,5 @@ pub use ids::{
 };
 pub use policy::{Policy, PolicySource};
 pub use presence::Presence;
+pub use rights::{Denied, Field, Permission, Rights, Shipped, Zones};
 pub use time::{Clock, UtcMillis};

@@ -31,7 +31,21 @@ const TEST_EDGES: &[(&str, &[&str])] = &[("store", &["store"]), ("bus", &["bus"]
 /// Everything that a pure crate may use from elsewhere. None of these opens a file or a socket, looks at a clock, draws
 /// a random number or starts a task (`chrono` without its feature `clock`, see [`PURE_FEATURES`]).
 const PURE: &[(&str, &[&str])] = &[
-    ("domain", &["aes", "chrono", "chrono-tz", "hmac", "sha2", "subtle", "thiserror", "zeroize"]),
+    (
+        "domain",
+        &[
+            "aes",
+            "chacha20poly1305",
+            "chrono",
+            "chrono-tz",
+            "hmac",
+            "sha2",
+            "subtle",
+            "thiserror",
+            "unicode-normalization",
+            "zeroize",
+        ],
+    ),
     (
         "wire",
         &[

@@ -1,0 +1,75 @@
+//! Who acts: what every command of the clinic is given, so that it checks the right and writes who it was. Made from a
+//! session of the pages, from a key of the HTTP API, or for the program itself.
+
+use std::net::IpAddr;
+
+use domain::{Denied, Permission, Rights, UtcMillis};
+
+use crate::audit::{Action, Draft, Outcome};
+
+/// Who did something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// An account, by its id.
+    Account(String),
+    /// A key of the HTTP API, by its id.
+    ApiKey(String),
+    /// Somebody at the command line of the server.
+    Console,
+    /// The program itself: schedules, feeds.
+    System,
+    /// Nobody is signed in.
+    Anybody,
+}
+
+/// Who acts, with which rights.
+#[derive(Debug, Clone)]
+pub struct Acting {
+    /// Who.
+    pub actor: Actor,
+    /// What they may do.
+    pub rights: Rights,
+    /// The session's id, where there is one.
+    pub session: Option<String>,
+    /// From which network address.
+    pub address: Option<IpAddr>,
+    /// The open breaking of glass, where there is one: every entry carries it.
+    pub glass: Option<String>,
+}
+
+impl Acting {
+    /// The administrator at the server's command line, who could also open the database by hand.
+    pub fn console() -> Self {
+        Self {
+            actor: Actor::Console,
+            rights: Rights::of(domain::Shipped::Administrator),
+            session: None,
+            address: None,
+            glass: None,
+        }
+    }
+
+    /// Whether it is granted.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn must(&self, permission: Permission) -> Result<(), Denied> {
+        self.rights.must(permission)
+    }
+
+    /// An entry of the audit log about something that this one does.
+    pub fn draft(&self, at: UtcMillis, action: Action) -> Draft {
+        Draft {
+            session: self.session.clone(),
+            address: self.address.map(|address| address.to_string()),
+            glass: self.glass.clone(),
+            ..Draft::new(at, self.actor.clone(), action)
+        }
+    }
+
+    /// An entry about something that this one was refused.
+    pub fn refusal(&self, at: UtcMillis, denied: Denied) -> Draft {
+        let object = Some(denied.0.as_str().to_owned());
+        Draft { outcome: Outcome::Refused, object, ..self.draft(at, Action::Refused) }
+    }
+}

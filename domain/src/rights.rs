@@ -1,0 +1,325 @@
+//! Who may do what, as data: permissions, the fields of a person that a role shows, the zones in which it counts, and
+//! the roles that are shipped. A clinic adds as many roles of its own as it likes; those are rows of the database and
+//! become [`Rights`] the same way. Everything that is not granted is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use thiserror::Error;
+
+use crate::codes;
+use crate::ids::ZoneId;
+
+codes! {
+    /// One thing that somebody may do. Each route and each command of the clinic asks for exactly one.
+    Permission {
+        /// Watch people pass, live.
+        LiveWatch = "live_watch",
+        /// Open a door once; emergency release.
+        DoorOpen = "door_open",
+        /// Lock a door, set it free, put it back to normal.
+        DoorCommand = "door_command",
+        /// See readers, controllers and their state.
+        DevicesSee = "devices_see",
+        /// Read the journal of events.
+        JournalSee = "journal_see",
+        /// Take the journal away as a file.
+        JournalExport = "journal_export",
+        /// See who is inside.
+        PresenceSee = "presence_see",
+        /// Look for a person by name, document, contact or number.
+        PersonFind = "person_find",
+        /// Open a person's page, masked.
+        PersonSee = "person_see",
+        /// Unmask a person's fields, with a purpose.
+        PersonReveal = "person_reveal",
+        /// Register people and correct what is known of them.
+        PersonEdit = "person_edit",
+        /// Give, block and withdraw passes.
+        PassEdit = "pass_edit",
+        /// Erase a person.
+        PersonErase = "person_erase",
+        /// See accounts.
+        AccountSee = "account_see",
+        /// Make accounts, give roles, close accounts, end sessions of others.
+        AccountEdit = "account_edit",
+        /// Make and change roles.
+        RoleEdit = "role_edit",
+        /// Make and end keys of the HTTP API.
+        ApiKeyEdit = "api_key_edit",
+        /// See e-mail notices and whether they arrived.
+        NoticeSee = "notice_see",
+        /// Unlock the vault, watch and start the change of its key.
+        VaultManage = "vault_manage",
+        /// Read the audit log and check it.
+        AuditSee = "audit_see",
+        /// Take the audit log away as a file.
+        AuditExport = "audit_export",
+        /// Read the register of disclosures.
+        DisclosureSee = "disclosure_see",
+        /// Requests of persons about their data, restriction, the data map.
+        PrivacyManage = "privacy_manage",
+        /// Break glass: see what one's role does not show, for a while, with a reason.
+        BreakGlassUse = "break_glass_use",
+        /// Review who broke glass.
+        BreakGlassReview = "break_glass_review",
+        /// Read the feed of changes by the HTTP API.
+        FeedRead = "feed_read",
+        /// One's own account: language, password, sessions, second factor. Every role has it.
+        OwnAccount = "own_account",
+    }
+}
+
+codes! {
+    /// One kind of knowledge about a person that pages and answers may hold.
+    Field {
+        /// First, last and middle names.
+        Name = "name",
+        /// The photograph.
+        Photo = "photo",
+        /// Kind and state of passes and until when they are valid.
+        Validity = "validity",
+        /// The category that rules go by.
+        Category = "category",
+        /// Date of birth.
+        BirthDate = "birth_date",
+        /// Identity documents.
+        Document = "document",
+        /// Telephone, e-mail, address.
+        Contact = "contact",
+        /// What other systems call the person: a personnel or record number.
+        Reference = "reference",
+        /// What a visit is for: health data.
+        VisitPurpose = "visit_purpose",
+    }
+}
+
+/// Where something is granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Zones {
+    /// On the whole site.
+    All,
+    /// In these zones and what lies in them; never empty.
+    Only(BTreeSet<ZoneId>),
+}
+
+impl Zones {
+    /// Both together.
+    fn join(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::All, _) => {}
+            (_, Self::All) => *self = Self::All,
+            (Self::Only(own), Self::Only(more)) => own.extend(more.iter().cloned()),
+        }
+    }
+}
+
+/// What somebody may do, as of now. Empty: nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights {
+    granted: BTreeMap<Permission, Zones>,
+    fields: BTreeSet<Field>,
+}
+
+/// Somebody may not do this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("this needs the permission {0}")]
+pub struct Denied(pub Permission);
+
+impl Rights {
+    /// Adds what a role grants within `zones`.
+    pub fn add(&mut self, permissions: &[Permission], fields: &[Field], zones: &Zones) {
+        for permission in permissions {
+            self.granted.entry(*permission).and_modify(|own| own.join(zones)).or_insert_with(|| zones.clone());
+        }
+        self.fields.extend(fields);
+    }
+
+    /// What a shipped role grants on the whole site.
+    pub fn of(role: Shipped) -> Self {
+        let mut rights = Self::default();
+        rights.add(role.permissions(), role.fields(), &Zones::All);
+        rights
+    }
+
+    /// Whether it is granted somewhere.
+    pub fn allows(&self, permission: Permission) -> bool {
+        self.granted.contains_key(&permission)
+    }
+
+    /// As [`Rights::allows`], for the `?` operator.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn must(&self, permission: Permission) -> Result<(), Denied> {
+        if self.allows(permission) { Ok(()) } else { Err(Denied(permission)) }
+    }
+
+    /// Where it is granted; `None` if nowhere.
+    pub fn zones(&self, permission: Permission) -> Option<&Zones> {
+        self.granted.get(&permission)
+    }
+
+    /// Whether this field of a person may be shown.
+    pub fn shows(&self, field: Field) -> bool {
+        self.fields.contains(&field)
+    }
+
+    /// The fields that may be shown.
+    pub fn fields(&self) -> impl Iterator<Item = Field> {
+        self.fields.iter().copied()
+    }
+
+    /// The permissions granted somewhere.
+    pub fn permissions(&self) -> impl Iterator<Item = Permission> {
+        self.granted.keys().copied()
+    }
+}
+
+codes! {
+    /// A role that is shipped. Its rights come with the program and cannot be changed; a clinic that wants others copies
+    /// it into a role of its own.
+    Shipped {
+        /// Watches a post.
+        Guard = "guard",
+        /// Issues passes against a document.
+        PassOffice = "pass_office",
+        /// Answers the telephone and applies for passes.
+        ContactCentre = "contact_centre",
+        /// Treats.
+        Doctor = "doctor",
+        /// Nurses.
+        Nurse = "nurse",
+        /// Takes payments.
+        Cashier = "cashier",
+        /// Looks at flows and loads, by pseudonym.
+        Manager = "manager",
+        /// Checks what was done.
+        Auditor = "auditor",
+        /// Answers for personal data.
+        PrivacyOfficer = "privacy_officer",
+        /// Joins other systems.
+        Integrator = "integrator",
+        /// Everything.
+        Administrator = "administrator",
+    }
+}
+
+impl Shipped {
+    /// What it grants.
+    pub const fn permissions(self) -> &'static [Permission] {
+        use Permission as P;
+        match self {
+            Self::Guard => &[
+                P::OwnAccount,
+                P::LiveWatch,
+                P::DoorOpen,
+                P::DevicesSee,
+                P::JournalSee,
+                P::PresenceSee,
+                P::BreakGlassUse,
+            ],
+            Self::PassOffice => &[
+                P::OwnAccount,
+                P::LiveWatch,
+                P::PersonFind,
+                P::PersonSee,
+                P::PersonReveal,
+                P::PersonEdit,
+                P::PassEdit,
+                P::BreakGlassUse,
+            ],
+            Self::ContactCentre => &[P::OwnAccount, P::PersonFind, P::PersonSee, P::PersonReveal],
+            Self::Doctor | Self::Nurse => {
+                &[P::OwnAccount, P::PresenceSee, P::PersonFind, P::PersonSee, P::PersonReveal, P::BreakGlassUse]
+            }
+            Self::Cashier => &[P::OwnAccount, P::PersonFind, P::PersonSee],
+            Self::Manager => &[
+                P::OwnAccount,
+                P::LiveWatch,
+                P::DoorOpen,
+                P::DoorCommand,
+                P::DevicesSee,
+                P::JournalSee,
+                P::JournalExport,
+                P::PresenceSee,
+            ],
+            Self::Auditor => &[P::OwnAccount, P::AuditSee, P::AuditExport, P::DisclosureSee, P::AccountSee],
+            Self::PrivacyOfficer => &[
+                P::OwnAccount,
+                P::AuditSee,
+                P::AuditExport,
+                P::DisclosureSee,
+                P::PrivacyManage,
+                P::PersonFind,
+                P::PersonSee,
+                P::PersonReveal,
+                P::PersonErase,
+                P::BreakGlassReview,
+                P::NoticeSee,
+            ],
+            Self::Integrator => &[P::OwnAccount, P::DevicesSee, P::ApiKeyEdit, P::FeedRead],
+            Self::Administrator => Permission::ALL,
+        }
+    }
+
+    /// Which fields of a person it shows.
+    pub const fn fields(self) -> &'static [Field] {
+        use Field as F;
+        match self {
+            Self::Guard => &[F::Name, F::Photo, F::Validity, F::Category],
+            Self::PassOffice => {
+                &[F::Name, F::Photo, F::Validity, F::Category, F::BirthDate, F::Document, F::Contact, F::Reference]
+            }
+            Self::ContactCentre => &[F::Name, F::Validity, F::BirthDate, F::Contact, F::Reference],
+            Self::Doctor | Self::Nurse => {
+                &[F::Name, F::Photo, F::Validity, F::Category, F::BirthDate, F::Reference, F::VisitPurpose]
+            }
+            Self::Cashier => &[F::Name, F::Validity, F::Reference],
+            Self::Manager => &[F::Category, F::Validity],
+            Self::Auditor | Self::Integrator => &[],
+            Self::PrivacyOfficer => {
+                &[F::Name, F::Photo, F::Validity, F::Category, F::BirthDate, F::Document, F::Contact, F::Reference]
+            }
+            Self::Administrator => Field::ALL,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_granted_that_was_not_given() {
+        let none = Rights::default();
+        for permission in Permission::ALL {
+            assert_eq!(none.must(*permission), Err(Denied(*permission)));
+        }
+        assert!(Field::ALL.iter().all(|field| !none.shows(*field)));
+    }
+
+    #[test]
+    fn rights_of_several_roles_add_up_zone_by_zone() {
+        let zone = |name: &str| ZoneId::new(name).unwrap();
+        let only = |name: &str| Zones::Only(BTreeSet::from([zone(name)]));
+        let mut rights = Rights::default();
+        rights.add(&[Permission::LiveWatch], &[Field::Name], &only("hall"));
+        rights.add(&[Permission::LiveWatch], &[], &only("yard"));
+        let both = Zones::Only(BTreeSet::from([zone("hall"), zone("yard")]));
+        assert_eq!(rights.zones(Permission::LiveWatch), Some(&both));
+        rights.add(&[Permission::LiveWatch], &[], &Zones::All);
+        rights.add(&[Permission::LiveWatch], &[], &only("hall"));
+        assert_eq!(rights.zones(Permission::LiveWatch), Some(&Zones::All));
+        assert!(!rights.allows(Permission::DoorOpen));
+    }
+
+    #[test]
+    fn shipped_roles_show_no_more_than_their_work_needs() {
+        assert!(!Rights::of(Shipped::Guard).shows(Field::VisitPurpose));
+        assert!(!Rights::of(Shipped::Guard).shows(Field::Document));
+        assert!(!Rights::of(Shipped::Manager).shows(Field::Name));
+        assert!(!Rights::of(Shipped::Auditor).allows(Permission::PersonReveal));
+        let all = Shipped::ALL.iter().all(|role| Rights::of(*role).allows(Permission::OwnAccount));
+        assert!(all, "everybody may change their own password");
+    }
+}
