@@ -1,9 +1,10 @@
 //! Gives the configuration file its meaning, and says everything that is wrong with it at once. Here: the whole, and
 //! what programs are told; in [`layout`] who may go where, in [`wiring`] lines and readers, in [`peers`] what is joined
-//! by network.
+//! by network, in [`trust`] sign-in, vault, audit log and mail.
 
 mod layout;
 mod peers;
+mod trust;
 mod wiring;
 
 use std::net::SocketAddr;
@@ -113,6 +114,10 @@ impl Checker<'_> {
         let bus = self.bus(file);
         let dashboard = self.dashboard(file);
         let database = self.database(file, &data);
+        let accounts = self.accounts(file);
+        let vault = self.vault(file, &data);
+        let audit = self.audit(file);
+        let mail = file.mail.as_ref().map(|mail| self.mail(mail));
         let stall = self.number(file.gateway.journal_stall_ms.as_ref(), "gateway.journal_stall_ms", 50..=5000, 250);
         let stale = self.number(file.gateway.stale_after_ms.as_ref(), "gateway.stale_after_ms", 500..=60_000, 3000);
         let age = file.gateway.policy_max_age_h.as_ref();
@@ -141,6 +146,13 @@ impl Checker<'_> {
             database: database?,
             bus: bus?,
             dashboard: dashboard?,
+            accounts: accounts?,
+            vault: vault?,
+            audit,
+            mail: match mail {
+                Some(mail) => Some(mail?),
+                None => None,
+            },
         })
     }
 
@@ -270,7 +282,8 @@ impl Checker<'_> {
                 return None;
             }
         };
-        Some(DashboardSettings { listen, language: language.to_owned(), certificate })
+        let trusted_proxies = self.trusted_proxies(&file.dashboard);
+        Some(DashboardSettings { listen, language: language.to_owned(), certificate, trusted_proxies })
     }
 }
 

@@ -18,6 +18,13 @@ pub struct File {
     #[serde(default)]
     pub dashboard: Dashboard,
     #[serde(default)]
+    pub accounts: Accounts,
+    #[serde(default)]
+    pub vault: Vault,
+    #[serde(default)]
+    pub audit: Audit,
+    pub mail: Option<Mail>,
+    #[serde(default)]
     pub zone: Vec<Zone>,
     #[serde(default)]
     pub schedule: Vec<Schedule>,
@@ -85,6 +92,52 @@ pub struct Dashboard {
     pub cert: Option<Spanned<String>>,
     pub key: Option<Spanned<String>>,
     pub language: Option<Spanned<String>>,
+    #[serde(default)]
+    pub trusted_proxies: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accounts {
+    pub second_factor: Option<Spanned<String>>,
+    pub idle_min: Option<Spanned<u64>>,
+    pub absolute_h: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vault {
+    pub mode: Option<Spanned<String>>,
+    pub key: Option<Spanned<String>>,
+    pub passphrase_file: Option<Spanned<String>>,
+    pub shredded_copy: Option<Spanned<String>>,
+    pub photos: Option<Spanned<String>>,
+    pub s3_endpoint: Option<Spanned<String>>,
+    pub s3_region: Option<Spanned<String>>,
+    pub s3_key_id: Option<Spanned<String>>,
+    pub s3_secret_file: Option<Spanned<String>>,
+    pub s3_ca: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    #[serde(default)]
+    pub heads: Vec<Spanned<String>>,
+    pub every_min: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    pub server: Spanned<String>,
+    pub port: Option<Spanned<u64>>,
+    pub security: Option<Spanned<String>>,
+    pub from: Spanned<String>,
+    pub user: Option<Spanned<String>>,
+    pub password_file: Option<Spanned<String>>,
+    pub ca: Option<Spanned<String>>,
+    pub address: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,6 +3,7 @@
 mod check;
 mod error;
 mod file;
+pub mod trust;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,14 @@ pub struct Config {
     pub bus: Option<BusSettings>,
     /// The pages.
     pub dashboard: DashboardSettings,
+    /// Signing in.
+    pub accounts: trust::AccountSettings,
+    /// The identity vault.
+    pub vault: trust::VaultSettings,
+    /// The audit log.
+    pub audit: trust::AuditSettings,
+    /// The server for e-mail notices.
+    pub mail: Option<trust::MailSettings>,
 }
 
 /// The broker.
@@ -73,6 +82,8 @@ pub struct DashboardSettings {
     pub language: String,
     /// Certificate and key files; made at first start if not given.
     pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Proxies whose word about a visitor's address is believed.
+    pub trusted_proxies: Vec<trust::Network>,
 }
 
 /// Reads and checks a configuration file.

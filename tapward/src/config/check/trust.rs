@@ -1,0 +1,218 @@
+//! Sign-in, the identity vault, the audit log, mail.
+
+use std::net::IpAddr;
+
+use toml::Spanned;
+use zeroize::Zeroizing;
+
+use super::{Checker, read_secret};
+use crate::config::file::{Dashboard, File, Mail, Vault};
+use crate::config::trust::{
+    AccountSettings, AuditSettings, MailSecurity, MailSettings, Network, PhotoPlace, S3Settings, SecondFactor,
+    VaultKey, VaultMode, VaultSettings,
+};
+
+const MINUTE_MS: i64 = 60_000;
+/// Most second places for heads of the audit log.
+const HEADS_MAX: usize = 8;
+/// Most proxies.
+const PROXIES_MAX: usize = 64;
+
+impl Checker<'_> {
+    pub(super) fn accounts(&mut self, file: &File) -> Option<AccountSettings> {
+        let words =
+            [("off", SecondFactor::Optional), ("roles", SecondFactor::Powerful), ("all", SecondFactor::Everybody)];
+        let given = &file.accounts;
+        let second_factor =
+            self.word(given.second_factor.as_ref(), "accounts.second_factor", &words, Some(SecondFactor::Optional));
+        let idle_min = self.number(given.idle_min.as_ref(), "accounts.idle_min", 1..=480, 15);
+        let absolute_h = self.number(given.absolute_h.as_ref(), "accounts.absolute_h", 1..=24, 12);
+        let in_ms = |count: u64, unit: i64| i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(unit);
+        Some(AccountSettings {
+            second_factor: second_factor?,
+            idle_ms: in_ms(idle_min, MINUTE_MS),
+            absolute_ms: in_ms(absolute_h, 60 * MINUTE_MS),
+        })
+    }
+
+    pub(super) fn vault(&mut self, file: &File, data: &std::path::Path) -> Option<VaultSettings> {
+        let given = &file.vault;
+        let words = [("server", VaultMode::Server), ("workstation", VaultMode::Workstation)];
+        let mode = self.word(given.mode.as_ref(), "vault.mode", &words, Some(VaultMode::Server));
+        let key = self.vault_key(given);
+        let photos = self.photos(given, data);
+        let shredded_copy = given.shredded_copy.as_ref().map(|path| self.path(path));
+        Some(VaultSettings { mode: mode?, key: key?, shredded_copy, photos: photos? })
+    }
+
+    fn vault_key(&mut self, given: &Vault) -> Option<VaultKey> {
+        let passphrase = given.passphrase_file.as_ref().map(|path| self.path(path));
+        let key = match &given.key {
+            None => VaultKey::Own,
+            Some(key) => match key.get_ref().as_str() {
+                "passphrase" => return Some(VaultKey::Passphrase(passphrase)),
+                text => match text.strip_prefix("file:") {
+                    Some(path) => VaultKey::File(self.folder.join(path)),
+                    None => {
+                        self.fault(
+                            key,
+                            "vault.key",
+                            "write \"file:PATH\" (it may be on a removable medium) or \"passphrase\"",
+                        );
+                        return None;
+                    }
+                },
+            },
+        };
+        if let Some(path) = &given.passphrase_file {
+            self.fault(path, "vault.passphrase_file", "belongs to key = \"passphrase\"");
+            return None;
+        }
+        Some(key)
+    }
+
+    fn photos(&mut self, given: &Vault, data: &std::path::Path) -> Option<PhotoPlace> {
+        let in_bucket =
+            given.photos.as_ref().and_then(|photos| Some((photos, photos.get_ref().strip_prefix("s3://")?)));
+        let Some((photos, place)) = in_bucket else {
+            let only_s3 = [&given.s3_endpoint, &given.s3_region, &given.s3_key_id, &given.s3_secret_file, &given.s3_ca];
+            if let Some(extra) = only_s3.into_iter().flatten().next() {
+                self.fault(
+                    extra,
+                    "vault.s3_endpoint",
+                    "keys that begin with s3_ belong to photos = \"s3://BUCKET/PREFIX\"",
+                );
+                return None;
+            }
+            let folder = given.photos.as_ref().map_or_else(|| data.join("photos"), |path| self.path(path));
+            return Some(PhotoPlace::Folder(folder));
+        };
+        let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._/".contains(&b));
+        if bucket.len() < 3 || !plain(place) || place.contains("..") {
+            self.fault(
+                photos,
+                "vault.photos",
+                "write s3://BUCKET or s3://BUCKET/PREFIX, with letters, digits and - . _ /",
+            );
+            return None;
+        }
+        let (Some(endpoint), Some(key_id), Some(secret)) =
+            (&given.s3_endpoint, &given.s3_key_id, &given.s3_secret_file)
+        else {
+            self.fault(photos, "vault.photos", "a bucket needs s3_endpoint, s3_key_id and s3_secret_file");
+            return None;
+        };
+        let url = endpoint.get_ref().trim_end_matches('/');
+        let on_this_machine = url.starts_with("http://127.0.0.1:") || url.starts_with("http://[::1]:");
+        if !(url.starts_with("https://") || on_this_machine) {
+            self.fault(endpoint, "vault.s3_endpoint", "write https://HOST or https://HOST:PORT");
+            return None;
+        }
+        let secret = match read_secret(&self.path(secret)) {
+            Ok(text) => Zeroizing::new(text.trim().to_owned()),
+            Err(what) => {
+                self.fault(secret, "vault.s3_secret_file", what);
+                return None;
+            }
+        };
+        Some(PhotoPlace::S3(S3Settings {
+            endpoint: url.to_owned(),
+            bucket: bucket.to_owned(),
+            prefix: prefix.trim_matches('/').to_owned(),
+            region: given.s3_region.as_ref().map_or_else(|| "us-east-1".to_owned(), |region| region.get_ref().clone()),
+            key_id: key_id.get_ref().clone(),
+            secret,
+            ca: given.s3_ca.as_ref().map(|path| self.path(path)),
+        }))
+    }
+
+    pub(super) fn audit(&mut self, file: &File) -> AuditSettings {
+        let given = &file.audit;
+        if let Some(extra) = given.heads.get(HEADS_MAX) {
+            self.fault(extra, "audit.heads", format!("more than {HEADS_MAX} places"));
+        }
+        AuditSettings {
+            heads: given.heads.iter().map(|path| self.path(path)).collect(),
+            every_min: self.number(given.every_min.as_ref(), "audit.every_min", 1..=1440, 10),
+        }
+    }
+
+    pub(super) fn mail(&mut self, mail: &Mail) -> Option<MailSettings> {
+        let words = [("tls", MailSecurity::Tls), ("starttls", MailSecurity::StartTls), ("none", MailSecurity::None)];
+        let security = self.word(mail.security.as_ref(), "mail.security", &words, Some(MailSecurity::StartTls))?;
+        let server = mail.server.get_ref();
+        let is_here = server == "localhost" || server.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        if server.is_empty() || server.len() > 253 || server.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            self.fault(&mail.server, "mail.server", "write the host name of the mail server");
+        }
+        if security == MailSecurity::None && !is_here {
+            self.fault(&mail.server, "mail.security", "without encryption only to a mail server on this machine");
+        }
+        let usual: u16 = match security {
+            MailSecurity::Tls => 465,
+            MailSecurity::StartTls => 587,
+            MailSecurity::None => 25,
+        };
+        let port = self.number(mail.port.as_ref(), "mail.port", 1..=65_535, u64::from(usual));
+        let sound = |text: &str| text.contains('@') && !text.contains(|c: char| c.is_control());
+        if !sound(mail.from.get_ref()) {
+            let what = "write an e-mail address, such as \"Tapward <tapward@clinic.example>\"";
+            self.fault(&mail.from, "mail.from", what);
+        }
+        let login = match (&mail.user, &mail.password_file) {
+            (None, None) => None,
+            (Some(user), Some(file)) => match read_secret(&self.path(file)) {
+                Ok(password) => Some((user.get_ref().clone(), Zeroizing::new(password.trim().to_owned()))),
+                Err(what) => {
+                    self.fault(file, "mail.password_file", what);
+                    None
+                }
+            },
+            (Some(one), None) | (None, Some(one)) => {
+                self.fault(one, "mail.user", "a login needs both user and password_file");
+                None
+            }
+        };
+        if let Some(address) = &mail.address
+            && !address.get_ref().starts_with("https://")
+        {
+            self.fault(
+                address,
+                "mail.address",
+                "write the address of the pages, such as https://tapward.clinic.example",
+            );
+        }
+        Some(MailSettings {
+            server: server.clone(),
+            port: u16::try_from(port).unwrap_or(usual),
+            security,
+            from: mail.from.get_ref().clone(),
+            login,
+            ca: mail.ca.as_ref().map(|path| self.path(path)),
+            address: mail.address.as_ref().map(|address| address.get_ref().trim_end_matches('/').to_owned()),
+        })
+    }
+
+    pub(super) fn trusted_proxies(&mut self, given: &Dashboard) -> Vec<Network> {
+        if let Some(extra) = given.trusted_proxies.get(PROXIES_MAX) {
+            self.fault(extra, "dashboard.trusted_proxies", format!("more than {PROXIES_MAX} proxies"));
+        }
+        given.trusted_proxies.iter().filter_map(|value| self.network(value)).collect()
+    }
+
+    fn network(&mut self, value: &Spanned<String>) -> Option<Network> {
+        let text = value.get_ref();
+        let (address, prefix) = text.split_once('/').map_or((text.as_str(), None), |(a, p)| (a, Some(p)));
+        let parsed = address.parse::<IpAddr>().ok().and_then(|address| {
+            let bits = if address.is_ipv4() { 32 } else { 128 };
+            let prefix = prefix.map_or(Some(bits), |prefix| prefix.parse().ok())?;
+            (prefix <= bits && prefix > 0).then_some(Network { address, prefix })
+        });
+        if parsed.is_none() {
+            let what = format!("\"{text}\" is no address such as 10.0.0.5 or 10.0.0.0/24");
+            self.fault(value, "dashboard.trusted_proxies", what);
+        }
+        parsed
+    }
+}
