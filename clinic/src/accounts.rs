@@ -14,10 +14,11 @@ mod staff;
 mod throttle;
 mod welcome;
 
+pub(crate) use account::random_id;
 pub use account::{Account, AccountId, AccountSummary, LogLine, Login, NewAccount};
 pub use password::{Password, PasswordRefused, PasswordWorkers};
 pub use rules::*;
-pub use secret::{LinkToken, SessionToken};
+pub use secret::{DeviceToken, HalfToken, LinkToken, SessionToken};
 pub use session::{OpenSession, Session, SessionId, Visitor};
 pub use welcome::{LinkPurpose, LinkState};
 

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod devices;
 pub mod events;
 pub mod ingest;
+pub mod notices;
 pub mod people;
 pub mod policy;
 pub mod presence;

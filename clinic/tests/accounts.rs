@@ -69,7 +69,7 @@ fn password() -> Password {
 }
 
 fn from(host: u8) -> &'static Visitor {
-    Box::leak(Box::new(Visitor { address: IpAddr::from([10, 0, 0, host]), agent: "Firefox/150".to_owned() }))
+    Box::leak(Box::new(Visitor::new(IpAddr::from([10, 0, 0, host]), "Firefox/150")))
 }
 
 /// Runs a story on both engines.

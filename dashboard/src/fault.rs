@@ -55,6 +55,7 @@ impl From<AccountError> for Fault {
             AccountError::NotAllowed => Self::Forbidden,
             AccountError::NoAccount | AccountError::LinkSpent => Self::NotFound,
             AccountError::Store(error) => Self::from(error),
+            AccountError::Busy { .. } => Self::Unavailable,
             AccountError::BadRow { .. } | AccountError::System(_) => {
                 tracing::error!(error = %error, "page.accounts.failed");
                 Self::Unavailable
@@ -64,6 +65,9 @@ impl From<AccountError> for Fault {
             | AccountError::BadShownName
             | AccountError::BadPassword(_)
             | AccountError::WrongPassword
+            | AccountError::SecondStep(_)
+            | AccountError::WrongCode
+            | AccountError::BadEmail
             | AccountError::Wait { .. }
             | AccountError::LastAdministrator => Self::Invalid,
         }

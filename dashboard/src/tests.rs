@@ -47,7 +47,7 @@ struct Answer {
 }
 
 fn visitor() -> Visitor {
-    Visitor { address: "10.0.0.7".parse().unwrap(), agent: "test".to_owned() }
+    Visitor::new("10.0.0.7".parse().unwrap(), "test")
 }
 
 impl Stage {

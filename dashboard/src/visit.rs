@@ -77,7 +77,7 @@ impl Visit {
             visit_token,
             has_visit_cookie,
             language,
-            visitor: Visitor { address, agent },
+            visitor: Visitor::new(address, agent),
             path_and_query,
         })
     }

@@ -14,6 +14,7 @@
 mod chunks;
 mod commands;
 mod intake;
+pub mod mail;
 mod policy;
 mod run;
 

@@ -19,6 +19,7 @@ pub const FILES: &[(i64, &str, &str)] = &[
     (3, "commands", include_str!("../../migrations/0003_commands.sql")),
     (4, "numbers", include_str!("../../migrations/0004_numbers.sql")),
     (5, "peers", include_str!("../../migrations/0005_peers.sql")),
+    (9, "factors_and_notices", include_str!("../../migrations/0009_factors_and_notices.sql")),
 ];
 
 /// Applies what is missing. Several programs may start at once: on PostgreSQL they take turns by an advisory lock, on

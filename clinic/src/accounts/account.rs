@@ -162,7 +162,7 @@ pub(super) fn is_id(text: &str) -> bool {
 }
 
 /// 128 random bits as a row's id. Not a secret.
-pub(super) fn random_id() -> String {
+pub(crate) fn random_id() -> String {
     let mut bytes = [0_u8; 16];
     if super::secret::fill(&mut bytes).is_err() {
         // Without random bytes no token can be drawn either, so nothing is lost by an id that will collide.

@@ -89,7 +89,19 @@ impl Theme {
     }
 }
 
-/// How long a session lives.
+domain::codes! {
+    /// Who must give a second factor when signing in. Who has set one up is always asked for it.
+    SecondFactor {
+        /// Nobody must.
+        Off = "off",
+        /// Everybody whose roles reach beyond their own work: accounts, roles, keys, the vault, the audit log, erasure.
+        Roles = "roles",
+        /// Everybody.
+        All = "all",
+    }
+}
+
+/// How long a session lives, and what opens one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionRules {
     /// A session unused for this long ends, in milliseconds.
@@ -98,12 +110,15 @@ pub struct SessionRules {
     pub absolute_ms: i64,
     /// For this long after giving the password, changes to accounts do not ask for it again, in milliseconds.
     pub fresh_ms: i64,
+    /// Who must give a second factor.
+    pub second_factor: SecondFactor,
 }
 
 impl Default for SessionRules {
-    /// 15 minutes idle, 12 hours in all (a shift), 10 minutes fresh.
+    /// 15 minutes idle, 12 hours in all (a shift), 10 minutes fresh; a second factor for who sets one up.
     fn default() -> Self {
-        Self { idle_ms: 15 * MINUTE_MS, absolute_ms: 12 * HOUR_MS, fresh_ms: 10 * MINUTE_MS }
+        let (idle_ms, absolute_ms, fresh_ms) = (15 * MINUTE_MS, 12 * HOUR_MS, 10 * MINUTE_MS);
+        Self { idle_ms, absolute_ms, fresh_ms, second_factor: SecondFactor::Off }
     }
 }
 
@@ -131,6 +146,21 @@ pub enum AccountError {
         /// How long to wait, in milliseconds.
         wait_ms: i64,
     },
+    /// The password is right; now the second factor is needed, with this.
+    #[error("a second factor is needed")]
+    SecondStep(super::HalfToken),
+    /// The one-time code is wrong or was used before.
+    #[error("the code is wrong or used up")]
+    WrongCode,
+    /// So many people sign in at this moment that no more can wait; nothing was looked at.
+    #[error("too many people are signing in; try again in {retry_ms} ms")]
+    Busy {
+        /// When to try again, in milliseconds.
+        retry_ms: i64,
+    },
+    /// The e-mail address cannot be one.
+    #[error("this is not an e-mail address")]
+    BadEmail,
     /// The link is unknown, used or older than [`LINK_LIFE_MS`].
     #[error("the sign-in link is used up, expired or unknown; ask for a new one")]
     LinkSpent,

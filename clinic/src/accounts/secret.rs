@@ -60,6 +60,10 @@ token!(/// What the browser's cookie holds.
     SessionToken);
 token!(/// What a one-time sign-in link holds.
     LinkToken);
+token!(/// What a browser keeps for long, to be known again: it opens nothing, it is only counted apart.
+    DeviceToken);
+token!(/// What a browser holds between password and second factor: it opens nothing but the second step.
+    HalfToken);
 
 impl LinkToken {
     /// The path that the pages answer under, for example `/welcome/3f…`.

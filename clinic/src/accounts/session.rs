@@ -9,7 +9,8 @@ use domain::UtcMillis;
 use super::account::{AccountColumns, account_from, is_id};
 use super::throttle::Subjects;
 use super::{
-    Account, AccountError, AccountId, Accounts, Login, Password, SESSIONS_PER_ACCOUNT, SessionToken, log_line,
+    Account, AccountError, AccountId, Accounts, DeviceToken, Login, Password, SESSIONS_PER_ACCOUNT, SessionToken,
+    log_line,
 };
 
 /// A session's use is written at most this often, in milliseconds: reading a page must not cost a write each time.
@@ -42,9 +43,16 @@ pub struct Visitor {
     pub address: IpAddr,
     /// What the browser calls itself; shown in the list of sessions.
     pub agent: String,
+    /// By what the browser is known again; it is remembered with the account when signing in succeeds.
+    pub device: Option<DeviceToken>,
 }
 
 impl Visitor {
+    /// Somebody whose browser is not known.
+    pub fn new(address: IpAddr, agent: impl Into<String>) -> Self {
+        Self { address, agent: agent.into(), device: None }
+    }
+
     fn shown_agent(&self) -> String {
         self.agent.chars().filter(|c| !c.is_control()).take(AGENT_MAX_CHARS).collect()
     }

@@ -1,0 +1,36 @@
+//! E-mail notices: what is to be told to whom, written in the transaction of what it tells of, and whether it arrived.
+//!
+//! Owns the table `notice`. Never holds a person's data: arguments are counts, codes, addresses of computers and ids;
+//! texts are made at sending, in the language of who reads them. Never sends: that is the bridge, which takes what is
+//! due with [`Notices::take_due`] and says how it ended with [`Notices::settle`]. May import `domain` and `store`.
+//!
+//! Inside [`store::transact!`]: `notices::enqueue!(conn, &notice)`.
+
+mod kind;
+
+pub use kind::{Notice, NoticeKind, To};
+
+#[doc(hidden)]
+pub(crate) use kind::Row;
+
+/// Writes a notice inside a transaction: `notices::enqueue!(conn, &notice)`, with `notice: &Notice`.
+macro_rules! enqueue {
+    ($conn:expr, $notice:expr) => {{
+        let row = $crate::notices::Row::of($notice);
+        store::sqlx::query(
+            "INSERT INTO notice (id, kind, account, permission, args, link, at, state, attempts, due_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', 0, $7)",
+        )
+        .bind(row.id)
+        .bind(row.kind)
+        .bind(row.account)
+        .bind(row.permission)
+        .bind(row.args)
+        .bind(row.link)
+        .bind(row.at)
+        .execute(&mut *$conn)
+        .await?;
+    }};
+}
+#[allow(unused_imports, reason = "used by the modules that tell")]
+pub(crate) use enqueue;
