@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod acting;
+pub mod api_keys;
 pub mod audit;
 pub mod commands;
 pub mod devices;

@@ -12,6 +12,7 @@ pub mod equipment;
 pub mod event;
 pub mod ids;
 mod keyed;
+pub mod network;
 pub mod pin;
 pub mod policy;
 pub mod presence;
@@ -26,6 +27,7 @@ pub use event::{Draft, Entry, Kind, Reason};
 pub use ids::{
     CardId, CategoryId, Direction, Epoch, GatewayId, LineId, PersonId, PointId, ReaderId, ScheduleId, SiteId, ZoneId,
 };
+pub use network::Network;
 pub use policy::{Policy, PolicySource};
 pub use presence::Presence;
 pub use rights::{Denied, Field, Permission, Rights, Shipped, Zones};

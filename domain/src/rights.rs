@@ -111,6 +111,17 @@ impl Zones {
             (Self::Only(own), Self::Only(more)) => own.extend(more.iter().cloned()),
         }
     }
+
+    /// What both name; `None` if that is nothing.
+    pub fn meet(&self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (Self::All, zones) | (zones, Self::All) => Some(zones.clone()),
+            (Self::Only(own), Self::Only(theirs)) => {
+                let both: BTreeSet<_> = own.intersection(theirs).cloned().collect();
+                (!both.is_empty()).then_some(Self::Only(both))
+            }
+        }
+    }
 }
 
 /// What somebody may do, as of now. Empty: nothing.
@@ -139,6 +150,19 @@ impl Rights {
         let mut rights = Self::default();
         rights.add(role.permissions(), role.fields(), &Zones::All);
         rights
+    }
+
+    /// What of these rights is left within narrower limits: only these permissions and fields, only in these zones.
+    /// Never more than before.
+    pub fn within(&self, permissions: &[Permission], fields: &[Field], zones: &Zones) -> Self {
+        let granted = permissions.iter().filter_map(|permission| {
+            let left = self.granted.get(permission)?.meet(zones)?;
+            Some((*permission, left))
+        });
+        Self {
+            granted: granted.collect(),
+            fields: fields.iter().copied().filter(|field| self.fields.contains(field)).collect(),
+        }
     }
 
     /// Whether it is granted somewhere.
@@ -311,6 +335,23 @@ mod tests {
         rights.add(&[Permission::LiveWatch], &[], &only("hall"));
         assert_eq!(rights.zones(Permission::LiveWatch), Some(&Zones::All));
         assert!(!rights.allows(Permission::DoorOpen));
+    }
+
+    #[test]
+    fn rights_within_limits_are_never_more_than_the_rights() {
+        let zone = |name: &str| ZoneId::new(name).unwrap();
+        let only = |names: &[&str]| Zones::Only(names.iter().map(|name| zone(name)).collect());
+        let mut rights = Rights::default();
+        rights.add(&[Permission::LiveWatch], &[Field::Name], &only(&["hall", "yard"]));
+        rights.add(&[Permission::DevicesSee], &[], &Zones::All);
+        let (all, fields) = (Permission::ALL, Field::ALL);
+        assert_eq!(rights.within(all, fields, &Zones::All), rights);
+        let left = rights.within(all, &[Field::Photo], &only(&["hall", "roof"]));
+        assert_eq!(left.zones(Permission::LiveWatch), Some(&only(&["hall"])));
+        assert_eq!(left.zones(Permission::DevicesSee), Some(&only(&["hall", "roof"])));
+        assert!(left.fields().next().is_none(), "a field that the rights do not show");
+        assert!(!rights.within(all, fields, &only(&["roof"])).allows(Permission::LiveWatch), "nowhere is nothing");
+        assert!(!rights.within(&[Permission::DoorOpen], fields, &Zones::All).allows(Permission::DoorOpen));
     }
 
     #[test]
