@@ -19,6 +19,7 @@ pub mod presence;
 pub mod rights;
 pub mod schedule;
 pub mod time;
+pub mod vault;
 pub mod zone;
 
 pub use card::{CardFormat, CardKey, CardNumber, SealKey, SealedBytes, SealedNumber};
