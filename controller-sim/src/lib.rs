@@ -11,6 +11,7 @@
 //! plant     what stands on the lines: points, lines, readers
 //! scenario  who comes when, by which way, and what goes wrong
 //! people    the people of a scenario, and the file that registers them
+//! identity  their names and papers                      portrait  their drawn faces
 //! day       runs a scenario
 //! simulator runs a plant; Handle
 //! line      one line's task: port, readers, gates, faults       reader    one reader
@@ -29,6 +30,7 @@ mod day;
 pub mod fault;
 pub mod gate;
 pub mod hikvision;
+pub mod identity;
 mod line;
 pub mod network;
 pub mod parsec;
@@ -36,6 +38,7 @@ mod passage;
 mod people;
 pub mod plant;
 mod port;
+pub mod portrait;
 mod reader;
 mod record;
 pub mod scenario;
