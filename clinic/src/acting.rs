@@ -22,6 +22,27 @@ pub enum Actor {
     Anybody,
 }
 
+impl Actor {
+    /// The stable code of its kind.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Account(_) => "account",
+            Self::ApiKey(_) => "api_key",
+            Self::Console => "console",
+            Self::System => "system",
+            Self::Anybody => "anybody",
+        }
+    }
+
+    /// Its id, where the kind has one.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Account(id) | Self::ApiKey(id) => Some(id),
+            Self::Console | Self::System | Self::Anybody => None,
+        }
+    }
+}
+
 /// Who acts, with which rights.
 #[derive(Debug, Clone)]
 pub struct Acting {

@@ -1,11 +1,20 @@
 //! The audit log: what was done, by whom, to whom and why, written in the transaction of the act itself, so that there
 //! is no act without its entry. An entry names accounts and persons by their ids only.
 //!
-//! [`record!`] is used inside [`store::transact!`]; whatever cannot be recorded is not done.
+//! [`record!`] is used inside [`store::transact!`]; whatever cannot be recorded is not done. Owns the tables `audit_*`;
+//! the format of entries and tree is `domain::audit`'s.
+
+mod append;
+mod strangers;
 
 use domain::{Field, PersonId, UtcMillis, codes};
+use store::{Database, Error, transact};
 
 use crate::acting::Actor;
+
+pub(crate) use append::Log;
+pub use append::{DETAIL_MAX_BYTES, NOTE_MAX_BYTES, OBJECT_MAX_BYTES};
+pub use strangers::{STRANGERS_WINDOW_MS, flush_strangers};
 
 codes! {
     /// What was done. Stable codes, keys of translations.
@@ -82,6 +91,10 @@ codes! {
         SettingsChanged = "settings_changed",
         /// The audit log itself was read or checked.
         AuditRead = "audit_read",
+        /// A note of the audit log was blotted out.
+        NoteBlotted = "note_blotted",
+        /// The log was found behind what had been published: an older copy of the database was put back.
+        LogRolledBack = "log_rolled_back",
         /// Lines of the older log of accounts were taken over.
         Adopted = "adopted",
     }
@@ -176,13 +189,26 @@ impl Draft {
     }
 }
 
-/// Writes an entry inside a transaction: `audit::record!(conn, draft)`, with `draft: &Draft`.
+/// Writes an entry inside a transaction: `audit::record!(conn, &draft)`; the value is the entry's number. On failure it
+/// leaves the body with `?`, and the act is rolled back with it.
 #[allow(unused_macros, reason = "used by the modules that record")]
 macro_rules! record {
-    ($conn:expr, $draft:expr) => {{
-        let _: &$crate::audit::Draft = $draft;
-        let _ = &mut *$conn;
-    }};
+    ($conn:expr, $draft:expr) => {
+        $crate::audit::Log::append(&mut *$conn, $draft).await?
+    };
 }
 #[allow(unused_imports, reason = "used by the modules that record")]
 pub(crate) use record;
+
+/// Writes an entry by itself: for refusals, where nothing else is written. What strangers are refused is written at
+/// most once in [`STRANGERS_WINDOW_MS`] for each of their networks, with the number of times.
+///
+/// # Errors
+/// Engine errors.
+pub async fn write(database: &Database, draft: Draft) -> Result<(), Error> {
+    let Some(draft) = strangers::admit(database, draft) else { return Ok(()) };
+    transact!(database, "audit.write", |conn| {
+        record!(conn, &draft);
+        Ok(())
+    })
+}

@@ -4,6 +4,7 @@
 //! come in as parameters, so every rule can be tested exhaustively and every decision can be explained later from
 //! the code that made it. It knows nothing of wire formats or storage.
 
+pub mod audit;
 pub mod card;
 mod codes;
 pub mod decide;

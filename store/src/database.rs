@@ -64,6 +64,8 @@ pub struct SqlitePools {
 #[derive(Clone)]
 pub struct Database {
     pools: Arc<Pools>,
+    /// Transactions that collided again and again run alone.
+    turns: Arc<tokio::sync::RwLock<()>>,
 }
 
 impl Database {
@@ -93,7 +95,7 @@ impl Database {
             let problem = format!("{scheme:?} is not a kind of database");
             return Err(Error::new("opening the database", Fault::BadUrl(problem)));
         };
-        Ok(Self { pools: Arc::new(pools) })
+        Ok(Self { pools: Arc::new(pools), turns: Arc::default() })
     }
 
     /// Which engine this is.
@@ -109,6 +111,14 @@ impl Database {
     #[doc(hidden)]
     pub fn pools(&self) -> &Pools {
         &self.pools
+    }
+
+    /// For the macros: what orders transactions that collide; `None` where one connection writes.
+    pub(crate) fn turns(&self) -> Option<&tokio::sync::RwLock<()>> {
+        match self.engine() {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(&self.turns),
+        }
     }
 
     /// Waits for running work and closes all connections; on SQLite the write-ahead log is folded into the file.

@@ -31,6 +31,6 @@ pub mod testing;
 pub use database::{Database, Engine, Pools, SqlitePools};
 pub use error::{Error, Fault};
 #[doc(hidden)]
-pub use macros::{backoff, run_to_end};
+pub use macros::{Turn, backoff, run_to_end, turn};
 /// The driver that the macros and their callers share.
 pub use sqlx;

@@ -4,10 +4,15 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::Error;
+use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
+
+use crate::{Database, Error};
 
 /// How often a write transaction is run before a collision with others is reported.
 const ATTEMPTS: u32 = 8;
+/// After so many collisions a transaction is run while no other one of this program is: where many write to one row
+/// (the audit log's state), luck alone would leave somebody without.
+const ALONE_AFTER: u32 = 2;
 
 /// Runs a read on either engine: `read!(database, "operation.name", |conn| { … })`.
 ///
@@ -29,7 +34,7 @@ macro_rules! read {
 ///
 /// The body is the inside of an async block returning `Result<T, Error>`; `?` works on sqlx errors and on [`Error`].
 /// `Ok` commits, `Err` rolls back. It is run again (up to eight times) when it collided with another transaction, so it
-/// must have no effect but through `conn`, and must only borrow what it captures. Captured variables are **moved**
+/// must have no effect but through `conn` (and begin no other transaction), and must only borrow what it captures. Captured variables are **moved**
 /// into the task that runs it: clone before if they are needed later. A refusal by the rules of the clinic is a value
 /// (`Ok(Refused)`), found before the first write. The whole expression is `Result<T, Error>`; dropping it does not
 /// stop the transaction. Inside the body `Db` names the engine's sqlx type, for `QueryBuilder::<Db>`.
@@ -40,11 +45,13 @@ macro_rules! transact {
         $crate::run_to_end($operation, async move {
             let mut attempt = 0_u32;
             loop {
+                let turn = $crate::turn(&database, attempt).await;
                 let outcome = $crate::__each_engine!(database, pools, sqlite {
                     $crate::__transact_on!(pools.writer, Some("BEGIN IMMEDIATE"), $conn, $body)
                 } postgres {
                     $crate::__transact_on!(pools, None, $conn, $body)
                 });
+                drop(turn);
                 attempt += 1;
                 match outcome {
                     Err(error) if $crate::backoff(&error, attempt).await => {}
@@ -160,6 +167,28 @@ pub async fn run_to_end<T: Send + 'static>(
             // The runtime is shutting down; the engine rolls back.
             Err(_) => Err(Error::new(operation, crate::Fault::Unavailable)),
         },
+    }
+}
+
+/// The right to run a transaction now, beside others of this program or alone; kept until it has ended.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Turn<'a> {
+    /// Writers queue for the one connection anyway.
+    Queued,
+    /// Beside others.
+    Beside(#[allow(dead_code)] RwLockReadGuard<'a, ()>),
+    /// While no other one runs.
+    Alone(#[allow(dead_code)] RwLockWriteGuard<'a, ()>),
+}
+
+/// Waits for the turn of a transaction that has collided `collisions` times.
+#[doc(hidden)]
+pub async fn turn(database: &Database, collisions: u32) -> Turn<'_> {
+    match database.turns() {
+        None => Turn::Queued,
+        Some(turns) if collisions < ALONE_AFTER => Turn::Beside(turns.read().await),
+        Some(turns) => Turn::Alone(turns.write().await),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Bringing a database to this program's version. Owns the list of migrations; their text stands in `/migrations`,
 //! is written once for both engines and is never changed after it has been published: add a file instead.
 //!
-//! One liberty is taken with the text: on SQLite `BIGINT PRIMARY KEY` becomes `INTEGER PRIMARY KEY`, which makes the
-//! column the row's own number there instead of a second index.
+//! Two liberties are taken with the text. On SQLite `BIGINT PRIMARY KEY` becomes `INTEGER PRIMARY KEY`, which makes the
+//! column the row's own number there instead of a second index. And what the engines cannot say alike (triggers)
+//! stands twice at the end of a file, behind the lines `-- On SQLite:` and `-- On PostgreSQL:`.
 
 use std::borrow::Cow;
 
@@ -19,6 +20,7 @@ pub const FILES: &[(i64, &str, &str)] = &[
     (3, "commands", include_str!("../../migrations/0003_commands.sql")),
     (4, "numbers", include_str!("../../migrations/0004_numbers.sql")),
     (5, "peers", include_str!("../../migrations/0005_peers.sql")),
+    (6, "audit", include_str!("../../migrations/0006_audit.sql")),
     (9, "factors_and_notices", include_str!("../../migrations/0009_factors_and_notices.sql")),
     (10, "privacy", include_str!("../../migrations/0010_privacy.sql")),
     (11, "api_keys", include_str!("../../migrations/0011_api_keys.sql")),
@@ -53,8 +55,8 @@ fn migrator(engine: Engine) -> Migrator {
         .iter()
         .map(|(version, name, text)| {
             let text = match engine {
-                Engine::Sqlite => text.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY"),
-                Engine::Postgres => (*text).to_owned(),
+                Engine::Sqlite => of_engine(text, engine).replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY"),
+                Engine::Postgres => of_engine(text, engine),
             };
             // Our own embedded text, no input in it.
             let sql = AssertSqlSafe(text).into_sql_str();
@@ -62,4 +64,31 @@ fn migrator(engine: Engine) -> Migrator {
         })
         .collect();
     Migrator::with_migrations(migrations)
+}
+
+/// The text without the part that is for the other engine.
+fn of_engine(text: &str, engine: Engine) -> String {
+    let mut part = None;
+    let mut kept = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        match line.trim_end() {
+            "-- On SQLite:" => part = Some(Engine::Sqlite),
+            "-- On PostgreSQL:" => part = Some(Engine::Postgres),
+            _ if part.is_none_or(|part| part == engine) => kept.push_str(line),
+            _ => {}
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_engine_gets_the_common_part_and_its_own() {
+        let text = "common;\n-- On SQLite:\nlite;\n-- On PostgreSQL:\nserver;\n";
+        assert_eq!(of_engine(text, Engine::Sqlite), "common;\nlite;\n");
+        assert_eq!(of_engine(text, Engine::Postgres), "common;\nserver;\n");
+    }
 }
