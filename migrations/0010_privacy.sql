@@ -56,8 +56,7 @@ CREATE TABLE privacy_request (
     extended     BIGINT NOT NULL,
     answered_ms  BIGINT,
     taken_by     TEXT NOT NULL,
-    answered_by  TEXT,
-    ground       TEXT
+    answered_by  TEXT
 );
 CREATE INDEX privacy_request_by_due ON privacy_request (state, due_ms);
 CREATE INDEX privacy_request_by_person ON privacy_request (person);

@@ -14,11 +14,14 @@ pub mod devices;
 pub mod disclosures;
 mod draw;
 pub mod events;
+pub mod incidents;
 pub mod ingest;
 pub mod notices;
 pub mod people;
 pub mod policy;
 pub mod presence;
+pub mod requests;
+pub mod retention;
 mod rows;
 
 pub use store::{Database, Error};
