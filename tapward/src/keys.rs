@@ -1,7 +1,9 @@
 //! Keys of the site that Tapward makes for itself at the first start, in the data folder, mode 0600.
 //!
-//! `card.key` makes pseudonyms of card numbers and `pin.key` hashes of PINs. Every gateway of a site and whoever
-//! imports people must have the same two files. Without them cards cannot be recognised: keep a copy in a safe place.
+//! `card.key` makes pseudonyms of card numbers, `pin.key` hashes of PINs and `numbers.key` seals numbers for devices that
+//! must be told them: every gateway of a site and whoever imports people must have the same files. `accounts.key` seals
+//! what belongs to accounts, `vault.key` locks the identity vault, `audit.key` signs heads of the audit log: bridge and
+//! pages need them. Keep a copy of all in a safe place.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -11,6 +13,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use domain::card::{CardKey, SealKey};
 use domain::pin::PinKey;
+use domain::vault::BoxKey;
 use gateway::core::SiteKeys;
 use zeroize::Zeroizing;
 
@@ -31,6 +34,14 @@ pub fn site_keys(data: &Path) -> anyhow::Result<SiteKeys> {
         pin: PinKey::new(*key32(&folder.join("pin.key"))?),
         numbers: SealKey::new(*key32(&folder.join("numbers.key"))?),
     })
+}
+
+#[expect(dead_code, reason = "accounts take it over next")]
+/// The key that seals what belongs to accounts: shown names, addresses for notices, secrets of second factors.
+pub fn accounts_key(data: &Path) -> anyhow::Result<BoxKey> {
+    let folder = data.join("keys");
+    private_folder(&folder)?;
+    Ok(BoxKey::new(*key32(&folder.join("accounts.key"))?))
 }
 
 fn key32(path: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {

@@ -83,7 +83,7 @@ pub struct DashboardSettings {
     /// Certificate and key files; made at first start if not given.
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// Proxies whose word about a visitor's address is believed.
-    pub trusted_proxies: Vec<trust::Network>,
+    pub trusted_proxies: Vec<domain::network::Network>,
 }
 
 /// Reads and checks a configuration file.

@@ -1,6 +1,5 @@
 //! What the configuration says about trust: sign-in, the identity vault, the audit log, mail.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
@@ -106,47 +105,11 @@ pub struct AuditSettings {
     pub every_min: u64,
 }
 
-/// The server that takes e-mail notices.
-#[derive(Clone)]
+/// E-mail notices.
+#[derive(Debug, Clone)]
 pub struct MailSettings {
-    /// Host name.
-    pub server: String,
-    /// TCP port.
-    pub port: u16,
-    /// How the connection is encrypted.
-    pub security: MailSecurity,
-    /// The sender's address.
-    pub from: String,
-    /// Name and password, if the server wants them.
-    pub login: Option<(String, Zeroizing<String>)>,
-    /// The authority that signed the server's certificate, if it is not a public one.
-    pub ca: Option<PathBuf>,
+    /// The server that takes them.
+    pub server: mis_bridge::mail::Settings,
     /// The address of the pages as people type it, for links in notices.
     pub address: Option<String>,
-}
-
-impl std::fmt::Debug for MailSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MailSettings({}:{})", self.server, self.port)
-    }
-}
-
-/// How a connection to a mail server is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MailSecurity {
-    /// TLS from the first byte.
-    Tls,
-    /// TLS after the greeting; without it nothing is sent.
-    StartTls,
-    /// None: a server on this machine only.
-    None,
-}
-
-/// Addresses from `10.0.0.0/8` or a single `10.0.0.5`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    /// The first address.
-    pub address: IpAddr,
-    /// How many leading bits count.
-    pub prefix: u8,
 }

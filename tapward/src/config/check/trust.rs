@@ -1,15 +1,14 @@
 //! Sign-in, the identity vault, the audit log, mail.
 
-use std::net::IpAddr;
-
-use toml::Spanned;
+use domain::network::Network;
+use mis_bridge::mail::{MailPassword, Security, SettingsError};
 use zeroize::Zeroizing;
 
 use super::{Checker, read_secret};
 use crate::config::file::{Dashboard, File, Mail, Vault};
 use crate::config::trust::{
-    AccountSettings, AuditSettings, MailSecurity, MailSettings, Network, PhotoPlace, S3Settings, SecondFactor,
-    VaultKey, VaultMode, VaultSettings,
+    AccountSettings, AuditSettings, MailSettings, PhotoPlace, S3Settings, SecondFactor, VaultKey, VaultMode,
+    VaultSettings,
 };
 
 const MINUTE_MS: i64 = 60_000;
@@ -139,31 +138,18 @@ impl Checker<'_> {
     }
 
     pub(super) fn mail(&mut self, mail: &Mail) -> Option<MailSettings> {
-        let words = [("tls", MailSecurity::Tls), ("starttls", MailSecurity::StartTls), ("none", MailSecurity::None)];
-        let security = self.word(mail.security.as_ref(), "mail.security", &words, Some(MailSecurity::StartTls))?;
-        let server = mail.server.get_ref();
-        let is_here = server == "localhost" || server.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        if server.is_empty() || server.len() > 253 || server.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            self.fault(&mail.server, "mail.server", "write the host name of the mail server");
-        }
-        if security == MailSecurity::None && !is_here {
-            self.fault(&mail.server, "mail.security", "without encryption only to a mail server on this machine");
-        }
+        let words = [("starttls", Security::StartTls), ("tls", Security::Tls), ("plain", Security::Plain)];
+        let security = self.word(mail.security.as_ref(), "mail.security", &words, Some(Security::StartTls))?;
         let usual: u16 = match security {
-            MailSecurity::Tls => 465,
-            MailSecurity::StartTls => 587,
-            MailSecurity::None => 25,
+            Security::Tls => 465,
+            Security::StartTls => 587,
+            Security::Plain => 25,
         };
         let port = self.number(mail.port.as_ref(), "mail.port", 1..=65_535, u64::from(usual));
-        let sound = |text: &str| text.contains('@') && !text.contains(|c: char| c.is_control());
-        if !sound(mail.from.get_ref()) {
-            let what = "write an e-mail address, such as \"Tapward <tapward@clinic.example>\"";
-            self.fault(&mail.from, "mail.from", what);
-        }
         let login = match (&mail.user, &mail.password_file) {
             (None, None) => None,
             (Some(user), Some(file)) => match read_secret(&self.path(file)) {
-                Ok(password) => Some((user.get_ref().clone(), Zeroizing::new(password.trim().to_owned()))),
+                Ok(password) => Some((user.get_ref().clone(), MailPassword::new(&password))),
                 Err(what) => {
                     self.fault(file, "mail.password_file", what);
                     None
@@ -177,42 +163,35 @@ impl Checker<'_> {
         if let Some(address) = &mail.address
             && !address.get_ref().starts_with("https://")
         {
-            self.fault(
-                address,
-                "mail.address",
-                "write the address of the pages, such as https://tapward.clinic.example",
-            );
+            let what = "write the address of the pages, such as https://tapward.clinic.example";
+            self.fault(address, "mail.address", what);
         }
-        Some(MailSettings {
-            server: server.clone(),
+        let server = mis_bridge::mail::Settings {
+            server: mail.server.get_ref().clone(),
             port: u16::try_from(port).unwrap_or(usual),
             security,
-            from: mail.from.get_ref().clone(),
             login,
-            ca: mail.ca.as_ref().map(|path| self.path(path)),
-            address: mail.address.as_ref().map(|address| address.get_ref().trim_end_matches('/').to_owned()),
-        })
+            from: mail.from.get_ref().clone(),
+            authority: mail.ca.as_ref().map(|path| self.path(path)),
+        };
+        if let Err(problem) = server.check() {
+            let (at, key) = match problem {
+                SettingsError::From(_) => (&mail.from, "mail.from"),
+                SettingsError::Clear(_) | SettingsError::ClearPassword => {
+                    (mail.security.as_ref().unwrap_or(&mail.server), "mail.security")
+                }
+                SettingsError::Server => (&mail.server, "mail.server"),
+            };
+            self.fault(at, key, problem.to_string());
+        }
+        let address = mail.address.as_ref().map(|address| address.get_ref().trim_end_matches('/').to_owned());
+        Some(MailSettings { server, address })
     }
 
     pub(super) fn trusted_proxies(&mut self, given: &Dashboard) -> Vec<Network> {
         if let Some(extra) = given.trusted_proxies.get(PROXIES_MAX) {
             self.fault(extra, "dashboard.trusted_proxies", format!("more than {PROXIES_MAX} proxies"));
         }
-        given.trusted_proxies.iter().filter_map(|value| self.network(value)).collect()
-    }
-
-    fn network(&mut self, value: &Spanned<String>) -> Option<Network> {
-        let text = value.get_ref();
-        let (address, prefix) = text.split_once('/').map_or((text.as_str(), None), |(a, p)| (a, Some(p)));
-        let parsed = address.parse::<IpAddr>().ok().and_then(|address| {
-            let bits = if address.is_ipv4() { 32 } else { 128 };
-            let prefix = prefix.map_or(Some(bits), |prefix| prefix.parse().ok())?;
-            (prefix <= bits && prefix > 0).then_some(Network { address, prefix })
-        });
-        if parsed.is_none() {
-            let what = format!("\"{text}\" is no address such as 10.0.0.5 or 10.0.0.0/24");
-            self.fault(value, "dashboard.trusted_proxies", what);
-        }
-        parsed
+        given.trusted_proxies.iter().filter_map(|value| self.parse(value, "dashboard.trusted_proxies")).collect()
     }
 }

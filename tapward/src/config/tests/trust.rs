@@ -1,7 +1,8 @@
 //! Sign-in, vault, audit log and mail in the configuration.
 
 use super::*;
-use crate::config::trust::{MailSecurity, PhotoPlace, SecondFactor, VaultKey, VaultMode};
+use crate::config::trust::{PhotoPlace, SecondFactor, VaultKey, VaultMode};
+use mis_bridge::mail::Security;
 
 fn secrets() -> tempfile::TempDir {
     folder_with_keys(&[("turnstile-1-in", KEY, 0o600), ("s3", "a-secret-of-s3", 0o600), ("mail", "a-secret", 0o600)])
@@ -41,10 +42,10 @@ fn trust_is_configured_in_words_and_secrets_are_never_shown() {
     assert_eq!(config.audit.heads[0], Path::new("/mnt/a"));
     let mail = config.mail.as_ref().unwrap();
     assert_eq!(
-        (mail.port, mail.security, mail.address.as_deref()),
-        (465, MailSecurity::Tls, Some("https://t.example"))
+        (mail.server.port, mail.server.security, mail.address.as_deref()),
+        (465, Security::Tls, Some("https://t.example"))
     );
-    assert_eq!(config.dashboard.trusted_proxies[0].prefix, 8);
+    assert!(config.dashboard.trusted_proxies[0].contains("10.1.2.3".parse().unwrap()));
     assert!(!format!("{config:?}").contains("a-secret"), "secrets are never shown");
 }
 
@@ -61,7 +62,7 @@ fn what_would_weaken_trust_is_refused_with_its_key() {
             "vault.s3_endpoint",
         ),
         ("[vault]\ns3_region = \"x\"\n", "vault.s3_endpoint"),
-        ("[mail]\nserver = \"mail.example\"\nfrom = \"a@b\"\nsecurity = \"none\"\n", "mail.security"),
+        ("[mail]\nserver = \"mail.example\"\nfrom = \"a@b\"\nsecurity = \"plain\"\n", "mail.security"),
         ("[mail]\nserver = \"mail.example\"\nfrom = \"a@b\\r\\nBcc: c@d\"\n", "mail.from"),
         ("[mail]\nserver = \"mail.example\"\nfrom = \"a@b\"\nuser = \"t\"\n", "mail.user"),
         ("[mail]\nserver = \"mail.example\"\nfrom = \"a@b\"\naddress = \"http://t\"\n", "mail.address"),
