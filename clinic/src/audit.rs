@@ -87,6 +87,10 @@ codes! {
         GlassReviewed = "glass_reviewed",
         /// A request of a person about their data was taken in or answered.
         RequestHandled = "request_handled",
+        /// A breach of personal data was written down, or a step of dealing with it was done.
+        IncidentHandled = "incident_handled",
+        /// Data that had outlived their term were removed.
+        DataExpired = "data_expired",
         /// Configuration came into force.
         SettingsChanged = "settings_changed",
         /// The audit log itself was read or checked.

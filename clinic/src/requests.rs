@@ -339,10 +339,8 @@ async fn change(
         ..acting.draft(now, Action::RequestHandled)
     };
     transact!(database, "requests.change", |conn| {
-        let row: Option<read::Row> = sqlx::query_as("SELECT * FROM privacy_request WHERE id = $1")
-            .bind(&id)
-            .fetch_optional(&mut *conn)
-            .await?;
+        let row: Option<read::Row> =
+            sqlx::query_as("SELECT * FROM privacy_request WHERE id = $1").bind(&id).fetch_optional(&mut *conn).await?;
         let Some(row) = row else { return Ok(Done::Missing) };
         let request = Request::try_from(row)?;
         if request.state != State::Open {
@@ -359,15 +357,13 @@ async fn change(
             }
             Step::Close(State::Answered) if request.identity == Identity::NotYet => return Ok(Done::NotIdentified),
             Step::Close(state) => {
-                sqlx::query(
-                    "UPDATE privacy_request SET state = $1, answered_ms = $2, answered_by = $3 WHERE id = $4",
-                )
-                .bind(state.as_str())
-                .bind(now.0)
-                .bind(&by)
-                .bind(&id)
-                .execute(&mut *conn)
-                .await?;
+                sqlx::query("UPDATE privacy_request SET state = $1, answered_ms = $2, answered_by = $3 WHERE id = $4")
+                    .bind(state.as_str())
+                    .bind(now.0)
+                    .bind(&by)
+                    .bind(&id)
+                    .execute(&mut *conn)
+                    .await?;
                 format!("state={state}; late={}", request.is_late(now))
             }
             Step::Extend(zone) => {

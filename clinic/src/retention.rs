@@ -205,7 +205,16 @@ async fn clear(database: &Database, acting: &Acting, class: Class, days: u32, no
     macro_rules! text {
         ($table:literal, $key:literal, $condition:literal) => {
             concat!(
-                "DELETE FROM ", $table, " WHERE ", $key, " IN (SELECT ", $key, " FROM ", $table, " WHERE ", $condition,
+                "DELETE FROM ",
+                $table,
+                " WHERE ",
+                $key,
+                " IN (SELECT ",
+                $key,
+                " FROM ",
+                $table,
+                " WHERE ",
+                $condition,
                 " LIMIT $2)"
             )
         };
@@ -215,12 +224,8 @@ async fn clear(database: &Database, acting: &Acting, class: Class, days: u32, no
     loop {
         let acting = acting.clone();
         let removed = transact!(database, "retention.clear", |conn| {
-            let removed = sqlx::query(text)
-                .bind(before(now, days).0)
-                .bind(AT_ONCE)
-                .execute(&mut *conn)
-                .await?
-                .rows_affected();
+            let removed =
+                sqlx::query(text).bind(before(now, days).0).bind(AT_ONCE).execute(&mut *conn).await?.rows_affected();
             let so_far = i64::try_from(total + removed).unwrap_or(i64::MAX);
             sqlx::query(
                 "INSERT INTO retention_run (class, at_ms, removed) VALUES ($1, $2, $3)

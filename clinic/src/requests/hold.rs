@@ -48,8 +48,7 @@ pub async fn restrict(
         detail: Some(if is_restricted { "restricted" } else { "lifted" }.to_owned()),
         ..acting.draft(now, Action::PersonRestricted)
     };
-    let (by, id, request) =
-        (disclosures::actor_code(&acting.actor), person.to_string(), request.map(str::to_owned));
+    let (by, id, request) = (disclosures::actor_code(&acting.actor), person.to_string(), request.map(str::to_owned));
     transact!(database, "requests.restrict", |conn| {
         let known: Option<String> =
             sqlx::query_scalar("SELECT id FROM person WHERE id = $1").bind(&id).fetch_optional(&mut *conn).await?;
@@ -69,7 +68,11 @@ pub async fn restrict(
             .await?
             .rows_affected()
         } else {
-            sqlx::query("DELETE FROM restriction WHERE person = $1").bind(&id).execute(&mut *conn).await?.rows_affected()
+            sqlx::query("DELETE FROM restriction WHERE person = $1")
+                .bind(&id)
+                .execute(&mut *conn)
+                .await?
+                .rows_affected()
         };
         if changed > 0 {
             audit::record!(conn, &draft);
@@ -196,10 +199,5 @@ pub async fn hold_of(database: &Database, person: PersonId, now: UtcMillis) -> R
         .fetch_optional(&mut *conn)
         .await?)
     })?;
-    Ok(row.map(|(ground, since, until, by)| Hold {
-        ground,
-        since: UtcMillis(since),
-        until: until.map(UtcMillis),
-        by,
-    }))
+    Ok(row.map(|(ground, since, until, by)| Hold { ground, since: UtcMillis(since), until: until.map(UtcMillis), by }))
 }
