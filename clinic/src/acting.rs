@@ -70,6 +70,14 @@ impl Acting {
         }
     }
 
+    /// The id of the account that acts, where one does.
+    pub fn account(&self) -> Option<&str> {
+        match &self.actor {
+            Actor::Account(id) => Some(id),
+            Actor::ApiKey(_) | Actor::Console | Actor::System | Actor::Anybody => None,
+        }
+    }
+
     /// Whether it is granted.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ pub mod policy;
 pub mod presence;
 pub mod requests;
 pub mod retention;
+pub mod roles;
 mod rows;
 
 pub use store::{Database, Error};

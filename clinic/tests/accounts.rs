@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use clinic::accounts::{
-    AccountError, Accounts, FREE_TRIES_PER_ACCOUNT, FREE_TRIES_PER_ADDRESS, LINK_LIFE_MS, LONGEST_WAIT_MS, LinkPurpose,
-    LinkToken, Login, NewAccount, Password, PasswordRefused, Role, SESSIONS_PER_ACCOUNT, Session, SessionRules,
+    AccountError, AccountId, Accounts, FREE_TRIES_PER_ACCOUNT, FREE_TRIES_PER_ADDRESS, LINK_LIFE_MS, LONGEST_WAIT_MS,
+    LinkPurpose, LinkToken, Login, NewAccount, Password, PasswordRefused, SESSIONS_PER_ACCOUNT, Session, SessionRules,
     SessionToken, Theme, Visitor,
 };
-use domain::{Clock, UtcMillis};
+use clinic::acting::Acting;
+use clinic::roles::{self, Grant, RoleError};
+use domain::{Clock, Shipped as Role, UtcMillis};
 use store::Database;
 
 const PASSWORD: &str = "a quiet morning in Kyiv";
@@ -45,8 +47,18 @@ impl Scene {
     }
 
     async fn invite(&self, actor: &Session, name: &str, role: Role) -> LinkToken {
-        let new = NewAccount { login: login(name), shown_name: String::new(), role, locale: "en".to_owned() };
-        self.accounts.create(actor, new).await.unwrap()
+        let new = NewAccount {
+            login: login(name),
+            shown_name: String::new(),
+            roles: vec![Grant::site(role)],
+            locale: "en".to_owned(),
+        };
+        self.accounts.create(&acting(actor), new).await.unwrap()
+    }
+
+    async fn give(&self, actor: &Session, id: &AccountId, role: Role) -> Result<(), RoleError> {
+        let now = UtcMillis(self.now.load(Ordering::Relaxed));
+        roles::give(&self.database, &acting(actor), now, id, &[Grant::site(role)]).await
     }
 
     async fn sign_in(&self, name: &str, typed: &str, host: u8) -> Result<SessionToken, AccountError> {
@@ -58,6 +70,10 @@ fn accounts(database: &Database, now: &Arc<AtomicI64>) -> Accounts {
     let now = Arc::clone(now);
     let clock = Clock::new(move || UtcMillis(now.load(Ordering::Relaxed)));
     Accounts::new(database.clone(), clock, SessionRules::default(), "clinic-3")
+}
+
+fn acting(session: &Session) -> Acting {
+    session.acting(from(1))
 }
 
 fn login(name: &str) -> Login {
@@ -123,21 +139,32 @@ story!(an_invited_person_sets_the_password_and_nobody_else_learns_it, |scene| {
     assert!(matches!(scene.sign_in("guard.07", "", 2).await, Err(AccountError::WrongPassword)), "no password yet");
     let guard = scene.accounts.redeem_password(&link, password(), from(2)).await.unwrap();
     let guard = scene.session(&guard).await.unwrap();
-    assert_eq!((guard.account.role, guard.account.shown_name.as_str()), (Role::Guard, "guard.07"));
+    assert_eq!(
+        (guard.roles[0].grant.clone(), guard.account.shown_name.as_str()),
+        (Grant::site(Role::Guard), "guard.07")
+    );
     assert!(matches!(scene.accounts.redeem_password(&link, password(), from(3)).await, Err(AccountError::LinkSpent)));
-    let again =
-        NewAccount { login: login("guard.07"), shown_name: String::new(), role: Role::Guard, locale: String::new() };
-    assert!(matches!(scene.accounts.create(&administrator, again).await, Err(AccountError::LoginTaken)));
+    let again = NewAccount {
+        login: login("guard.07"),
+        shown_name: String::new(),
+        roles: vec![Grant::site(Role::Guard)],
+        locale: String::new(),
+    };
+    assert!(matches!(scene.accounts.create(&acting(&administrator), again).await, Err(AccountError::LoginTaken)));
     // The rules hold without the pages too.
-    let new =
-        NewAccount { login: login("x"), shown_name: String::new(), role: Role::Administrator, locale: String::new() };
-    assert!(matches!(scene.accounts.create(&guard, new).await, Err(AccountError::NotAllowed)));
+    let new = NewAccount {
+        login: login("x"),
+        shown_name: String::new(),
+        roles: vec![Grant::site(Role::Administrator)],
+        locale: String::new(),
+    };
+    assert!(matches!(scene.accounts.create(&acting(&guard), new).await, Err(AccountError::Denied(_))));
     let id = administrator.account.id.clone();
-    assert!(matches!(scene.accounts.list(&guard).await, Err(AccountError::NotAllowed)));
-    assert!(matches!(scene.accounts.change_role(&guard, &id, Role::Guard).await, Err(AccountError::NotAllowed)));
-    assert!(matches!(scene.accounts.create_password_link(&guard, &id).await, Err(AccountError::NotAllowed)));
-    assert!(matches!(scene.accounts.end_sessions_of(&guard, &id).await, Err(AccountError::NotAllowed)));
-    scene.accounts.end_session(&guard, &administrator.id).await.unwrap();
+    assert!(matches!(scene.accounts.list(&acting(&guard)).await, Err(AccountError::Denied(_))));
+    assert!(matches!(scene.give(&guard, &id, Role::Guard).await, Err(RoleError::Denied(_))));
+    assert!(matches!(scene.accounts.create_password_link(&acting(&guard), &id).await, Err(AccountError::Denied(_))));
+    assert!(matches!(scene.accounts.end_sessions_of(&acting(&guard), &id).await, Err(AccountError::Denied(_))));
+    scene.accounts.end_session(&acting(&guard), &administrator.id).await.unwrap();
     assert!(scene.session(&administrator.token).await.is_some(), "somebody else's session is not a guard's to end");
     let dump: Vec<String> = store::read!(scene.database, "test", |conn| {
         Ok(store::sqlx::query_scalar("SELECT COALESCE(password_hash, '') FROM account UNION ALL SELECT token_hash FROM account_session UNION ALL SELECT token_hash FROM account_link").fetch_all(&mut *conn).await?)
@@ -171,7 +198,7 @@ story!(guessing_slows_down_across_a_restart_and_locks_nobody_out_at_home, |scene
     }
     let result = scene.sign_in("another", "wrong password", 99).await;
     assert!(matches!(result, Err(AccountError::Wait { wait_ms }) if wait_ms <= LONGEST_WAIT_MS), "{result:?}");
-    let failed = scene.accounts.log(&administrator, 500).await.unwrap();
+    let failed = scene.accounts.log(&acting(&administrator), 500).await.unwrap();
     assert!(failed.iter().filter(|line| line.action == "sign_in_failed").count() >= 25);
     assert!(failed.iter().all(|line| line.target.as_deref().is_none_or(|name| !name.starts_with("name"))));
 });
@@ -211,19 +238,25 @@ story!(a_new_password_ends_the_other_sessions_and_needs_the_old_one, |scene| {
 story!(the_last_administrator_stays_and_a_closed_account_is_out_at_once, |scene| {
     let olena = scene.administrator().await;
     let id = olena.account.id.clone();
-    assert!(matches!(scene.accounts.set_disabled(&olena, &id, true).await, Err(AccountError::LastAdministrator)));
-    assert!(matches!(scene.accounts.change_role(&olena, &id, Role::Guard).await, Err(AccountError::LastAdministrator)));
+    assert!(matches!(
+        scene.accounts.set_disabled(&acting(&olena), &id, true).await,
+        Err(AccountError::Role(RoleError::LastKeeper))
+    ));
+    assert!(matches!(scene.give(&olena, &id, Role::Guard).await, Err(RoleError::OwnAccount)));
     let link = scene.invite(&olena, "ihor", Role::Administrator).await;
     assert!(
-        matches!(scene.accounts.change_role(&olena, &id, Role::Guard).await, Err(AccountError::LastAdministrator)),
+        matches!(
+            scene.accounts.set_disabled(&acting(&olena), &id, true).await,
+            Err(AccountError::Role(RoleError::LastKeeper))
+        ),
         "an invited one cannot sign in yet"
     );
     let ihor = scene.accounts.redeem_password(&link, password(), from(2)).await.unwrap();
     let ihor = scene.session(&ihor).await.unwrap();
-    scene.accounts.set_disabled(&ihor, &id, true).await.unwrap();
+    scene.accounts.set_disabled(&acting(&ihor), &id, true).await.unwrap();
     assert!(scene.session(&olena.token).await.is_none());
     assert!(matches!(scene.sign_in("olena", PASSWORD, 1).await, Err(AccountError::WrongPassword)));
-    scene.accounts.set_disabled(&ihor, &id, false).await.unwrap();
+    scene.accounts.set_disabled(&acting(&ihor), &id, false).await.unwrap();
     assert!(scene.sign_in("olena", PASSWORD, 1).await.is_ok());
     assert!(scene.session(&olena.token).await.is_none(), "the ended session stays ended");
 });
@@ -244,6 +277,6 @@ story!(one_account_has_a_bounded_number_of_sessions_the_oldest_ends, |scene| {
     scene.accounts.change_preferences(&session, "en", Theme::Dark).await.unwrap();
     let account = scene.session(&tokens[3]).await.unwrap().account;
     assert_eq!((account.locale.as_str(), account.theme), ("en", Theme::Dark));
-    scene.accounts.end_sessions_of(&session, &session.account.id).await.unwrap();
+    scene.accounts.end_sessions_of(&acting(&session), &session.account.id).await.unwrap();
     assert_eq!(scene.accounts.list_sessions(&session.account.id).await.unwrap().len(), 1);
 });

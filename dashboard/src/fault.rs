@@ -6,6 +6,8 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use clinic::accounts::AccountError;
+use clinic::roles::RoleError;
+use domain::Denied;
 
 use crate::app::App;
 use crate::headers;
@@ -52,7 +54,8 @@ impl From<store::Error> for Fault {
 impl From<AccountError> for Fault {
     fn from(error: AccountError) -> Self {
         match error {
-            AccountError::NotAllowed => Self::Forbidden,
+            AccountError::Denied(denied) => Self::from(denied),
+            AccountError::Role(error) => Self::from(error),
             AccountError::NoAccount | AccountError::LinkSpent => Self::NotFound,
             AccountError::Store(error) => Self::from(error),
             AccountError::Busy { .. } => Self::Unavailable,
@@ -68,8 +71,33 @@ impl From<AccountError> for Fault {
             | AccountError::SecondStep(_)
             | AccountError::WrongCode
             | AccountError::BadEmail
-            | AccountError::Wait { .. }
-            | AccountError::LastAdministrator => Self::Invalid,
+            | AccountError::Wait { .. } => Self::Invalid,
+        }
+    }
+}
+
+impl From<Denied> for Fault {
+    fn from(_: Denied) -> Self {
+        Self::Forbidden
+    }
+}
+
+impl From<RoleError> for Fault {
+    fn from(error: RoleError) -> Self {
+        match error {
+            RoleError::Denied(denied) => Self::from(denied),
+            RoleError::Beyond | RoleError::OwnAccount => Self::Forbidden,
+            RoleError::NoAccount | RoleError::NoRole => Self::NotFound,
+            RoleError::Store(error) => Self::from(error),
+            RoleError::LastKeeper
+            | RoleError::NoneGiven
+            | RoleError::TooMany
+            | RoleError::NoZone
+            | RoleError::NotLocal
+            | RoleError::BadName
+            | RoleError::BadText
+            | RoleError::NameTaken
+            | RoleError::InUse(_) => Self::Invalid,
         }
     }
 }

@@ -60,19 +60,15 @@ pub async fn guard(State((app, route)): State<(App, &'static Route)>, request: R
 }
 
 async fn check(visit: &Visit, route: &Route, parts: Parts, body: Body) -> Result<Request, Response> {
-    match route.access {
-        Access::Anyone => {}
-        Access::Roles(roles) => match visit.role() {
-            None => return Err(Fault::SignIn.into_response()),
-            Some(role) if !roles.contains(&role) => return Err(Fault::Forbidden.into_response()),
-            Some(_) => {}
-        },
+    if !route.access.lets(visit.rights()) {
+        let fault = if visit.session.is_none() { Fault::SignIn } else { Fault::Forbidden };
+        return Err(fault.into_response());
     }
     if route.verb == Verb::Show {
         return Ok(Request::from_parts(parts, Body::empty()));
     }
     // Everything else changes something, and must come from a form of ours in this browser.
-    let body = to_bytes(body, FORM_MAX_BYTES).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE.into_response())?;
+    let body = to_bytes(body, route.body_max).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE.into_response())?;
     let copy = Request::from_parts(parts.clone(), Body::from(body.clone()));
     let given = match Form::<FormToken>::from_request(copy, &()).await {
         Ok(Form(given)) => given.form.unwrap_or_default(),

@@ -1,6 +1,11 @@
 //! The table of routes: every path, who may open it, what data it shows and what it changes. The router, the places in
 //! the navigation and the tests of access are all made from it; nothing else adds a route.
 
+#![allow(
+    dead_code,
+    reason = "the table says more than the router needs: tests, the navigation and the HTTP API read it"
+)]
+
 use std::any::Any;
 use std::time::Duration;
 
@@ -9,15 +14,16 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, get, post};
-use clinic::accounts::Role::{self, Administrator, Guard, Manager};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use clinic::audit::Action;
+use domain::{Permission, Rights};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::app::App;
 use crate::fault::{Fault, dress};
-use crate::guard::guard;
+use crate::guard::{FORM_MAX_BYTES, guard};
 use crate::pages::{accounts, assets, devices, journal, live, me, sign_in, welcome};
 
 /// How long a handler may take; streams are not counted, their answer begins at once.
@@ -28,21 +34,44 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 pub enum Access {
     /// Also without signing in.
     Anyone,
-    /// These roles.
-    Roles(&'static [Role]),
+    /// Everybody who is signed in.
+    SignedIn,
+    /// Who has this permission, somewhere at least.
+    Needs(Permission),
 }
 
-/// The most sensitive data that an answer holds.
+impl Access {
+    /// Whether somebody with these rights gets in; `None`: nobody is signed in.
+    pub fn lets(self, rights: Option<&Rights>) -> bool {
+        match (self, rights) {
+            (Self::Anyone, _) | (Self::SignedIn, Some(_)) => true,
+            (Self::SignedIn | Self::Needs(_), None) => false,
+            (Self::Needs(permission), Some(rights)) => rights.allows(permission),
+        }
+    }
+}
+
+/// A class of data that an answer may hold, as the data map names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Data {
-    /// Nothing about anybody.
-    None,
     /// State of devices.
     Devices,
     /// Pseudonymous traces: who passed where and when.
     Traces,
     /// Accounts of staff.
-    Accounts,
+    Staff,
+    /// Names, birth dates, documents, contacts of persons.
+    Identity,
+    /// Photographs of persons.
+    Photo,
+    /// What a visit is for, and what lets it be guessed.
+    Health,
+    /// The audit log.
+    Audit,
+    /// To whom data were given.
+    Disclosures,
+    /// A secret that is shown once: a link, a key, a recovery code.
+    Secret,
 }
 
 /// What a route does.
@@ -50,113 +79,258 @@ pub enum Data {
 pub enum Verb {
     /// GET, and HEAD with it: changes nothing.
     Show,
-    /// POST, from a form of ours.
+    /// POST: changes something.
     Change,
+    /// PUT, of the HTTP API.
+    Put,
+    /// DELETE, of the HTTP API.
+    Delete,
+}
+
+impl Verb {
+    /// The methods that reach the handler.
+    pub const fn filter(self) -> MethodFilter {
+        match self {
+            Self::Show => MethodFilter::GET,
+            Self::Change => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
+            Self::Delete => MethodFilter::DELETE,
+        }
+    }
+
+    /// The method's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Show => "GET",
+            Self::Change => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// What a change must prove beside who sends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Csrf {
+    /// Nothing: it shows only.
+    None,
+    /// It comes from a page of ours: a token in the field `form` or the header `x-tapward-form`, `Origin` and Fetch
+    /// metadata.
+    Form,
+    /// It carries a key of the HTTP API, which no browser sends by itself.
+    Key,
 }
 
 /// A place in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Key of its text and icon.
+    /// Key of its text (`place-`) and icon.
     pub key: &'static str,
+    /// Under which heading it stands.
+    pub group: Group,
 }
 
-/// One route.
+/// A heading of the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// The work of a post.
+    Post,
+    /// People and their passes.
+    People,
+    /// What was done, and whose data.
+    Trust,
+    /// Who may do what, and how it is set up.
+    Office,
+}
+
+impl Group {
+    /// Key of its text (`group-`).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "post",
+            Self::People => "people",
+            Self::Trust => "trust",
+            Self::Office => "office",
+        }
+    }
+}
+
+/// How much work a route makes, and so how often it may be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// An ordinary page.
+    Page,
+    /// A search through much.
+    Search,
+    /// An export.
+    Export,
+    /// A file taken in or a picture given out.
+    File,
+    /// A guess at a secret: sign-in, link, second factor. Throttled by the clinic itself.
+    Secret,
+}
+
+/// What the description of the HTTP API says about a route.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation {
+    /// A word by which clients call it.
+    pub id: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Names of its parameters in path and query, with their schema.
+    pub parameters: &'static [Parameter],
+    /// The schema of what is sent.
+    pub request: Option<&'static str>,
+    /// The schema of what is answered.
+    pub response: Option<&'static str>,
+}
+
+/// A parameter of an [`Operation`].
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// As in the path or query.
+    pub name: &'static str,
+    /// Whether it stands in the path; in the query otherwise.
+    pub in_path: bool,
+    /// Whether it must be given.
+    pub required: bool,
+    /// Name of its schema.
+    pub schema: &'static str,
+    /// One sentence.
+    pub text: &'static str,
+}
+
+/// Makes the part of a router that answers with a handler at the methods given to it.
+pub type Mount = fn(MethodFilter) -> MethodRouter<App>;
+
+/// One route. Only the functions of this module make one, so that nothing is left out.
 #[derive(Clone, Copy)]
 pub struct Route {
-    /// Shows or changes.
+    /// The method.
     pub verb: Verb,
     /// In the router's syntax.
     pub path: &'static str,
     /// Who may open it.
     pub access: Access,
+    /// What a change must prove.
+    pub csrf: Csrf,
     /// What it shows.
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by the tests that are made from the table"))]
-    pub data: Data,
-    /// The action written down with who did it: in the log of accounts, or for an order in the record of orders and in
-    /// the journal of the gateway. For routes that change something.
-    #[cfg_attr(not(test), expect(dead_code, reason = "read by the tests that are made from the table"))]
-    pub log: Option<&'static str>,
+    pub data: &'static [Data],
+    /// What the audit log says about it. Every change has one; a look at personal data too.
+    pub audit: Option<Action>,
     /// Its place in the navigation, if it is one.
     pub place: Option<Place>,
+    /// Largest body, in bytes.
+    pub body_max: usize,
+    /// How much work it makes.
+    pub rate: Rate,
+    /// Its description, for routes of the HTTP API.
+    pub operation: Option<&'static Operation>,
     /// Whether opening it counts as use of the session.
     pub uses_session: bool,
     /// Fixed files: no cookies.
     pub is_asset: bool,
-    handler: fn() -> MethodRouter<App>,
+    mount: Mount,
 }
 
-const ALL: Access = Access::Roles(&[Guard, Manager, Administrator]);
-const OFFICE: Access = Access::Roles(&[Manager, Administrator]);
-const ADMIN: Access = Access::Roles(&[Administrator]);
+use Permission as P;
 
-const fn show(path: &'static str, access: Access, data: Data, handler: fn() -> MethodRouter<App>) -> Route {
-    let verb = Verb::Show;
-    Route { verb, path, access, data, log: None, place: None, uses_session: true, is_asset: false, handler }
+const fn route(verb: Verb, path: &'static str, access: Access, mount: Mount) -> Route {
+    let csrf = if matches!(verb, Verb::Show) { Csrf::None } else { Csrf::Form };
+    Route {
+        verb,
+        path,
+        access,
+        csrf,
+        data: &[],
+        audit: None,
+        place: None,
+        body_max: FORM_MAX_BYTES,
+        rate: Rate::Page,
+        operation: None,
+        uses_session: true,
+        is_asset: false,
+        mount,
+    }
 }
 
-const fn change(path: &'static str, access: Access, log: &'static str, handler: fn() -> MethodRouter<App>) -> Route {
-    let (verb, log) = (Verb::Change, Some(log));
-    Route { verb, path, access, data: Data::None, log, place: None, uses_session: true, is_asset: false, handler }
+/// A page that needs a permission.
+const fn show(path: &'static str, needs: Permission, data: &'static [Data], mount: Mount) -> Route {
+    Route { data, ..route(Verb::Show, path, Access::Needs(needs), mount) }
 }
 
-const fn place(key: &'static str, route: Route) -> Route {
-    Route { place: Some(Place { key }), ..route }
+/// A change that needs a permission.
+const fn change(path: &'static str, needs: Permission, audit: Action, mount: Mount) -> Route {
+    Route { audit: Some(audit), ..route(Verb::Change, path, Access::Needs(needs), mount) }
+}
+
+impl Route {
+    /// As a place in the navigation; `key` names its text and its icon.
+    const fn at(self, group: Group, key: &'static str) -> Self {
+        Self { place: Some(Place { key, group }), ..self }
+    }
+
+    /// For everybody, or for everybody who is signed in.
+    const fn open_to(self, access: Access) -> Self {
+        Self { access, ..self }
+    }
 }
 
 /// All routes.
 pub static ROUTES: &[Route] = &[
-    show("/", ALL, Data::None, || get(live::home)),
-    place("live", show("/live", ALL, Data::Traces, || get(live::show))),
+    show("/", P::OwnAccount, &[], |at| on(at, live::home)).open_to(Access::SignedIn),
+    show("/live", P::LiveWatch, &[Data::Traces], |at| on(at, live::show)).at(Group::Post, "live"),
     // The stream itself is not use of the session: see the live page for guards.
-    Route { uses_session: false, ..show("/live/stream", ALL, Data::Traces, || get(live::stream)) },
-    place("devices", show("/devices", ALL, Data::Accounts, || get(devices::show))),
-    show("/devices.csv", ALL, Data::Devices, || get(devices::export)),
+    Route { uses_session: false, ..show("/live/stream", P::LiveWatch, &[Data::Traces], |at| on(at, live::stream)) },
+    show("/devices", P::DevicesSee, &[Data::Devices, Data::Staff], |at| on(at, devices::show))
+        .at(Group::Post, "devices"),
+    show("/devices.csv", P::DevicesSee, &[Data::Devices], |at| on(at, devices::export)),
     // The last part of each of these paths is the order. A guard helps people through and out; what stays in force
     // until somebody ends it is for those who answer for the whole clinic.
-    change("/doors/open", ALL, "order_given", || post(devices::give)),
-    change("/doors/emergency", ALL, "order_given", || post(devices::give)),
-    change("/doors/lock", OFFICE, "order_given", || post(devices::give)),
-    change("/doors/free_passage", OFFICE, "order_given", || post(devices::give)),
-    change("/doors/normal", OFFICE, "order_given", || post(devices::give)),
-    place("journal", show("/journal", ALL, Data::Accounts, || get(journal::show))),
-    show("/journal.csv", OFFICE, Data::Traces, || get(journal::export)),
-    place("accounts", show("/accounts", ADMIN, Data::Accounts, || get(accounts::show))),
-    change("/accounts/create", ADMIN, "created", || post(accounts::create)),
-    change("/accounts/change", ADMIN, "role_changed", || post(accounts::change)),
-    show("/me", ALL, Data::Accounts, || get(me::show)),
-    change("/me/preferences", ALL, "preferences", || post(me::preferences)),
-    change("/me/password", ALL, "password_changed", || post(me::password)),
-    change("/me/sessions", ALL, "session_ended", || post(me::sessions)),
-    change("/sign-out", ALL, "session_ended", || post(sign_in::sign_out)),
-    show("/sign-in", Access::Anyone, Data::None, || get(sign_in::show)),
-    change("/sign-in", Access::Anyone, "signed_in", || post(sign_in::sign_in)),
-    show("/welcome/{link}", Access::Anyone, Data::None, || get(welcome::show)),
-    change("/welcome/{link}", Access::Anyone, "password_set", || post(welcome::redeem)),
-    Route { is_asset: true, ..show("/assets/{name}", Access::Anyone, Data::None, || get(assets::show)) },
+    change("/doors/open", P::DoorOpen, Action::DoorOrdered, |at| on(at, devices::give)),
+    change("/doors/emergency", P::DoorOpen, Action::DoorOrdered, |at| on(at, devices::give)),
+    change("/doors/lock", P::DoorCommand, Action::DoorOrdered, |at| on(at, devices::give)),
+    change("/doors/free_passage", P::DoorCommand, Action::DoorOrdered, |at| on(at, devices::give)),
+    change("/doors/normal", P::DoorCommand, Action::DoorOrdered, |at| on(at, devices::give)),
+    show("/journal", P::JournalSee, &[Data::Traces, Data::Staff], |at| on(at, journal::show))
+        .at(Group::Post, "journal"),
+    show("/journal.csv", P::JournalExport, &[Data::Traces], |at| on(at, journal::export)),
+    show("/accounts", P::AccountSee, &[Data::Staff], |at| on(at, accounts::show)).at(Group::Office, "accounts"),
+    change("/accounts/create", P::AccountEdit, Action::AccountCreated, |at| on(at, accounts::create)),
+    change("/accounts/change", P::AccountEdit, Action::RolesChanged, |at| on(at, accounts::change)),
+    show("/me", P::OwnAccount, &[Data::Staff], |at| on(at, me::show)),
+    change("/me/preferences", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::preferences)),
+    change("/me/password", P::OwnAccount, Action::PasswordChanged, |at| on(at, me::password)),
+    change("/me/sessions", P::OwnAccount, Action::SessionEnded, |at| on(at, me::sessions)),
+    change("/sign-out", P::OwnAccount, Action::SessionEnded, |at| on(at, sign_in::sign_out)).open_to(Access::SignedIn),
+    show("/sign-in", P::OwnAccount, &[], |at| on(at, sign_in::show)).open_to(Access::Anyone),
+    change("/sign-in", P::OwnAccount, Action::SignedIn, |at| on(at, sign_in::sign_in)).open_to(Access::Anyone),
+    show("/welcome/{link}", P::OwnAccount, &[], |at| on(at, welcome::show)).open_to(Access::Anyone),
+    change("/welcome/{link}", P::OwnAccount, Action::PasswordSet, |at| on(at, welcome::redeem)).open_to(Access::Anyone),
+    Route {
+        is_asset: true,
+        ..show("/assets/{name}", P::OwnAccount, &[], |at| on(at, assets::show)).open_to(Access::Anyone)
+    },
 ];
 
-/// The places that a role may open, in the order of the table.
-pub fn places(role: Role) -> impl Iterator<Item = (&'static str, &'static str)> {
-    ROUTES.iter().filter_map(move |route| match (route.place, route.access) {
-        (Some(place), Access::Roles(roles)) if roles.contains(&role) => Some((place.key, route.path)),
-        _ => None,
-    })
+/// The places that somebody may open, in the order of the table.
+pub fn places(rights: &Rights) -> impl Iterator<Item = (Place, &'static str)> {
+    ROUTES
+        .iter()
+        .filter(|route| route.access.lets(Some(rights)))
+        .filter_map(|route| route.place.map(|place| (place, route.path)))
 }
 
-/// Whether a role may open a path of the table.
-pub fn opens(role: Role, path: &str) -> bool {
-    ROUTES.iter().any(|route| match route.access {
-        Access::Anyone => route.path == path,
-        Access::Roles(roles) => route.path == path && roles.contains(&role),
-    })
+/// Whether somebody may open a path of the table.
+pub fn opens(rights: &Rights, path: &str) -> bool {
+    ROUTES.iter().any(|route| route.path == path && route.access.lets(Some(rights)))
 }
 
 /// The whole site. The only place where routes and layers are put together.
 pub fn router(app: App) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        let guarded = (route.handler)().route_layer(from_fn_with_state((app.clone(), route), guard));
+        let guarded = (route.mount)(route.verb.filter()).route_layer(from_fn_with_state((app.clone(), route), guard));
         router = router.route(route.path, guarded);
     }
     router

@@ -13,9 +13,10 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use clinic::accounts::{
-    AccountId, Accounts, Login, NewAccount, Password, Role, Session, SessionRules, SessionToken, Visitor,
+    AccountId, Accounts, Login, NewAccount, Password, Session, SessionRules, SessionToken, Visitor,
 };
-use domain::SiteId;
+use clinic::roles::Grant;
+use domain::{Shipped as Role, SiteId};
 use scene::{Hands, Recorder};
 use store::Database;
 use tempfile::TempDir;
@@ -83,10 +84,15 @@ impl Stage {
         let first = self.accounts.redeem_first_run(&link, &login, "Олена Бондар", "en", password(), &from);
         let first = first.await.unwrap();
         let administrator = self.session(&first).await;
-        for role in [Role::Guard, Role::Manager] {
+        for role in Role::ALL.iter().copied().filter(|role| *role != Role::Administrator) {
             let login = Login::new(role.as_str()).unwrap();
-            let new = NewAccount { login, shown_name: String::new(), role, locale: "en".to_owned() };
-            let link = self.accounts.create(&administrator, new).await.unwrap();
+            let new = NewAccount {
+                login,
+                shown_name: String::new(),
+                roles: vec![Grant::site(role)],
+                locale: "en".to_owned(),
+            };
+            let link = self.accounts.create(&administrator.acting(&visitor()), new).await.unwrap();
             let token = self.accounts.redeem_password(&link, password(), &visitor()).await.unwrap();
             self.tokens.push((role, token));
         }
@@ -126,8 +132,12 @@ impl Stage {
     async fn state(&self) -> String {
         let rows: Vec<String> = store::read!(self.database, "test.state", |conn| {
             Ok(store::sqlx::query_scalar(
-                "SELECT id || login || shown_name || role || locale || theme || COALESCE(password_hash, '') || \
+                "SELECT id || login || shown_name || locale || theme || COALESCE(password_hash, '') || \
                  COALESCE(disabled_at, 0) FROM account \
+                 UNION ALL SELECT account || role || zone FROM account_role \
+                 UNION ALL SELECT id || name || changed_at FROM role \
+                 UNION ALL SELECT role || permission FROM role_permission \
+                 UNION ALL SELECT role || field FROM role_field \
                  UNION ALL SELECT id || COALESCE(ended_at, 0) FROM account_session \
                  UNION ALL SELECT token_hash || COALESCE(used_at, 0) FROM account_link \
                  UNION ALL SELECT id || action || actor || COALESCE(reason, '') FROM command \

@@ -3,7 +3,8 @@
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use clinic::accounts::{Role, Theme};
+use clinic::accounts::Theme;
+use clinic::roles::Held;
 use domain::UtcMillis;
 
 use crate::fault::{Dressed, Fault};
@@ -12,6 +13,7 @@ use crate::pages::assets;
 use crate::routes;
 use crate::times::Times;
 use crate::visit::Visit;
+use crate::words::label;
 
 /// One place in the navigation.
 pub struct Place {
@@ -23,7 +25,7 @@ pub struct Place {
 /// Who is signed in, as the frame shows it.
 pub struct Who {
     pub name: String,
-    pub role: Role,
+    pub roles: Vec<Held>,
 }
 
 /// The frame of a page: `{{ frame.x.t("key") }}` gives a text.
@@ -48,9 +50,11 @@ impl Frame {
         let who = visit
             .session
             .as_ref()
-            .map(|session| Who { name: session.account.shown_name.clone(), role: session.account.role });
-        let places = who.as_ref().map_or_else(Vec::new, |who| {
-            routes::places(who.role).map(|(key, path)| Place { key, path, is_here: key == here }).collect()
+            .map(|session| Who { name: session.account.shown_name.clone(), roles: session.roles.clone() });
+        let places = visit.rights().map_or_else(Vec::new, |rights| {
+            routes::places(rights)
+                .map(|(place, path)| Place { key: place.key, path, is_here: place.key == here })
+                .collect()
         });
         Self {
             x: visit.texts(),
@@ -64,6 +68,15 @@ impl Frame {
             style: assets::path("tapward.css"),
             script: assets::path("live.js"),
             icon: assets::path("icon.svg"),
+        }
+    }
+
+    /// The name of a role in the page's language, with its zone.
+    pub fn role(&self, held: &Held) -> String {
+        let name = held.name.clone().unwrap_or_else(|| self.x.code("role-", held.grant.role.as_str()));
+        match &held.grant.zone {
+            Some(zone) => format!("{name} · {}", label(zone.as_str())),
+            None => name,
         }
     }
 

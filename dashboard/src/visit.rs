@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::request::Parts;
-use clinic::accounts::{AccountError, Role, Session, SessionToken, Visitor};
+use clinic::accounts::{AccountError, Session, SessionToken, Visitor};
+use clinic::acting::Acting;
+use domain::Rights;
 
 use crate::app::App;
 use crate::fault::Fault;
@@ -105,9 +107,14 @@ impl Visit {
         self.session.as_ref().ok_or(Fault::SignIn)
     }
 
-    /// The role, if signed in.
-    pub fn role(&self) -> Option<Role> {
-        self.session.as_ref().map(|session| session.account.role)
+    /// What the one who is signed in may do.
+    pub fn rights(&self) -> Option<&Rights> {
+        self.session.as_ref().map(|session| &session.rights)
+    }
+
+    /// The one who is signed in, as who does something.
+    pub fn acting(&self) -> Result<Acting, Fault> {
+        Ok(self.signed_in()?.acting(&self.visitor))
     }
 }
 

@@ -69,6 +69,23 @@ codes! {
     }
 }
 
+impl Permission {
+    /// Whether it is about places, so that a role given in some zones grants it there only. The others have no place:
+    /// they count however the role was given.
+    pub const fn is_local(self) -> bool {
+        matches!(
+            self,
+            Self::LiveWatch
+                | Self::DoorOpen
+                | Self::DoorCommand
+                | Self::DevicesSee
+                | Self::JournalSee
+                | Self::JournalExport
+                | Self::PresenceSee
+        )
+    }
+}
+
 codes! {
     /// One kind of knowledge about a person that pages and answers may hold.
     Field {
@@ -98,11 +115,28 @@ codes! {
 pub enum Zones {
     /// On the whole site.
     All,
-    /// In these zones and what lies in them; never empty.
+    /// In these zones; never empty. What lies in them is listed too: who makes the set knows the tree.
     Only(BTreeSet<ZoneId>),
 }
 
 impl Zones {
+    /// Whether this zone is among them.
+    pub fn contains(&self, zone: &ZoneId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(own) => own.contains(zone),
+        }
+    }
+
+    /// Whether everything of `other` is among them.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, _) => true,
+            (Self::Only(_), Self::All) => false,
+            (Self::Only(own), Self::Only(asked)) => asked.is_subset(own),
+        }
+    }
+
     /// Both together.
     fn join(&mut self, other: &Self) {
         match (&mut *self, other) {
@@ -137,9 +171,10 @@ pub struct Rights {
 pub struct Denied(pub Permission);
 
 impl Rights {
-    /// Adds what a role grants within `zones`.
+    /// Adds what a role grants within `zones`; what is not about places is granted without regard to them.
     pub fn add(&mut self, permissions: &[Permission], fields: &[Field], zones: &Zones) {
         for permission in permissions {
+            let zones = if permission.is_local() { zones } else { &Zones::All };
             self.granted.entry(*permission).and_modify(|own| own.join(zones)).or_insert_with(|| zones.clone());
         }
         self.fields.extend(fields);
@@ -181,6 +216,12 @@ impl Rights {
     /// Where it is granted; `None` if nowhere.
     pub fn zones(&self, permission: Permission) -> Option<&Zones> {
         self.granted.get(&permission)
+    }
+
+    /// Whether these hold all of `other`, everywhere it counts: only then may it be given or taken away.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.granted.iter().all(|(permission, zones)| self.zones(*permission).is_some_and(|own| own.covers(zones)))
+            && other.fields.is_subset(&self.fields)
     }
 
     /// Whether this field of a person may be shown.
@@ -352,6 +393,20 @@ mod tests {
         assert!(left.fields().next().is_none(), "a field that the rights do not show");
         assert!(!rights.within(all, fields, &only(&["roof"])).allows(Permission::LiveWatch), "nowhere is nothing");
         assert!(!rights.within(&[Permission::DoorOpen], fields, &Zones::All).allows(Permission::DoorOpen));
+    }
+
+    #[test]
+    fn what_is_not_about_places_counts_without_regard_to_them() {
+        let hall = Zones::Only(BTreeSet::from([ZoneId::new("hall").unwrap()]));
+        let mut guard = Rights::default();
+        guard.add(Shipped::Guard.permissions(), Shipped::Guard.fields(), &hall);
+        assert_eq!(guard.zones(Permission::DoorOpen), Some(&hall));
+        assert_eq!(guard.zones(Permission::OwnAccount), Some(&Zones::All));
+        assert!(Rights::of(Shipped::Guard).covers(&guard));
+        assert!(!guard.covers(&Rights::of(Shipped::Guard)), "one hall is not the site");
+        assert!(!Rights::of(Shipped::Manager).covers(&guard), "a manager shows no names");
+        assert!(Rights::of(Shipped::Administrator).covers(&Rights::of(Shipped::PrivacyOfficer)));
+        assert!(guard.covers(&guard) && guard.covers(&Rights::default()));
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::fmt;
 
 use domain::UtcMillis;
 
-use super::{AccountError, LOGIN_MAX_CHARS, Role, SHOWN_NAME_MAX_CHARS, Theme};
+use crate::roles::{Grant, Held};
+
+use super::{AccountError, LOGIN_MAX_CHARS, SHOWN_NAME_MAX_CHARS, Theme};
 
 /// An account's id: 32 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -74,8 +76,6 @@ pub struct Account {
     pub login: Login,
     /// The name shown on pages; the sign-in name if none was given.
     pub shown_name: String,
-    /// What it may open.
-    pub role: Role,
     /// Language code, for example `en`.
     pub locale: String,
     /// How pages look.
@@ -87,6 +87,8 @@ pub struct Account {
 pub struct AccountSummary {
     /// The account.
     pub account: Account,
+    /// Its roles.
+    pub roles: Vec<Held>,
     /// When it was made.
     pub created_at: UtcMillis,
     /// Last sign-in.
@@ -106,8 +108,8 @@ pub struct NewAccount {
     pub login: Login,
     /// The name shown; may be empty.
     pub shown_name: String,
-    /// What it may open.
-    pub role: Role,
+    /// Its roles, at least one.
+    pub roles: Vec<Grant>,
     /// Language code.
     pub locale: String,
 }
@@ -127,18 +129,17 @@ pub struct LogLine {
     pub address: Option<String>,
 }
 
-/// The columns that make an [`Account`], in this order: id, login, shown_name, role, locale, theme.
-pub(super) type AccountColumns = (String, String, String, String, String, String);
+/// The columns that make an [`Account`], in this order: id, login, shown_name, locale, theme.
+pub(super) type AccountColumns = (String, String, String, String, String);
 
 pub(super) fn account_from(row: AccountColumns) -> Result<Account, AccountError> {
-    let (id, login, shown_name, role, locale, theme) = row;
+    let (id, login, shown_name, locale, theme) = row;
     let bad = |column| AccountError::BadRow { table: "account", column };
     let login = Login::new(&login).map_err(|_| bad("login"))?;
     Ok(Account {
         id: AccountId::parse(&id).ok_or(bad("id"))?,
         shown_name: if shown_name.is_empty() { login.to_string() } else { shown_name },
         login,
-        role: Role::parse(&role).ok_or(bad("role"))?,
         locale,
         theme: Theme::parse(&theme).ok_or(bad("theme"))?,
     })

@@ -1,4 +1,4 @@
-//! The rules of signing in, as data: roles, limits, and what can be wrong.
+//! The rules of signing in, as data: limits, looks, and what can be wrong.
 
 use thiserror::Error;
 
@@ -28,36 +28,6 @@ pub const LONGEST_WAIT_MS: i64 = 15 * MINUTE_MS;
 pub const FAILURES_FORGOTTEN_MS: i64 = 24 * HOUR_MS;
 /// Most open sessions of one account; opening one more ends the oldest.
 pub const SESSIONS_PER_ACCOUNT: i64 = 10;
-
-/// What somebody may open. The table of pages says which role opens which page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    /// Watches a post: the live page, doors and the journal of the shift.
-    Guard,
-    /// Reads everything that is not an account.
-    Manager,
-    /// Reads everything and manages accounts.
-    Administrator,
-}
-
-impl Role {
-    /// All roles, from the narrowest.
-    pub const ALL: &'static [Self] = &[Self::Guard, Self::Manager, Self::Administrator];
-
-    /// The stable code in the database and in forms.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Guard => "guard",
-            Self::Manager => "manager",
-            Self::Administrator => "administrator",
-        }
-    }
-
-    /// Reads a code.
-    pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|role| role.as_str() == code)
-    }
-}
 
 /// How pages look for one account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -167,12 +137,12 @@ pub enum AccountError {
     /// There is no such account.
     #[error("there is no such account")]
     NoAccount,
-    /// The last administrator cannot be disabled or lose the role.
-    #[error("this is the last administrator; name another one first")]
-    LastAdministrator,
     /// The acting account may not do this.
-    #[error("only an administrator may do this")]
-    NotAllowed,
+    #[error(transparent)]
+    Denied(#[from] domain::Denied),
+    /// The roles asked for, or the rights of the account concerned, stand against it.
+    #[error(transparent)]
+    Role(#[from] crate::roles::RoleError),
     /// The database did not do it.
     #[error(transparent)]
     Store(#[from] store::Error),

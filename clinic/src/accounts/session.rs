@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use domain::UtcMillis;
+use domain::{Permission, Rights, UtcMillis};
 
 use super::account::{AccountColumns, account_from, is_id};
 use super::throttle::Subjects;
@@ -12,6 +12,8 @@ use super::{
     Account, AccountError, AccountId, Accounts, DeviceToken, Login, Password, SESSIONS_PER_ACCOUNT, SessionToken,
     log_line,
 };
+use crate::acting::{Acting, Actor};
+use crate::roles::{self, Held, Standing};
 
 /// A session's use is written at most this often, in milliseconds: reading a page must not cost a write each time.
 const SEEN_GRAIN_MS: i64 = 1000;
@@ -67,6 +69,12 @@ pub struct Session {
     pub token: SessionToken,
     /// Whose it is.
     pub account: Account,
+    /// The roles that it has now.
+    pub roles: Vec<Held>,
+    /// What it may do now.
+    pub rights: Rights,
+    /// The open breaking of glass that adds to its rights.
+    pub glass: Option<String>,
     /// Whether the password was given so recently that changes to accounts need not ask for it again.
     pub is_fresh: bool,
     /// When it ends if it is not used again.
@@ -76,6 +84,19 @@ pub struct Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("id", &self.id).field("account", &self.account.id).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// This session as the one who does something, coming from `visitor`.
+    pub fn acting(&self, visitor: &Visitor) -> Acting {
+        Acting {
+            actor: Actor::Account(self.account.id.as_str().to_owned()),
+            rights: self.rights.clone(),
+            session: Some(self.id.as_str().to_owned()),
+            address: Some(visitor.address),
+            glass: self.glass.clone(),
+        }
     }
 }
 
@@ -226,7 +247,7 @@ impl Accounts {
         }
         let row: Option<AccountColumns> = store::read!(self.database, "accounts.resume", |conn| {
             Ok(store::sqlx::query_as(
-                "SELECT account.id, login, shown_name, role, locale, theme FROM account \
+                "SELECT account.id, login, shown_name, locale, theme FROM account \
                  JOIN account_session ON account_session.account = account.id \
                  WHERE token_hash = $1 AND disabled_at IS NULL",
             )
@@ -236,6 +257,7 @@ impl Accounts {
         })?;
         let Some(row) = row else { return Ok(None) };
         let account = account_from(row)?;
+        let Standing { roles, rights, glass } = roles::standing_of(&self.database, &account.id, now).await?;
         if use_it && idle_ms >= SEEN_GRAIN_MS {
             store::transact!(self.database, "accounts.resume", |conn| {
                 store::sqlx::query(
@@ -253,6 +275,9 @@ impl Accounts {
             id: SessionId::parse(&id).ok_or(AccountError::BadRow { table: "account_session", column: "id" })?,
             token: token.clone(),
             account,
+            roles,
+            rights,
+            glass,
             is_fresh: now.since_ms(UtcMillis(confirmed_at)) < self.rules.fresh_ms,
             idle_until: UtcMillis(seen_at.saturating_add(self.rules.idle_ms).min(expires_at)),
         }))
@@ -298,14 +323,17 @@ impl Accounts {
 
     /// Ends the session of this token; nothing happens if it has ended already.
     pub async fn sign_out(&self, session: &Session) -> Result<(), AccountError> {
-        self.end_session(session, &session.id).await
+        self.end_one(Some(session.account.id.as_str().to_owned()), &session.id, false).await
     }
 
-    /// Ends one session: one's own, or anybody's for an administrator.
-    pub async fn end_session(&self, actor: &Session, session: &SessionId) -> Result<(), AccountError> {
-        let now = self.clock.now();
-        let (actor_id, id) = (actor.account.id.as_str().to_owned(), session.as_str().to_owned());
-        let any = i64::from(actor.account.role == super::Role::Administrator);
+    /// Ends one session: one's own, or anybody's with [`Permission::AccountEdit`].
+    pub async fn end_session(&self, acting: &Acting, session: &SessionId) -> Result<(), AccountError> {
+        let any = acting.rights.allows(Permission::AccountEdit);
+        self.end_one(acting.account().map(str::to_owned), session, any).await
+    }
+
+    async fn end_one(&self, actor_id: Option<String>, session: &SessionId, any: bool) -> Result<(), AccountError> {
+        let (now, id, any) = (self.clock.now(), session.as_str().to_owned(), i64::from(any));
         store::transact!(self.database, "accounts.end_session", |conn| {
             let owner: Option<String> = store::sqlx::query_scalar(
                 "UPDATE account_session SET ended_at = $1, ended_why = 'ended' \
@@ -318,7 +346,7 @@ impl Accounts {
             .fetch_optional(&mut *conn)
             .await?;
             if let Some(owner) = owner {
-                log_line!(conn, now, Some(&actor_id), "session_ended", Some(&owner), None::<String>, None::<String>);
+                log_line!(conn, now, actor_id.as_ref(), "session_ended", Some(&owner), None::<String>, None::<String>);
             }
             Ok(())
         })?;

@@ -1,48 +1,21 @@
 //! Managing accounts: an administrator makes them, gives roles and closes them; everybody keeps their own password and
 //! preferences.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use domain::UtcMillis;
+use domain::{Permission, UtcMillis};
 
 use super::account::{account_from, check_locale, check_shown_name};
 use super::{
-    AccountError, AccountId, AccountSummary, Accounts, LinkToken, LogLine, NewAccount, Password, Role, Session, Theme,
+    AccountError, AccountId, AccountSummary, Accounts, LinkToken, LogLine, NewAccount, Password, Session, Theme,
     log_line,
 };
+use crate::acting::Acting;
+use crate::roles::{self, Held, RoleError};
 
 /// Most accounts in the list: a clinic's guards, managers and administrators, not its patients.
 const LISTED_MAX: i64 = 500;
-
-enum Changed {
-    Yes,
-    Missing,
-    LastAdministrator,
-}
-
-impl Changed {
-    fn into_result(self) -> Result<(), AccountError> {
-        match self {
-            Self::Yes => Ok(()),
-            Self::Missing => Err(AccountError::NoAccount),
-            Self::LastAdministrator => Err(AccountError::LastAdministrator),
-        }
-    }
-}
-
-/// Inside a transaction: how many administrators can sign in without `$id`.
-macro_rules! other_administrators {
-    ($conn:expr, $id:expr) => {{
-        let others: i64 = store::sqlx::query_scalar(
-            "SELECT COUNT(*) FROM account WHERE role = 'administrator' AND disabled_at IS NULL \
-             AND password_hash IS NOT NULL AND id <> $1",
-        )
-        .bind($id)
-        .fetch_one(&mut *$conn)
-        .await?;
-        others
-    }};
-}
 
 /// Inside a transaction: ends every open session of `$id`.
 macro_rules! end_all {
@@ -61,14 +34,14 @@ macro_rules! end_all {
 
 impl Accounts {
     /// All accounts, by sign-in name.
-    pub async fn list(&self, actor: &Session) -> Result<Vec<AccountSummary>, AccountError> {
-        type Row = (String, String, String, String, String, String, i64, Option<i64>, Option<i64>, i64, i64);
-        actor.must_be_administrator()?;
+    pub async fn list(&self, acting: &Acting) -> Result<Vec<AccountSummary>, AccountError> {
+        type Row = (String, String, String, String, String, i64, Option<i64>, Option<i64>, i64, i64);
+        acting.must(Permission::AccountSee)?;
         let now = self.clock.now();
         let idle_since = now.plus_ms(-self.rules.idle_ms);
         let rows: Vec<Row> = store::read!(self.database, "accounts.list", |conn| {
             Ok(store::sqlx::query_as(
-                "SELECT id, login, shown_name, role, locale, theme, created_at, signed_in_at, disabled_at, \
+                "SELECT id, login, shown_name, locale, theme, created_at, signed_in_at, disabled_at, \
                  CAST(CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS BIGINT), \
                  (SELECT COUNT(*) FROM account_session s WHERE s.account = account.id AND s.ended_at IS NULL \
                   AND s.expires_at > $1 AND s.seen_at > $2) \
@@ -80,10 +53,25 @@ impl Accounts {
             .fetch_all(&mut *conn)
             .await?)
         })?;
+        let given: Vec<(String, String, String, Option<String>)> =
+            store::read!(self.database, "accounts.list", |conn| {
+                Ok(store::sqlx::query_as(
+                    "SELECT account_role.account, account_role.role, account_role.zone, role.name FROM account_role \
+                 LEFT JOIN role ON role.id = account_role.role \
+                 ORDER BY account_role.account, account_role.role, account_role.zone",
+                )
+                .fetch_all(&mut *conn)
+                .await?)
+            })?;
+        let mut roles: BTreeMap<String, Vec<Held>> = BTreeMap::new();
+        for (account, role, zone, name) in given {
+            roles.entry(account).or_default().push(roles::held_from((role, zone, name))?);
+        }
         rows.into_iter()
-            .map(|(id, login, shown, role, locale, theme, created, signed_in, disabled, has_password, sessions)| {
+            .map(|(id, login, shown, locale, theme, created, signed_in, disabled, has_password, sessions)| {
                 Ok(AccountSummary {
-                    account: account_from((id, login, shown, role, locale, theme))?,
+                    roles: roles.remove(&id).unwrap_or_default(),
+                    account: account_from((id, login, shown, locale, theme))?,
                     created_at: UtcMillis(created),
                     signed_in_at: signed_in.map(UtcMillis),
                     disabled_at: disabled.map(UtcMillis),
@@ -109,9 +97,9 @@ impl Accounts {
     }
 
     /// The newest lines of the log of accounts.
-    pub async fn log(&self, actor: &Session, limit: i64) -> Result<Vec<LogLine>, AccountError> {
+    pub async fn log(&self, acting: &Acting, limit: i64) -> Result<Vec<LogLine>, AccountError> {
         type Row = (i64, Option<String>, String, Option<String>, Option<String>);
-        actor.must_be_administrator()?;
+        acting.must(Permission::AccountSee)?;
         let rows: Vec<Row> = store::read!(self.database, "accounts.log", |conn| {
             Ok(store::sqlx::query_as(
                 "SELECT l.at, a.login, l.action, t.login, l.address FROM account_log l \
@@ -129,99 +117,90 @@ impl Accounts {
     }
 
     /// Makes an account and the link by which its holder sets the password.
-    pub async fn create(&self, actor: &Session, new: NewAccount) -> Result<LinkToken, AccountError> {
-        actor.must_be_administrator()?;
+    pub async fn create(&self, acting: &Acting, new: NewAccount) -> Result<LinkToken, AccountError> {
+        acting.must(Permission::AccountEdit)?;
         let shown_name = check_shown_name(&new.shown_name)?;
         let id = AccountId::draw();
         let now = self.clock.now();
-        let (stored_id, actor_id) = (id.as_str().to_owned(), actor.account.id.as_str().to_owned());
-        let (login, locale, role) = (new.login.as_str().to_owned(), check_locale(&new.locale), new.role.as_str());
+        let (stored_id, actor_id) = (id.as_str().to_owned(), acting.account().map(str::to_owned));
+        let (login, locale) = (new.login.as_str().to_owned(), check_locale(&new.locale));
+        let (given, rights) = (new.roles, acting.rights.clone());
+        let detail = roles::words(&given);
         let made = store::transact!(self.database, "accounts.create", |conn| {
+            let tables = roles::tables!(conn);
+            if let Err(refused) = roles::check(&tables, &rights, &given) {
+                return Ok(Err(refused));
+            }
             let inserted = store::sqlx::query(
-                "INSERT INTO account (id, login, shown_name, role, locale, theme, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, 'system', $6) ON CONFLICT (login) DO NOTHING",
+                "INSERT INTO account (id, login, shown_name, locale, theme, created_at) \
+                 VALUES ($1, $2, $3, $4, 'system', $5) ON CONFLICT (login) DO NOTHING",
             )
             .bind(&stored_id)
             .bind(&login)
             .bind(&shown_name)
-            .bind(role)
             .bind(&locale)
             .bind(now.0)
             .execute(&mut *conn)
             .await?;
             if inserted.rows_affected() == 0 {
-                return Ok(false);
+                return Ok(Ok(false));
             }
-            log_line!(conn, now, Some(&actor_id), "created", Some(&stored_id), None::<String>, Some(role));
-            Ok(true)
+            roles::put_roles!(conn, &stored_id, &given);
+            log_line!(conn, now, actor_id.as_ref(), "created", Some(&stored_id), None::<String>, Some(&detail));
+            Ok(Ok(true))
         })?;
-        if !made {
+        if !made? {
             return Err(AccountError::LoginTaken);
         }
-        self.create_password_link(actor, &id).await
-    }
-
-    /// Gives another role. Takes effect at the account's next request.
-    pub async fn change_role(&self, actor: &Session, account: &AccountId, role: Role) -> Result<(), AccountError> {
-        actor.must_be_administrator()?;
-        let now = self.clock.now();
-        let (id, actor, role) = (account.as_str().to_owned(), actor.account.id.as_str().to_owned(), role.as_str());
-        store::transact!(self.database, "accounts.change_role", |conn| {
-            if role != "administrator" && other_administrators!(conn, &id) == 0 {
-                return Ok(Changed::LastAdministrator);
-            }
-            let done = store::sqlx::query("UPDATE account SET role = $1 WHERE id = $2")
-                .bind(role)
-                .bind(&id)
-                .execute(&mut *conn)
-                .await?;
-            if done.rows_affected() == 0 {
-                return Ok(Changed::Missing);
-            }
-            log_line!(conn, now, Some(&actor), "role_changed", Some(&id), None::<String>, Some(role));
-            Ok(Changed::Yes)
-        })?
-        .into_result()
+        self.create_password_link(acting, &id).await
     }
 
     /// Closes an account (its sessions end at once) or opens it again.
-    pub async fn set_disabled(&self, actor: &Session, account: &AccountId, disabled: bool) -> Result<(), AccountError> {
-        actor.must_be_administrator()?;
+    pub async fn set_disabled(&self, acting: &Acting, account: &AccountId, disabled: bool) -> Result<(), AccountError> {
+        acting.must(Permission::AccountEdit)?;
         let now = self.clock.now();
-        let (id, actor) = (account.as_str().to_owned(), actor.account.id.as_str().to_owned());
+        let id = account.as_str().to_owned();
+        let (actor, rights) = (acting.account().map(str::to_owned), acting.rights.clone());
         store::transact!(self.database, "accounts.set_disabled", |conn| {
-            if disabled && other_administrators!(conn, &id) == 0 {
-                return Ok(Changed::LastAdministrator);
+            let found: Option<String> = store::sqlx::query_scalar("SELECT id FROM account WHERE id = $1")
+                .bind(&id)
+                .fetch_optional(&mut *conn)
+                .await?;
+            if found.is_none() {
+                return Ok(Err(RoleError::NoAccount));
             }
-            let done = store::sqlx::query("UPDATE account SET disabled_at = $1 WHERE id = $2")
+            if !roles::covers_account!(conn, rights, &id, now) {
+                return Ok(Err(RoleError::Beyond));
+            }
+            if disabled && roles::keepers!(conn, &id) == 0 {
+                return Ok(Err(RoleError::LastKeeper));
+            }
+            store::sqlx::query("UPDATE account SET disabled_at = $1 WHERE id = $2")
                 .bind(disabled.then_some(now.0))
                 .bind(&id)
                 .execute(&mut *conn)
                 .await?;
-            if done.rows_affected() == 0 {
-                return Ok(Changed::Missing);
-            }
             if disabled {
                 end_all!(conn, now, &id, "", "disabled");
             }
             let action = if disabled { "disabled" } else { "enabled" };
-            log_line!(conn, now, Some(&actor), action, Some(&id), None::<String>, None::<String>);
-            Ok(Changed::Yes)
-        })?
-        .into_result()
+            log_line!(conn, now, actor.as_ref(), action, Some(&id), None::<String>, None::<String>);
+            Ok(Ok(()))
+        })??;
+        Ok(())
     }
 
-    /// Ends all sessions of an account: one's own (but this one), or anybody's for an administrator.
-    pub async fn end_sessions_of(&self, actor: &Session, account: &AccountId) -> Result<(), AccountError> {
-        if *account != actor.account.id {
-            actor.must_be_administrator()?;
+    /// Ends all sessions of an account: one's own (but this one), or anybody's with [`Permission::AccountEdit`].
+    pub async fn end_sessions_of(&self, acting: &Acting, account: &AccountId) -> Result<(), AccountError> {
+        if acting.account() != Some(account.as_str()) {
+            acting.must(Permission::AccountEdit)?;
         }
         let now = self.clock.now();
-        let (id, keep) = (account.as_str().to_owned(), actor.id.as_str().to_owned());
-        let actor = actor.account.id.as_str().to_owned();
+        let (id, keep) = (account.as_str().to_owned(), acting.session.clone().unwrap_or_default());
+        let actor = acting.account().map(str::to_owned);
         store::transact!(self.database, "accounts.end_sessions", |conn| {
             end_all!(conn, now, &id, &keep, "ended");
-            log_line!(conn, now, Some(&actor), "sessions_ended", Some(&id), None::<String>, None::<String>);
+            log_line!(conn, now, actor.as_ref(), "sessions_ended", Some(&id), None::<String>, None::<String>);
             Ok(())
         })?;
         Ok(())

@@ -1,13 +1,13 @@
 //! One-time links: the only way by which a password is set first, and the way to set a new one. Drawn at random, valid
 //! once and for [`LINK_LIFE_MS`]; who made the link never learns the password.
 
-use domain::UtcMillis;
+use domain::{Permission, Shipped, UtcMillis};
 
 use super::account::{AccountId, check_locale, check_shown_name};
 use super::session::open_session;
-use super::{
-    AccountError, Accounts, LINK_LIFE_MS, LinkToken, Login, Password, Role, Session, SessionToken, Visitor, log_line,
-};
+use super::{AccountError, Accounts, LINK_LIFE_MS, LinkToken, Login, Password, SessionToken, Visitor, log_line};
+use crate::acting::Acting;
+use crate::roles::{self, Grant, RoleError};
 
 /// What a link lets its holder do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,13 +41,7 @@ impl Accounts {
         let link = LinkToken::draw()?;
         let stored = link.stored();
         let made = store::transact!(self.database, "accounts.first_run", |conn| {
-            let administrators: i64 = store::sqlx::query_scalar(
-                "SELECT COUNT(*) FROM account \
-                 WHERE role = 'administrator' AND disabled_at IS NULL AND password_hash IS NOT NULL",
-            )
-            .fetch_one(&mut *conn)
-            .await?;
-            if administrators > 0 {
+            if roles::keepers!(conn, "") > 0 {
                 return Ok(false);
             }
             store::sqlx::query("DELETE FROM account_link WHERE purpose = 'first_run' AND used_at IS NULL")
@@ -67,18 +61,23 @@ impl Accounts {
     }
 
     /// A link by which the holder of `account` sets a new password; an administrator asks for it and passes it on.
-    pub async fn create_password_link(&self, actor: &Session, account: &AccountId) -> Result<LinkToken, AccountError> {
-        actor.must_be_administrator()?;
+    pub async fn create_password_link(&self, acting: &Acting, account: &AccountId) -> Result<LinkToken, AccountError> {
+        acting.must(Permission::AccountEdit)?;
         let now = self.clock.now();
         let link = LinkToken::draw()?;
-        let (stored, id, actor) = (link.stored(), account.as_str().to_owned(), actor.account.id.as_str().to_owned());
+        let (stored, id) = (link.stored(), account.as_str().to_owned());
+        let (actor, rights) = (acting.account().map(str::to_owned), acting.rights.clone());
         let made = store::transact!(self.database, "accounts.password_link", |conn| {
             let found: Option<String> = store::sqlx::query_scalar("SELECT id FROM account WHERE id = $1")
                 .bind(&id)
                 .fetch_optional(&mut *conn)
                 .await?;
             if found.is_none() {
-                return Ok(false);
+                return Ok(Err(RoleError::NoAccount));
+            }
+            // Whoever holds the link holds the account.
+            if !roles::covers_account!(conn, rights, &id, now) {
+                return Ok(Err(RoleError::Beyond));
             }
             store::sqlx::query("DELETE FROM account_link WHERE account = $1 AND used_at IS NULL")
                 .bind(&id)
@@ -94,10 +93,11 @@ impl Accounts {
             .bind(now.plus_ms(LINK_LIFE_MS).0)
             .execute(&mut *conn)
             .await?;
-            log_line!(conn, now, Some(&actor), "link_made", Some(&id), None::<String>, None::<String>);
-            Ok(true)
+            log_line!(conn, now, actor.as_ref(), "link_made", Some(&id), None::<String>, None::<String>);
+            Ok(Ok(()))
         })?;
-        if made { Ok(link) } else { Err(AccountError::NoAccount) }
+        made?;
+        Ok(link)
     }
 
     /// What a link is good for.
@@ -169,8 +169,8 @@ impl Accounts {
             }
             store::sqlx::query(
                 "INSERT INTO account \
-                 (id, login, shown_name, role, locale, theme, password_hash, created_at, password_set_at) \
-                 VALUES ($1, $2, $3, 'administrator', $4, 'system', $5, $6, $6)",
+                 (id, login, shown_name, locale, theme, password_hash, created_at, password_set_at) \
+                 VALUES ($1, $2, $3, $4, 'system', $5, $6, $6)",
             )
             .bind(&account)
             .bind(&login)
@@ -180,6 +180,7 @@ impl Accounts {
             .bind(now.0)
             .execute(&mut *conn)
             .await?;
+            roles::put_roles!(conn, &account, [Grant::site(Shipped::Administrator)]);
             open_session!(conn, rules, now, &stored, &account, &address, &agent);
             log_line!(conn, now, Some(&account), "first_run", Some(&account), Some(&address), None::<String>);
             Ok(Redeemed::Yes)
@@ -239,11 +240,5 @@ impl Accounts {
             Redeemed::Yes => Ok(token),
             Redeemed::Spent | Redeemed::Taken => Err(AccountError::LinkSpent),
         }
-    }
-}
-
-impl Session {
-    pub(super) fn must_be_administrator(&self) -> Result<(), AccountError> {
-        if self.account.role == Role::Administrator { Ok(()) } else { Err(AccountError::NotAllowed) }
     }
 }

@@ -38,12 +38,6 @@ spent-title = This link does not work any more
 spent-text = It has been used or is older than 24 hours. Ask an administrator for a new one. At the first start, restart Tapward: it prints a new link.
 
 role = Role
-role-guard = Guard
-role-manager = Manager
-role-administrator = Administrator
-role-may-guard = Watches a post: live page, doors, journal
-role-may-manager = Reads everything and exports
-role-may-administrator = Reads everything and manages accounts
 
 me-title = My account
 me-sessions = Where I am signed in

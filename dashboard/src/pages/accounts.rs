@@ -5,8 +5,9 @@ use axum::extract::{Form, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
 use clinic::accounts::{
-    AccountError, AccountId, AccountSummary, LinkToken, LogLine, Login, NewAccount, Password, Role, Session,
+    AccountError, AccountId, AccountSummary, LinkToken, LogLine, Login, NewAccount, Password, Session,
 };
+use clinic::roles::{self, Grant, RoleError, RoleId, RoleLine};
 use serde::Deserialize;
 
 use crate::fault::Fault;
@@ -23,7 +24,7 @@ struct Page {
     me: AccountId,
     accounts: Vec<AccountSummary>,
     log: Vec<LogLine>,
-    roles: &'static [Role],
+    roles: Vec<RoleLine>,
     /// Whether forms must carry the password.
     ask_password: bool,
     /// A link just made: shown once.
@@ -32,6 +33,23 @@ struct Page {
     done: Option<String>,
     typed_login: String,
     typed_name: String,
+}
+
+impl Page {
+    fn name(&self, role: &RoleLine) -> String {
+        if role.text.name.is_empty() { self.frame.x.code("role-", role.role.as_str()) } else { role.text.name.clone() }
+    }
+
+    fn has(&self, line: &AccountSummary, role: &RoleLine) -> bool {
+        line.roles.iter().any(|held| held.grant.role == role.role)
+    }
+
+    fn about(&self, role: &RoleLine) -> String {
+        match role.role {
+            RoleId::Shipped(shipped) => self.frame.x.code("role-may-", shipped.as_str()),
+            RoleId::Own(_) => role.text.description.clone(),
+        }
+    }
 }
 
 struct Made {
@@ -65,14 +83,16 @@ impl Unfinished {
 
 async fn page(visit: &Visit, status: StatusCode) -> Result<Unfinished, Fault> {
     let session = visit.signed_in()?;
-    let accounts = visit.app.accounts.list(session).await?;
-    let log = visit.app.accounts.log(session, LOG_LINES).await?;
+    let acting = visit.acting()?;
+    let accounts = visit.app.accounts.list(&acting).await?;
+    let log = visit.app.accounts.log(&acting, LOG_LINES).await?;
+    let roles = roles::list(&visit.app.database, &acting).await?;
     let page = Page {
         frame: Frame::new(visit, "accounts"),
         me: session.account.id.clone(),
         accounts,
         log,
-        roles: Role::ALL,
+        roles,
         ask_password: !session.is_fresh,
         link: None,
         problem: None,
@@ -116,13 +136,13 @@ pub async fn create(visit: Visit, Form(typed): Form<Create>) -> Result<Response,
 }
 
 async fn create_now(visit: &Visit, typed: &Create) -> Result<(Login, LinkToken), AccountError> {
-    let session = visit.session.as_ref().ok_or(AccountError::NotAllowed)?;
+    let session = visit.session.as_ref().ok_or(AccountError::NoAccount)?;
     let login = Login::new(&typed.login)?;
-    let role = Role::parse(&typed.role).ok_or(AccountError::NoAccount)?;
+    let roles = vec![Grant::site(RoleId::parse(&typed.role).ok_or(RoleError::NoRole)?)];
     confirm(visit, session, &typed.password).await?;
     let locale = visit.language.code().to_owned();
-    let new = NewAccount { login: login.clone(), shown_name: typed.shown_name.clone(), role, locale };
-    let link = visit.app.accounts.create(session, new).await?;
+    let new = NewAccount { login: login.clone(), shown_name: typed.shown_name.clone(), roles, locale };
+    let link = visit.app.accounts.create(&session.acting(&visit.visitor), new).await?;
     Ok((login, link))
 }
 
@@ -164,23 +184,24 @@ pub async fn change(visit: Visit, Form(typed): Form<Change>) -> Result<Response,
 }
 
 async fn change_now(visit: &Visit, typed: &Change) -> Result<Option<LinkToken>, AccountError> {
-    let session = visit.session.as_ref().ok_or(AccountError::NotAllowed)?;
+    let session = visit.session.as_ref().ok_or(AccountError::NoAccount)?;
+    let acting = session.acting(&visit.visitor);
     let accounts = &visit.app.accounts;
     let id = AccountId::parse(&typed.account).ok_or(AccountError::NoAccount)?;
     // Ending sessions makes nothing worse; it must be quick.
     if typed.what == "end" {
-        accounts.end_sessions_of(session, &id).await?;
+        accounts.end_sessions_of(&acting, &id).await?;
         return Ok(None);
     }
     confirm(visit, session, &typed.password).await?;
     match typed.what.as_str() {
         "role" => {
-            let role = Role::parse(&typed.role).ok_or(AccountError::NoAccount)?;
-            accounts.change_role(session, &id, role).await?;
+            let role = RoleId::parse(&typed.role).ok_or(RoleError::NoRole)?;
+            roles::give(&visit.app.database, &acting, visit.app.now(), &id, &[Grant::site(role)]).await?;
         }
-        "disable" => accounts.set_disabled(session, &id, true).await?,
-        "enable" => accounts.set_disabled(session, &id, false).await?,
-        "link" => return accounts.create_password_link(session, &id).await.map(Some),
+        "disable" => accounts.set_disabled(&acting, &id, true).await?,
+        "enable" => accounts.set_disabled(&acting, &id, false).await?,
+        "link" => return accounts.create_password_link(&acting, &id).await.map(Some),
         _ => return Err(AccountError::NoAccount),
     }
     Ok(None)
@@ -203,7 +224,9 @@ fn explain(visit: &Visit, error: AccountError) -> Result<String, Fault> {
         AccountError::LoginTaken => texts.t("login-taken"),
         AccountError::BadShownName => texts.t("shown-name-bad"),
         AccountError::WrongPassword => texts.t("accounts-confirm-wrong"),
-        AccountError::LastAdministrator => texts.t("accounts-last"),
+        AccountError::Role(RoleError::LastKeeper) => texts.t("accounts-last"),
+        AccountError::Role(RoleError::OwnAccount) => texts.t("accounts-own"),
+        AccountError::Role(RoleError::Beyond) => texts.t("accounts-beyond"),
         AccountError::Wait { wait_ms } => texts.a("sign-in-wait", &visit.times().span(wait_ms.saturating_add(999))),
         other => return Err(other.into()),
     })

@@ -180,7 +180,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
         )
     });
     let first = Query::read(query.with("open", None).trim_start_matches('?')).with("behind", None);
-    let may_export = visit.role().is_some_and(|role| role != clinic::accounts::Role::Guard);
+    let may_export = visit.rights().is_some_and(|rights| rights.allows(domain::Permission::JournalExport));
     let page = Page {
         frame: Frame::new(&visit, "journal"),
         lines,

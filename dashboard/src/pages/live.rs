@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::pages::devices::grouped;
 use crate::pages::query::Query;
 use crate::post::{self, Inside, PointTile};
+use crate::routes;
 use crate::view::{Frame, go, page as render};
 use crate::visit::Visit;
 use crate::words::{Place, is_told_late, label, place_of};
@@ -58,9 +59,10 @@ pub struct Post {
     pub inside: Inside,
 }
 
-/// `GET /`
-pub async fn home() -> Response {
-    go("/live")
+/// `GET /`: the first place that one may open.
+pub async fn home(visit: Visit) -> Response {
+    let first = visit.rights().and_then(|rights| routes::places(rights).next());
+    go(first.map_or("/me", |(_, path)| path))
 }
 
 /// The points of this post; repeated, `?point=a&point=b`.

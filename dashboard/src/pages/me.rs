@@ -120,9 +120,9 @@ pub async fn sessions(visit: Visit, Form(asked): Form<EndSession>) -> Result<Res
     match asked.session {
         Some(id) => {
             let id = SessionId::parse(&id).ok_or(Fault::Invalid)?;
-            visit.app.accounts.end_session(session, &id).await?;
+            visit.app.accounts.end_session(&visit.acting()?, &id).await?;
         }
-        None => visit.app.accounts.end_sessions_of(session, &session.account.id).await?,
+        None => visit.app.accounts.end_sessions_of(&visit.acting()?, &session.account.id).await?,
     }
     Ok(go("/me?done=sessions"))
 }

@@ -78,7 +78,7 @@ fn every_text_that_is_used_exists() {
 fn codes_of_roles_doors_passes_and_places_have_texts() {
     let english = keys("en");
     let has = |key: String| assert!(english.contains(&key), "{key}");
-    for role in clinic::accounts::Role::ALL {
+    for role in domain::Shipped::ALL {
         has(format!("role-{}", role.as_str()));
         has(format!("role-may-{}", role.as_str()));
     }

@@ -264,7 +264,7 @@ impl DoorPanel {
 }
 
 fn may(visit: &Visit, action: &str) -> bool {
-    visit.role().is_some_and(|role| routes::opens(role, &format!("/doors/{action}")))
+    visit.rights().is_some_and(|rights| routes::opens(rights, &format!("/doors/{action}")))
 }
 
 /// What leaves a door open, or nobody in, until somebody ends it.
