@@ -27,13 +27,15 @@ fn texts(value: &Value) -> Vec<String> {
 
 /// The passport of the vectors, as the server would hold it.
 fn passport(parts: &Value) -> Passport {
-    let [names, birth, documents, contacts] = ["names", "birth", "documents", "contacts"].map(|part| texts(&parts[part]));
+    let [names, birth, documents, contacts] =
+        ["names", "birth", "documents", "contacts"].map(|part| texts(&parts[part]));
     let document = |three: &[String]| Document {
         kind: DocumentKind::parse(&three[0]).unwrap(),
         number: three[1].as_str().into(),
         issued: three[2].as_str().into(),
     };
-    let contact = |two: &[String]| Contact { kind: ContactKind::parse(&two[0]).unwrap(), value: two[1].as_str().into() };
+    let contact =
+        |two: &[String]| Contact { kind: ContactKind::parse(&two[0]).unwrap(), value: two[1].as_str().into() };
     Passport {
         names: Names::new(&names[0], &names[1], &names[2]),
         birth_date: BirthDate::parse(&birth[0]),
