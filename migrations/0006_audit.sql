@@ -63,14 +63,15 @@ CREATE TABLE audit_place (
     problem    TEXT
 );
 
--- Why: when the log was last checked as a whole, and what came of it.
+-- Why: when the log was checked as a whole, and what came of it. A page asks, whoever runs the verifier answers.
 CREATE TABLE audit_check (
-    no      BIGINT PRIMARY KEY,
-    at_ms   BIGINT NOT NULL,
-    took_ms BIGINT NOT NULL,
-    size    BIGINT NOT NULL,
-    faults  BIGINT NOT NULL,
-    first   TEXT
+    no       BIGINT PRIMARY KEY,
+    asked_ms BIGINT NOT NULL,
+    begun_ms BIGINT,
+    ended_ms BIGINT,
+    size     BIGINT,
+    faults   BIGINT,
+    first    TEXT
 );
 
 -- Why: a program's own fault must not change the log. Whoever commands the database can lift these rules; that is what

@@ -4,16 +4,36 @@
 //! [`record!`] is used inside [`store::transact!`]; whatever cannot be recorded is not done. Owns the tables `audit_*`;
 //! the format of entries and tree is `domain::audit`'s.
 
+mod adopt;
 mod append;
+mod blot;
+mod check;
+mod export;
+mod heads;
+mod lines;
+mod proof;
+mod read;
 mod strangers;
 
-use domain::{Field, PersonId, UtcMillis, codes};
+use domain::{Denied, Field, PersonId, UtcMillis, codes};
 use store::{Database, Error, transact};
+use thiserror::Error as ThisError;
 
 use crate::acting::Actor;
+use crate::disclosures::DisclosureError;
 
+pub use adopt::adopt;
 pub(crate) use append::Log;
 pub use append::{DETAIL_MAX_BYTES, NOTE_MAX_BYTES, OBJECT_MAX_BYTES};
+#[allow(unused_imports, reason = "used by the erasure of a person")]
+pub(crate) use blot::blot_notes_of;
+pub use blot::{Blotted, blot};
+pub use check::{Check, CheckResult, ask_check, checks, note_check, take_check};
+pub use export::{Export, export};
+pub use heads::{BadSeed, HeadKey, Place, PlaceState, heads, places, sign_head};
+pub use lines::line;
+pub use proof::{Proof, consistency, proof, root_at};
+pub use read::{Filter, Note, PAGE_MAX, Page, Position, Recorded, entry, search, size};
 pub use strangers::{STRANGERS_WINDOW_MS, flush_strangers};
 
 codes! {
@@ -138,6 +158,20 @@ codes! {
         /// To save life or health, outside one's role.
         Emergency = "emergency",
     }
+}
+
+/// Why the log was not read or taken away.
+#[derive(Debug, ThisError)]
+pub enum AuditError {
+    /// No right.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// The export could not be registered.
+    #[error("the export could not be registered: {0}")]
+    Disclosure(#[from] DisclosureError),
+    /// The engine.
+    #[error(transparent)]
+    Store(#[from] Error),
 }
 
 /// An entry to be written.

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use domain::PersonId;
 use domain::audit::{Entry, NOTE_SALT_BYTES, Peaks, TreeHash, note_hash};
 use store::Error;
 
@@ -25,6 +26,14 @@ pub(crate) trait Log {
     /// # Errors
     /// Engine errors, or a state of the log that cannot be read.
     async fn append(&mut self, draft: &Draft) -> Result<u64, Error>;
+
+    /// Takes out the notes about a person and returns the numbers of their entries; use
+    /// [`super::blot_notes_of!`], which also writes that it was done.
+    ///
+    /// # Errors
+    /// Engine errors.
+    #[allow(dead_code, reason = "used by the erasure of a person")]
+    async fn blot_subject(&mut self, person: PersonId) -> Result<Vec<i64>, Error>;
 }
 
 macro_rules! log_on {
@@ -83,6 +92,16 @@ macro_rules! log_on {
                     .execute(&mut *self)
                     .await?;
                 Ok(peaks.size())
+            }
+
+            async fn blot_subject(&mut self, person: PersonId) -> Result<Vec<i64>, Error> {
+                Ok(sqlx::query_scalar(
+                    "UPDATE audit_entry SET note = NULL, note_salt = NULL
+                     WHERE subject = $1 AND note IS NOT NULL RETURNING no",
+                )
+                .bind(person.to_string())
+                .fetch_all(&mut *self)
+                .await?)
             }
         }
     };

@@ -25,7 +25,8 @@ pub struct Want {
 }
 
 impl Want {
-    fn over(first: u64, last: u64) -> Self {
+    /// The subtree over entries `first ..= last`, where the tree has one: from the beginning, or as a path needs it.
+    pub fn over(first: u64, last: u64) -> Self {
         let (mut nodes, mut from) = (Vec::new(), first);
         while from <= last {
             let level = (last - from + 1).ilog2();
