@@ -115,3 +115,5 @@ CREATE TABLE incident (
     closed_ms    BIGINT
 );
 CREATE INDEX incident_by_time ON incident (noticed_ms, id);
+-- Why: what was done under a broken glass is looked up in one step.
+CREATE INDEX audit_entry_by_glass ON audit_entry (glass, no) WHERE glass IS NOT NULL;

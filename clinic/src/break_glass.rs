@@ -15,6 +15,7 @@ use thiserror::Error;
 use crate::accounts::AccountId;
 use crate::acting::{Acting, Actor};
 use crate::audit::{self, Action, Draft};
+use crate::notices::{self, Notice, NoticeKind, To};
 use crate::{disclosures, draw};
 
 pub use review::{Look, Queue, Verdict, list, looked_at, of, review, unreviewed};
@@ -238,6 +239,14 @@ pub async fn start(
         let detail = Some(format!("started; minutes={minutes}; earlier_in_30_days={earlier}"));
         let draft = Draft { detail, ..draft.clone() };
         audit::record!(conn, &draft);
+        let login: Option<String> = sqlx::query_scalar("SELECT login FROM account WHERE id = $1")
+            .bind(&account)
+            .fetch_optional(&mut *conn)
+            .await?;
+        let notice = Notice::new(now, To::Holders(Permission::BreakGlassReview), NoticeKind::BreakGlass)
+            .with("login", login.unwrap_or_default())
+            .with("minutes", minutes);
+        notices::enqueue!(conn, &notice);
         Ok(None)
     })?;
     match open {

@@ -261,8 +261,13 @@ pub async fn affected(database: &Database, acting: &Acting, id: &str) -> Result<
     let account = incident.account.as_deref();
     let ids: Vec<String> = read!(database, "incidents.affected", |conn| {
         Ok(sqlx::query_scalar(
-            "SELECT DISTINCT p.person FROM disclosure_person p JOIN disclosure d ON d.id = p.disclosure
-             WHERE d.at_ms >= $1 AND d.at_ms <= $2 AND ($3 IS NULL OR d.actor = $3) ORDER BY 1 LIMIT $4",
+            "SELECT subject FROM audit_entry
+             WHERE at_ms >= $1 AND at_ms <= $2 AND ($3 IS NULL OR actor = $3) AND subject IS NOT NULL
+               AND action IN ('person_seen', 'person_revealed')
+             UNION
+             SELECT p.person FROM disclosure_person p JOIN disclosure d ON d.id = p.disclosure
+             WHERE d.at_ms >= $1 AND d.at_ms <= $2 AND ($3 IS NULL OR d.actor = $3)
+             ORDER BY 1 LIMIT $4",
         )
         .bind(from.0)
         .bind(until.0)

@@ -8,7 +8,7 @@ use store::{Database, Error, read, transact};
 use super::{Case, Ended, Glass, GlassError, Reviewed, holder, words};
 use crate::acting::{Acting, Actor};
 use crate::audit::{self, Action, Draft};
-use crate::rows::code;
+use crate::rows::{code, optional};
 
 /// Cases handed out by one read.
 const LIST_MAX: i64 = 500;
@@ -101,6 +101,33 @@ impl TryFrom<Row> for Case {
     }
 }
 
+#[derive(FromRow)]
+struct LookRow {
+    no: i64,
+    at_ms: i64,
+    action: String,
+    outcome: String,
+    subject: Option<String>,
+    fields: Option<String>,
+    purpose: Option<String>,
+}
+
+impl TryFrom<LookRow> for Look {
+    type Error = Error;
+
+    fn try_from(row: LookRow) -> Result<Self, Error> {
+        Ok(Self {
+            number: row.no.cast_unsigned(),
+            at: UtcMillis(row.at_ms),
+            action: row.action,
+            outcome: row.outcome,
+            subject: optional("audit_entry", "subject", row.subject.as_deref(), |text| text.parse())?,
+            fields: row.fields.unwrap_or_default(),
+            purpose: row.purpose,
+        })
+    }
+}
+
 /// The newest cases of a queue, at most 500.
 ///
 /// # Errors
@@ -176,11 +203,20 @@ pub async fn looked_at(
 ) -> Result<Vec<Look>, GlassError> {
     of(database, acting, id).await?;
     let draft = Draft { object: Some(id.to_owned()), ..acting.draft(now, Action::AuditRead) };
-    transact!(database, "glass.looked_at", |conn| {
+    let id = id.to_owned();
+    let rows: Vec<LookRow> = transact!(database, "glass.looked_at", |conn| {
+        let rows = sqlx::query_as(
+            "SELECT no, at_ms, action, outcome, subject, fields, purpose FROM audit_entry
+             WHERE glass = $1 ORDER BY no LIMIT $2",
+        )
+        .bind(&id)
+        .bind(LIST_MAX)
+        .fetch_all(&mut *conn)
+        .await?;
         audit::record!(conn, &draft);
-        Ok(())
+        Ok(rows)
     })?;
-    Ok(Vec::new())
+    Ok(rows.into_iter().map(Look::try_from).collect::<Result<_, Error>>()?)
 }
 
 enum Found {
