@@ -78,6 +78,11 @@ impl Acting {
         }
     }
 
+    /// The program itself, for schedules and starts. It has no rights: what it does, nobody asked it to.
+    pub fn system() -> Self {
+        Self { actor: Actor::System, rights: Rights::default(), session: None, address: None, glass: None }
+    }
+
     /// Whether it is granted.
     ///
     /// # Errors

@@ -24,5 +24,6 @@ pub mod requests;
 pub mod retention;
 pub mod roles;
 mod rows;
+pub mod vault;
 
 pub use store::{Database, Error};

@@ -22,6 +22,7 @@ pub const FILES: &[(i64, &str, &str)] = &[
     (5, "peers", include_str!("../../migrations/0005_peers.sql")),
     (6, "audit", include_str!("../../migrations/0006_audit.sql")),
     (7, "roles", include_str!("../../migrations/0007_roles.sql")),
+    (8, "vault", include_str!("../../migrations/0008_vault.sql")),
     (9, "factors_and_notices", include_str!("../../migrations/0009_factors_and_notices.sql")),
     (10, "privacy", include_str!("../../migrations/0010_privacy.sql")),
     (11, "api_keys", include_str!("../../migrations/0011_api_keys.sql")),
