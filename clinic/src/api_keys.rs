@@ -13,6 +13,7 @@ pub use answers::{Answered, Begun, REQUEST_MAX_BYTES};
 pub use rules::*;
 pub use token::{KeyId, KeyToken};
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use domain::{Clock, Field, Network, Permission, Rights, UtcMillis, ZoneId, Zones};
@@ -277,25 +278,36 @@ impl ApiKeys {
         if !limits.networks.is_empty() && !limits.networks.iter().any(|network| network.contains(address)) {
             return Ok(Err(KeyRefused::Network));
         }
-        let rights = self.rights_of(&account, now).await?;
+        let rights = self.rights_within(&account, &limits, now).await?;
         if used_at.is_none_or(|used| now.since_ms(UtcMillis(used)) >= USED_GRAIN_MS) {
             self.note_use(&id, address, now).await?;
         }
         let key = column("api_key", "id", &id, |text| KeyId::parse(text).ok_or("not 32 hexadecimal digits"))?;
-        let acting = Acting {
-            actor: Actor::ApiKey(id),
-            rights: rights.within(&limits.permissions, &limits.fields, &limits.zones),
-            session: None,
-            address: Some(address),
-            glass: None,
-        };
+        let acting = Acting { actor: Actor::ApiKey(id), rights, session: None, address: Some(address), glass: None };
         Ok(Ok(Caller { key, account, acting }))
     }
 
-    /// What the account that answers for a key may do now, without what an open breaking of glass adds: a program
-    /// breaks no glass.
-    async fn rights_of(&self, _account: &str, _now: UtcMillis) -> Result<Rights, store::Error> {
-        Ok(Rights::default())
+    /// What is left now of the rights of the account that answers for a key. What an open breaking of glass adds does
+    /// not count: a program breaks no glass.
+    async fn rights_within(&self, account: &str, limits: &Limits, now: UtcMillis) -> Result<Rights, store::Error> {
+        store::read!(self.database, "api_keys.rights", |conn| {
+            let standing = crate::roles::standing!(conn, account, now);
+            let tables = crate::roles::tables!(conn);
+            let rights = tables.rights(standing.roles.iter().map(|held| &held.grant));
+            let zones = match &limits.zones {
+                Zones::All => Zones::All,
+                Zones::Only(zones) => {
+                    let mut all = BTreeSet::new();
+                    for zone in zones {
+                        if let Zones::Only(more) = tables.zones(zone) {
+                            all.extend(more);
+                        }
+                    }
+                    Zones::Only(all)
+                }
+            };
+            Ok(rights.within(&limits.permissions, &limits.fields, &zones))
+        })
     }
 
     async fn note_use(&self, id: &str, address: IpAddr, now: UtcMillis) -> Result<(), store::Error> {
@@ -380,7 +392,7 @@ const NETWORK: &str = "network";
 fn limits_from<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Limits, store::Error> {
     const T: &str = "api_key_limit";
     let mut limits = Limits { permissions: vec![], fields: vec![], zones: Zones::All, networks: vec![] };
-    let mut zones = std::collections::BTreeSet::new();
+    let mut zones = BTreeSet::new();
     for (kind, value) in rows {
         match kind {
             PERMISSION => limits.permissions.push(code(T, "value", value, Permission::parse)?),

@@ -13,15 +13,22 @@ mod guard;
 pub mod openapi;
 pub mod problem;
 
+mod codes;
 mod devices;
 mod events;
 mod presence;
-mod codes;
 mod site;
+mod table;
 
 pub use call::Call;
 pub use guard::guard;
 pub use problem::Problem;
+pub use table::CALLS;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use crate::fault::Dressed;
 
 /// Largest body of a call, in bytes; the largest real one is under 4 KiB.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
@@ -31,4 +38,19 @@ pub const ROOT: &str = "/api/v1";
 /// Whether a path belongs to the API: what goes wrong there is said in JSON, and cookies do not count.
 pub fn is_call(path: &str) -> bool {
     path.strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Says in JSON what a bare error means: an unknown path, a method that is not there, a handler that took too long.
+pub fn dress(response: Response) -> Response {
+    let status = response.status();
+    let is_bare = response.extensions().get::<Dressed>().is_none();
+    if !is_bare || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let allow = response.headers().get(header::ALLOW).cloned();
+    let mut response = Problem::of_status(status).into_response();
+    if let Some(allow) = allow {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clinic::accounts::Accounts;
+use clinic::api_keys::ApiKeys;
 use domain::{Clock, UtcMillis};
 use store::Database;
 use tokio::sync::{Mutex, Semaphore};
@@ -14,6 +15,7 @@ use crate::Settings;
 use crate::feed::Feed;
 use crate::language::{Language, Texts};
 use crate::post::{self, Facts};
+use crate::rate::Rates;
 use crate::times::Times;
 
 /// Searches and exports at once; more wait their turn (and give up with the request). They read much; live pages must
@@ -34,6 +36,9 @@ pub struct Inner {
     pub database: Database,
     pub clock: Clock,
     pub accounts: Accounts,
+    pub api_keys: ApiKeys,
+    /// Who asked how often for what is expensive.
+    pub rates: Rates,
     pub feed: Feed,
     pub heavy: Semaphore,
     /// The facts of the live pages' panel, with when they were read. The lock is held while reading, so that many
@@ -54,6 +59,7 @@ impl App {
     /// Over `database`; the feed still has to be run.
     pub fn new(settings: Settings, database: Database, clock: Clock, ending: CancellationToken) -> Self {
         let accounts = Accounts::new(database.clone(), clock.clone(), settings.sessions, settings.site.as_str());
+        let api_keys = ApiKeys::new(database.clone(), clock.clone());
         let language = Language::parse(&settings.language).unwrap_or(Language::En);
         let heavy = Semaphore::new(HEAVY_AT_ONCE);
         Self(Arc::new(Inner {
@@ -62,6 +68,8 @@ impl App {
             database,
             clock,
             accounts,
+            api_keys,
+            rates: Rates::default(),
             feed: Feed::default(),
             heavy,
             panel: Mutex::new(None),

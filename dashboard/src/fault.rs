@@ -9,6 +9,7 @@ use clinic::accounts::AccountError;
 use clinic::roles::RoleError;
 use domain::Denied;
 
+use crate::api;
 use crate::app::App;
 use crate::headers;
 use crate::pages;
@@ -129,6 +130,11 @@ pub async fn dress(State(app): State<App>, request: Request, next: Next) -> Resp
     let asked = parts.clone();
     let mut response = next.run(Request::from_parts(parts, body)).await;
     let status = response.status();
+    if api::is_call(asked.uri.path()) {
+        response = api::dress(response);
+        headers::put(response.headers_mut());
+        return response;
+    }
     let is_bare = response.extensions().get::<Dressed>().is_none();
     if is_bare && (status.is_client_error() || status.is_server_error()) {
         let fault = response.extensions().get::<Fault>().copied();

@@ -6,6 +6,8 @@
 //! A request goes `server` (TLS, limits) → `fault::dress` (headers, error pages) → `guard` (session, role, form) → a
 //! handler of `pages`, found in the one table of `routes`. Events go `feed` → `pages::live::stream` → browser.
 
+mod address;
+mod api;
 mod app;
 mod connection;
 mod csv;
@@ -16,6 +18,7 @@ mod headers;
 mod language;
 mod pages;
 mod post;
+mod rate;
 mod routes;
 mod server;
 mod settings;

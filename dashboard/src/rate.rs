@@ -10,33 +10,42 @@ use tokio::time::Instant;
 /// Buckets kept; beyond it those that are full again are forgotten, then the one that rested longest.
 const BUCKETS_MAX: usize = 10_000;
 
-/// How dear a route is.
+/// How much work a route makes, or how much it reveals, and so how often it may be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rate {
-    /// An ordinary answer: 1200 a minute, 300 at once.
-    Plain,
-    /// A search, an export, an answer of many rows: 60 a minute, 20 at once.
-    Dear,
-    /// Personal data in clear, one person at a time: 60 a minute, 30 at once. A desk that serves a queue stays under
-    /// it, a program that copies the vault does not.
-    Personal,
+    /// An ordinary page or answer.
+    Page,
+    /// A search through much.
+    Search,
+    /// An export.
+    Export,
+    /// A file taken in or a picture given out; a guard's page asks for many.
+    File,
+    /// Personal data in clear, one person at a time. A desk that serves a queue stays under it, a program that copies
+    /// the vault does not.
+    Reveal,
+    /// A guess at a secret: sign-in, link, second factor. Throttled by the clinic itself.
+    Secret,
 }
 
 impl Rate {
     /// Requests at once.
     pub const fn burst(self) -> u32 {
         match self {
-            Self::Plain => 300,
-            Self::Dear => 20,
-            Self::Personal => 30,
+            Self::Page | Self::Secret => 300,
+            Self::Search | Self::Export => 20,
+            Self::File => 200,
+            Self::Reveal => 30,
         }
     }
 
     /// Requests a minute in the long run.
     pub const fn per_minute(self) -> u32 {
         match self {
-            Self::Plain => 1200,
-            Self::Dear | Self::Personal => 60,
+            Self::Page | Self::Secret => 1200,
+            Self::Search | Self::Reveal => 60,
+            Self::Export => 20,
+            Self::File => 600,
         }
     }
 }
@@ -115,23 +124,26 @@ mod tests {
     #[tokio::test]
     async fn who_asks_too_often_is_told_when_to_come_back() {
         let (rates, start) = (Rates::default(), Instant::now());
-        for _ in 0..Rate::Dear.burst() {
-            rates.take("a", Rate::Dear, start).unwrap();
+        for _ in 0..Rate::Search.burst() {
+            rates.take("a", Rate::Search, start).unwrap();
         }
-        let first = rates.take("a", Rate::Dear, start).unwrap_err();
+        let first = rates.take("a", Rate::Search, start).unwrap_err();
         assert_eq!((first.retry_after, first.begins), (Duration::from_secs(1), true));
-        assert!(!rates.take("a", Rate::Dear, start).unwrap_err().begins, "recorded once");
-        rates.take("b", Rate::Dear, start).unwrap();
-        rates.take("a", Rate::Plain, start).unwrap();
-        rates.take("a", Rate::Dear, start + first.retry_after).unwrap();
-        assert!(rates.take("a", Rate::Dear, start + first.retry_after).unwrap_err().begins, "and again after a success");
+        assert!(!rates.take("a", Rate::Search, start).unwrap_err().begins, "recorded once");
+        rates.take("b", Rate::Search, start).unwrap();
+        rates.take("a", Rate::Page, start).unwrap();
+        rates.take("a", Rate::Search, start + first.retry_after).unwrap();
+        assert!(
+            rates.take("a", Rate::Search, start + first.retry_after).unwrap_err().begins,
+            "and again after a success"
+        );
     }
 
     #[tokio::test]
     async fn in_the_long_run_the_rate_holds() {
         let (rates, start) = (Rates::default(), Instant::now());
         let let_through = (0..36_000_u64)
-            .filter(|n| rates.take("a", Rate::Personal, start + Duration::from_millis(n * 100)).is_ok())
+            .filter(|n| rates.take("a", Rate::Reveal, start + Duration::from_millis(n * 100)).is_ok())
             .count();
         let expected = 60 * 60 + 30;
         assert!((expected - 2..=expected + 1).contains(&let_through), "{let_through} in an hour");
@@ -140,13 +152,13 @@ mod tests {
     #[tokio::test]
     async fn the_table_is_bounded_and_keeps_those_who_must_wait() {
         let (rates, start) = (Rates::default(), Instant::now());
-        for _ in 0..=Rate::Dear.burst() {
-            let _ = rates.take("busy", Rate::Dear, start);
+        for _ in 0..=Rate::Search.burst() {
+            let _ = rates.take("busy", Rate::Search, start);
         }
         for n in 0..BUCKETS_MAX * 2 {
-            let _ = rates.take(&n.to_string(), Rate::Dear, start);
+            let _ = rates.take(&n.to_string(), Rate::Search, start);
         }
         assert!(rates.0.lock().unwrap().len() <= BUCKETS_MAX);
-        assert!(rates.take("busy", Rate::Dear, start).is_err(), "a flood of others does not clear its account");
+        assert!(rates.take("busy", Rate::Search, start).is_err(), "a flood of others does not clear its account");
     }
 }

@@ -21,10 +21,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::api;
+use crate::api::describe::Operation;
 use crate::app::App;
 use crate::fault::{Fault, dress};
 use crate::guard::{FORM_MAX_BYTES, guard};
 use crate::pages::{accounts, assets, devices, journal, live, me, sign_in, welcome};
+pub use crate::rate::Rate;
 
 /// How long a handler may take; streams are not counted, their answer begins at once.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -155,51 +158,6 @@ impl Group {
     }
 }
 
-/// How much work a route makes, and so how often it may be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rate {
-    /// An ordinary page.
-    Page,
-    /// A search through much.
-    Search,
-    /// An export.
-    Export,
-    /// A file taken in or a picture given out.
-    File,
-    /// A guess at a secret: sign-in, link, second factor. Throttled by the clinic itself.
-    Secret,
-}
-
-/// What the description of the HTTP API says about a route.
-#[derive(Debug, Clone, Copy)]
-pub struct Operation {
-    /// A word by which clients call it.
-    pub id: &'static str,
-    /// One sentence.
-    pub summary: &'static str,
-    /// Names of its parameters in path and query, with their schema.
-    pub parameters: &'static [Parameter],
-    /// The schema of what is sent.
-    pub request: Option<&'static str>,
-    /// The schema of what is answered.
-    pub response: Option<&'static str>,
-}
-
-/// A parameter of an [`Operation`].
-#[derive(Debug, Clone, Copy)]
-pub struct Parameter {
-    /// As in the path or query.
-    pub name: &'static str,
-    /// Whether it stands in the path; in the query otherwise.
-    pub in_path: bool,
-    /// Whether it must be given.
-    pub required: bool,
-    /// Name of its schema.
-    pub schema: &'static str,
-    /// One sentence.
-    pub text: &'static str,
-}
-
 /// Makes the part of a router that answers with a handler at the methods given to it.
 pub type Mount = fn(MethodFilter) -> MethodRouter<App>;
 
@@ -264,7 +222,30 @@ const fn change(path: &'static str, needs: Permission, audit: Action, mount: Mou
     Route { audit: Some(audit), ..route(Verb::Change, path, Access::Needs(needs), mount) }
 }
 
+/// A call of the HTTP API.
+pub const fn call(
+    verb: Verb,
+    path: &'static str,
+    access: Access,
+    operation: &'static Operation,
+    mount: Mount,
+) -> Route {
+    let csrf = if matches!(verb, Verb::Show) { Csrf::None } else { Csrf::Key };
+    let (rate, body_max) = (operation.rate, api::BODY_MAX_BYTES);
+    Route { csrf, rate, body_max, operation: Some(operation), uses_session: false, ..route(verb, path, access, mount) }
+}
+
 impl Route {
+    /// What it shows.
+    pub const fn shows(self, data: &'static [Data]) -> Self {
+        Self { data, ..self }
+    }
+
+    /// What the audit log says about it.
+    pub const fn recorded(self, action: Action) -> Self {
+        Self { audit: Some(action), ..self }
+    }
+
     /// As a place in the navigation; `key` names its text and its icon.
     const fn at(self, group: Group, key: &'static str) -> Self {
         Self { place: Some(Place { key, group }), ..self }
@@ -313,6 +294,11 @@ pub static ROUTES: &[Route] = &[
     },
 ];
 
+/// All routes, of pages and of the HTTP API: what is in neither table is not reached.
+pub fn all() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(api::CALLS)
+}
+
 /// The places that somebody may open, in the order of the table.
 pub fn places(rights: &Rights) -> impl Iterator<Item = (Place, &'static str)> {
     ROUTES
@@ -329,8 +315,12 @@ pub fn opens(rights: &Rights, path: &str) -> bool {
 /// The whole site. The only place where routes and layers are put together.
 pub fn router(app: App) -> Router {
     let mut router = Router::new();
-    for route in ROUTES {
-        let guarded = (route.mount)(route.verb.filter()).route_layer(from_fn_with_state((app.clone(), route), guard));
+    for route in all() {
+        let handler = (route.mount)(route.verb.filter());
+        let guarded = match route.operation {
+            Some(operation) => handler.route_layer(from_fn_with_state((app.clone(), route, operation), api::guard)),
+            None => handler.route_layer(from_fn_with_state((app.clone(), route), guard)),
+        };
         router = router.route(route.path, guarded);
     }
     router

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use clinic::accounts::SessionRules;
-use domain::SiteId;
+use domain::{Network, SiteId};
 
 /// Settings of one dashboard.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Settings {
     pub tls: TlsSource,
     /// How long sessions live.
     pub sessions: SessionRules,
+    /// The proxies whose `X-Forwarded-For` is believed; nobody's, if there is none.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// Where the TLS certificate and its key come from.

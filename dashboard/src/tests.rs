@@ -62,6 +62,7 @@ impl Stage {
             language: "en".to_owned(),
             tls: TlsSource::Own { folder: folder.path().join("tls"), names: vec![] },
             sessions: SessionRules::default(),
+            trusted_proxies: Vec::new(),
         };
         let dashboard = Dashboard::new(settings, database.clone(), hands.clock());
         let router = dashboard.router();

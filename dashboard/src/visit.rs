@@ -1,14 +1,13 @@
 //! One request as handlers see it: who asks, in which language, from where. Owns the cookies.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::request::Parts;
 use clinic::accounts::{AccountError, Session, SessionToken, Visitor};
 use clinic::acting::Acting;
 use domain::Rights;
 
+use crate::address;
 use crate::app::App;
 use crate::fault::Fault;
 use crate::language::{Language, Texts};
@@ -67,9 +66,7 @@ impl Visit {
         let chosen = session.as_ref().and_then(|session| Language::parse(&session.account.locale));
         let by_query = || parts.uri.query().and_then(language_in_query);
         let language = chosen.or_else(by_query).or_else(|| Language::from_header(&asked)).unwrap_or(app.language);
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        // Forwarded-for headers are not believed: anybody can write them.
-        let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+        let address = address::of(parts, &app.settings.trusted_proxies);
         let agent = text_of(&parts.headers, &header::USER_AGENT);
         let path_and_query = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
         Ok(Self {

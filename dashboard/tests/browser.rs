@@ -69,6 +69,7 @@ async fn serve(
         language: "en".to_owned(),
         tls: TlsSource::Own { folder: folder.path().join("tls"), names: vec![] },
         sessions: SessionRules::default(),
+        trusted_proxies: Vec::new(),
     };
     let dashboard = Dashboard::new(settings, database.clone(), clock.clone());
     let shutdown = CancellationToken::new();

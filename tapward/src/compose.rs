@@ -160,6 +160,7 @@ async fn start_pages(
         language: config.dashboard.language.clone(),
         tls,
         sessions: SessionRules::default(),
+        trusted_proxies: config.dashboard.trusted_proxies.clone(),
     };
     let (ready, address) = oneshot::channel();
     let pages = Dashboard::new(settings, database.clone(), clock.clone());

@@ -2,6 +2,7 @@
 
 use domain::equipment::{DoorState, PeerKind, ReaderState};
 use domain::{Direction, Field, Kind, Permission, Reason};
+use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
 fn one_of(codes: Vec<&'static str>) -> Schema {
@@ -9,37 +10,33 @@ fn one_of(codes: Vec<&'static str>) -> Schema {
 }
 
 fn some_of(codes: Vec<&'static str>) -> Schema {
-    ArrayBuilder::new().items(one_of(codes)).into()
+    ArrayBuilder::new().items(RefOr::T(one_of(codes))).into()
 }
 
 macro_rules! lists {
-    ($($(#[$doc:meta])* $name:ident $(/ $many:ident)? => $type:ty;)*) => { $(
+    ($($(#[$doc:meta])* $name:ident => $wrap:ident $type:ty;)*) => { $(
         $(#[$doc])*
         pub fn $name() -> Schema {
-            one_of(<$type>::ALL.iter().map(|code| code.as_str()).collect())
+            $wrap(<$type>::ALL.iter().map(|code| code.as_str()).collect())
         }
-        $($(#[$doc])*
-        pub fn $many() -> Schema {
-            some_of(<$type>::ALL.iter().map(|code| code.as_str()).collect())
-        })?
     )* };
 }
 
 lists! {
     /// Permissions.
-    permission / permissions => Permission;
+    permissions => some_of Permission;
     /// Fields of persons.
-    field / fields => Field;
-    /// Kinds of events.
-    kind => Kind;
-    /// Reasons of events.
-    reason => Reason;
+    fields => some_of Field;
+    /// A kind of event.
+    kind => one_of Kind;
+    /// A reason of an event.
+    reason => one_of Reason;
     /// What a door is doing.
-    door_state => DoorState;
+    door_state => one_of DoorState;
     /// Whether a reader answers.
-    reader_state => ReaderState;
+    reader_state => one_of ReaderState;
     /// What a network peer is.
-    peer_kind => PeerKind;
+    peer_kind => one_of PeerKind;
 }
 
 /// In or out.

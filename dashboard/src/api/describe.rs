@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use domain::UtcMillis;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 
 use crate::rate::Rate;
 
@@ -47,7 +47,7 @@ impl Operation {
             parameters: &[],
             takes: None,
             gives: Gives::Json(200, gives),
-            rate: Rate::Plain,
+            rate: Rate::Page,
             repeatable: false,
             problems: &[],
         }

@@ -78,7 +78,7 @@ pub struct FeedEvent {
     category: Option<String>,
     /// How old it was when it was read, in milliseconds: it came late.
     #[serde(skip_serializing_if = "Option::is_none")]
-    age_ms: Option<u64>,
+    age_ms: Option<u32>,
 }
 
 impl FeedEvent {

@@ -235,10 +235,7 @@ async fn once(app: &App, key: KeyId, name: &str, call: Call, parts: Parts, next:
     let (parts, body) = run(call, parts, next).await.into_parts();
     let body = to_bytes(body, BODY_MAX_BYTES).await.unwrap_or_default();
     let kept = if parts.status.is_success() {
-        Some(Some(Answered {
-            status: parts.status.as_u16(),
-            body: String::from_utf8_lossy(&body).into_owned(),
-        }))
+        Some(Some(Answered { status: parts.status.as_u16(), body: String::from_utf8_lossy(&body).into_owned() }))
     } else if parts.status.is_client_error() {
         Some(None)
     } else {

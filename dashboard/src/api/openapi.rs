@@ -43,7 +43,7 @@ pub async fn show(_: Call) -> Result<Response, Problem> {
 
 /// Calls of the table, with how they are described.
 pub fn operations() -> impl Iterator<Item = (&'static Route, &'static Operation)> {
-    routes::all().filter_map(|route| Some((route, route.api?)))
+    routes::all().filter_map(|route| Some((route, route.operation?)))
 }
 
 /// The whole description.
@@ -157,7 +157,7 @@ fn problem(status: u16) -> utoipa::openapi::Response {
     let mut built = ResponseBuilder::new().description(text).content(essence, content(Shape::of::<ProblemBody>()));
     if status == 429 {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
-        built = built.header("Retry-After", HeaderBuilder::new().schema(seconds).build());
+        built = built.header("Retry-After", HeaderBuilder::new().schema(Some(seconds)).build());
     }
     built.build()
 }

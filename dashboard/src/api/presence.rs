@@ -100,9 +100,7 @@ pub async fn inside(call: Call) -> Result<Response, Problem> {
     let zone: ZoneId = call.given("zone")?;
     let found = presence::inside(&call.app.database, Some(&zone), PERSONS_MAX).await?;
     let persons = found.into_iter();
-    let persons = persons.map(|present| PersonInside {
-        person: present.person.to_string(),
-        since: present.since.to_rfc3339(),
-    });
+    let persons =
+        persons.map(|present| PersonInside { person: present.person.to_string(), since: present.since.to_rfc3339() });
     ok(&Inside { zone: zone.to_string(), persons: persons.collect() })
 }

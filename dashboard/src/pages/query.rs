@@ -18,6 +18,11 @@ impl Query {
         self.0.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
+    /// All pairs, in their order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// The first value of a key, without surrounding space, unless it is empty.
     pub fn one(&self, key: &str) -> Option<&str> {
         self.all(key).map(str::trim).find(|value| !value.is_empty())
