@@ -74,7 +74,7 @@ pub struct Session {
     /// What it may do now.
     pub rights: Rights,
     /// The open breaking of glass that adds to its rights.
-    pub glass: Option<String>,
+    pub glass: Option<crate::break_glass::Glass>,
     /// Whether the password was given so recently that changes to accounts need not ask for it again.
     pub is_fresh: bool,
     /// When it ends if it is not used again.
@@ -95,7 +95,7 @@ impl Session {
             rights: self.rights.clone(),
             session: Some(self.id.as_str().to_owned()),
             address: Some(visitor.address),
-            glass: self.glass.clone(),
+            glass: self.glass.as_ref().map(|glass| glass.id.clone()),
         }
     }
 }

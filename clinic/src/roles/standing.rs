@@ -7,6 +7,7 @@ use store::{Database, Error};
 
 use super::{Grant, Held, OwnId, RoleId};
 use crate::accounts::AccountId;
+use crate::break_glass::{self, Glass};
 use crate::rows;
 
 /// Where an account stands: its roles, and the rights that come of them.
@@ -17,7 +18,7 @@ pub struct Standing {
     /// What it may do.
     pub rights: Rights,
     /// The open breaking of glass that adds to its rights.
-    pub glass: Option<String>,
+    pub glass: Option<Glass>,
 }
 
 /// Role, zone (empty: the whole site), name of an own role.
@@ -186,7 +187,15 @@ pub(crate) fn held_from((role, zone, name): HeldRow) -> Result<Held, Error> {
 /// The database.
 pub async fn standing_of(database: &Database, account: &AccountId, now: UtcMillis) -> Result<Standing, Error> {
     let id = account.as_str();
-    store::read!(database, "roles.standing", |conn| { Ok(standing!(conn, id, now)) })
+    let mut standing = store::read!(database, "roles.standing", |conn| { Ok(standing!(conn, id, now)) })?;
+    // Who may not break glass any more holds none either.
+    if standing.rights.allows(Permission::BreakGlassUse) {
+        standing.glass = break_glass::open_for(database, account, now).await?;
+    }
+    if let Some(glass) = &standing.glass {
+        glass.widen(&mut standing.rights);
+    }
+    Ok(standing)
 }
 
 /// What an account may do now.
