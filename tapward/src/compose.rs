@@ -92,6 +92,16 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
             Ok(())
         }));
     }
+    if let Some(database) = &database {
+        // Kept open beside the programs: a medium with its key may come and go.
+        let (vault, stop) = (crate::vault::open(config, database, clock).await?, running.others_stop.clone());
+        let watched = vault.clone();
+        running.others.push(tokio::spawn(async move {
+            stop.run_until_cancelled(watched.watch()).await;
+            Ok(())
+        }));
+        drop(vault);
+    }
     if programs.gateway {
         running.gateway = Some(start_gateway(config, &joint, clock, &running.gateway_stop).await?);
     }

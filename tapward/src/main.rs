@@ -6,6 +6,7 @@ mod commands;
 mod compose;
 mod config;
 mod keys;
+mod vault;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
