@@ -3,7 +3,8 @@
 //! Owns the tables of migration `0007_roles.sql`. Shipped roles are part of the program ([`domain::Shipped`]); own roles
 //! are rows; both become [`Rights`] in one place, read anew at each request, so that a change counts from the next one.
 //! Nobody gives or takes rights that they do not have themselves, changes their own roles, or leaves the clinic without
-//! an account that can manage accounts and roles. May import `domain`, `store`, `acting` and `audit`.
+//! an account that can manage accounts and roles. May import `domain`, `store`,
+//! `acting`, `audit` and `break_glass`.
 
 mod error;
 mod give;

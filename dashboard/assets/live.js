@@ -61,6 +61,7 @@ function live(page) {
       shownClock = beat.clock;
       clock.textContent = beat.clock;
       day.textContent = beat.day;
+      for (const field of document.querySelectorAll("input[name=form]")) field.value = beat.form;
       heard();
     });
     source.addEventListener("entry", (message) => {

@@ -1,25 +1,44 @@
-//! The one door before every handler: session, role, form. What is not in the table of routes is not reached.
+//! The one door before every handler: who asks, may they, does a change come from where it must. What is not in the
+//! table of routes is not reached. Every refusal of somebody who is signed in becomes an entry of the audit log here,
+//! also one that a handler or the clinic gave; a form that is not ours is recorded whoever sent it.
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Form, FromRequest, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use subtle::ConstantTimeEq;
+use clinic::acting::{Acting, Actor};
+use clinic::audit::{self, Action, Outcome};
+use domain::Rights;
 
 use crate::app::App;
 use crate::fault::Fault;
-use crate::routes::{Access, Route, Verb};
+use crate::form::{self, Foreign};
+use crate::routes::{Access, Csrf, Route, Verb};
 use crate::visit::{VISIT_COOKIE, Visit, set_cookie};
 
-/// Largest form, in bytes; the largest real one is under 1 KiB.
+/// Largest form, in bytes; the largest real one is a role with every permission, under 4 KiB.
 pub const FORM_MAX_BYTES: usize = 16 * 1024;
 
-#[derive(Deserialize)]
-struct FormToken {
-    form: Option<String>,
+/// Why a request does not reach its handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    SignIn,
+    Forbidden,
+    Foreign(Foreign),
+    TooLarge,
+}
+
+impl Refusal {
+    fn response(self) -> Response {
+        match self {
+            Self::SignIn => Fault::SignIn.into_response(),
+            Self::Forbidden => Fault::Forbidden.into_response(),
+            Self::Foreign(_) => Fault::Form.into_response(),
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        }
+    }
 }
 
 /// Lets a request through to its handler, or answers instead of it.
@@ -29,24 +48,28 @@ pub async fn guard(State((app, route)): State<(App, &'static Route)>, request: R
         Ok(visit) => visit,
         Err(fault) => return fault.into_response(),
     };
-    let checked = match check(&visit, route, parts, body).await {
-        Ok(request) => {
-            let mut request = request;
+    let mut response = match check(&visit, route, parts, body).await {
+        Ok(mut request) => {
             request.extensions_mut().insert(visit.clone());
-            next.run(request).await
+            let response = next.run(request).await;
+            if let Some(why) = refused_inside(route, &response) {
+                note(&visit, route, why).await;
+            }
+            response
         }
         Err(refusal) => {
-            tracing::warn!(
-                path = route.path,
-                account = visit.session.as_ref().map(|session| session.account.id.as_str()),
-                address = %visit.visitor.address,
-                status = refusal.status().as_u16(),
-                "page.refused"
-            );
-            refusal
+            let why = match refusal {
+                Refusal::SignIn => "nobody_signed_in",
+                Refusal::Forbidden => "no_permission",
+                Refusal::Foreign(foreign) => foreign.as_str(),
+                Refusal::TooLarge => "too_large",
+            };
+            if visit.session.is_some() || matches!(refusal, Refusal::Foreign(_)) {
+                note(&visit, route, why).await;
+            }
+            refusal.response()
         }
     };
-    let mut response = checked;
     if visit.session.is_none()
         && !visit.has_visit_cookie
         && route.access == Access::Anyone
@@ -59,24 +82,53 @@ pub async fn guard(State((app, route)): State<(App, &'static Route)>, request: R
     response
 }
 
-async fn check(visit: &Visit, route: &Route, parts: Parts, body: Body) -> Result<Request, Response> {
+/// What a handler refused: a missing right, or a thing that is not there for this one, as when somebody tries ids.
+fn refused_inside(route: &Route, response: &Response) -> Option<&'static str> {
+    let names_something = route.verb != Verb::Show || route.path.contains('{');
+    match response.extensions().get::<Fault>() {
+        Some(Fault::Forbidden) => Some("no_permission"),
+        Some(Fault::NotFound) if names_something && !route.is_asset => Some("not_there"),
+        _ => None,
+    }
+}
+
+/// Writes the refusal down. A failure to do so cannot undo anything, nothing was done; it is logged.
+async fn note(visit: &Visit, route: &Route, why: &'static str) {
+    let now = visit.app.now();
+    let acting = visit.acting().unwrap_or_else(|_| Acting {
+        actor: Actor::Anybody,
+        rights: Rights::default(),
+        session: None,
+        address: Some(visit.visitor.address),
+        glass: None,
+    });
+    let mut draft = match route.access {
+        Access::Needs(permission) if why == "no_permission" => acting.refusal(now, domain::Denied(permission)),
+        _ => acting.draft(now, Action::Refused),
+    };
+    draft.outcome = Outcome::Refused;
+    draft.object.get_or_insert_with(|| route.path.to_owned());
+    draft.detail = Some(format!("{why}: {} {}", route.verb.as_str(), route.path));
+    tracing::warn!(path = route.path, account = acting.account(), address = %visit.visitor.address, why, "page.refused");
+    if let Err(error) = audit::write(&visit.app.database, draft).await {
+        tracing::error!(error = %error, "page.refusal.unrecorded");
+    }
+}
+
+async fn check(visit: &Visit, route: &Route, parts: Parts, body: Body) -> Result<Request, Refusal> {
     if !route.access.lets(visit.rights()) {
-        let fault = if visit.session.is_none() { Fault::SignIn } else { Fault::Forbidden };
-        return Err(fault.into_response());
+        return Err(if visit.rights().is_none() { Refusal::SignIn } else { Refusal::Forbidden });
     }
     if route.verb == Verb::Show {
         return Ok(Request::from_parts(parts, Body::empty()));
     }
-    // Everything else changes something, and must come from a form of ours in this browser.
-    let body = to_bytes(body, route.body_max).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE.into_response())?;
-    let copy = Request::from_parts(parts.clone(), Body::from(body.clone()));
-    let given = match Form::<FormToken>::from_request(copy, &()).await {
-        Ok(Form(given)) => given.form.unwrap_or_default(),
-        Err(_) => return Err(Fault::Form.into_response()),
-    };
-    let expected = visit.form_token();
-    if !bool::from(expected.as_bytes().ct_eq(given.as_bytes())) {
-        return Err(Fault::Form.into_response());
+    if route.csrf == Csrf::Form {
+        form::check_sender(&parts.headers).map_err(Refusal::Foreign)?;
+    }
+    let body = to_bytes(body, route.body_max).await.map_err(|_| Refusal::TooLarge)?;
+    if route.csrf == Csrf::Form {
+        let given = form::given(&parts.headers, &body);
+        form::check(visit.form_secret(), given.as_deref(), visit.app.now()).map_err(Refusal::Foreign)?;
     }
     Ok(Request::from_parts(parts, Body::from(body)))
 }

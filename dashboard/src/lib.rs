@@ -13,6 +13,7 @@ mod connection;
 mod csv;
 mod fault;
 mod feed;
+mod form;
 mod guard;
 mod headers;
 mod language;

@@ -18,7 +18,6 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use clinic::audit::Action;
 use domain::{Permission, Rights};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::csrf::CsrfLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::api;
@@ -326,8 +325,6 @@ pub fn router(app: App) -> Router {
     router
         .fallback(|| async { Fault::NotFound })
         .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
-        // Another site's form or script: refused before anything is read.
-        .layer(CsrfLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::custom(panicked))
         // Last, so that it is around everything above.

@@ -123,9 +123,14 @@ impl Stage {
         self.ask(request("GET", path, token).body(Body::empty()).unwrap()).await
     }
 
+    /// The hidden field of a page made now.
+    fn form_of(&self, token: &SessionToken) -> String {
+        crate::form::token(token, self.hands.clock().now())
+    }
+
     /// Posts a form with the right hidden field.
     async fn post(&self, path: &str, token: &SessionToken, fields: &str) -> Answer {
-        let body = format!("form={}&{fields}", token.derive("form"));
+        let body = format!("form={}&{fields}", self.form_of(token));
         self.ask(form(path, Some(token), body)).await
     }
 

@@ -10,6 +10,7 @@ use domain::Rights;
 use crate::address;
 use crate::app::App;
 use crate::fault::Fault;
+use crate::form;
 use crate::language::{Language, Texts};
 use crate::routes::Route;
 use crate::times::Times;
@@ -42,7 +43,7 @@ impl Visit {
             Some(token) => app.accounts.resume(&token, use_it).await?,
             None => None,
         };
-        Self::assemble(app, parts, route, session).map_err(Fault::from)
+        Ok(Self::assemble(app, parts, route, session)?)
     }
 
     /// As [`Visit::read`] for somebody unknown; needs no database.
@@ -93,10 +94,12 @@ impl Visit {
 
     /// What forms of this visit must carry: known to this browser's cookie holder only.
     pub fn form_token(&self) -> String {
-        match &self.session {
-            Some(session) => session.token.derive("form"),
-            None => self.visit_token.derive("form"),
-        }
+        form::token(self.form_secret(), self.app.now())
+    }
+
+    /// What the tokens of this visit's forms are made from.
+    pub fn form_secret(&self) -> &SessionToken {
+        self.session.as_ref().map_or(&self.visit_token, |session| &session.token)
     }
 
     /// Who is signed in; the guard lets nobody else reach a page that asks.

@@ -105,6 +105,11 @@ fn check_change(tables: &Tables, rights: &Rights, before: &[Grant], after: &[Gra
     if rights.covers(&tables.rights(taken)) { Ok(()) } else { Err(RoleError::Beyond) }
 }
 
+/// What a breaking of glass adds is there for an emergency, never to be handed on: while it is open, no role changes.
+pub(super) fn must_be_lasting(acting: &Acting) -> Result<(), RoleError> {
+    if acting.glass.is_none() { Ok(()) } else { Err(RoleError::Beyond) }
+}
+
 /// Whether these rights let somebody manage accounts and roles.
 pub(super) fn keeps(rights: &Rights) -> bool {
     rights.allows(Permission::AccountEdit) && rights.allows(Permission::RoleEdit)
@@ -127,6 +132,7 @@ pub async fn give(
     if acting.account() == Some(account.as_str()) {
         return Err(RoleError::OwnAccount);
     }
+    must_be_lasting(acting)?;
     let (id, mut grants, rights) = (account.as_str().to_owned(), grants.to_vec(), acting.rights.clone());
     grants.sort();
     grants.dedup();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{Field, Permission, Rights, Shipped, UtcMillis, Zones};
 use store::Database;
 
+use super::give::must_be_lasting;
 use super::{OwnId, ROLE_NAME_MAX_CHARS, ROLE_TEXT_MAX_CHARS, RoleError, RoleId, Tables, keepers, tables};
 use crate::accounts::random_id;
 use crate::acting::Acting;
@@ -143,6 +144,7 @@ macro_rules! is_taken {
 /// [`RoleError`]: not allowed, beyond one's own rights, a bad or taken name, a bad description.
 pub async fn create(database: &Database, acting: &Acting, now: UtcMillis, text: &RoleText) -> Result<OwnId, RoleError> {
     acting.must(Permission::RoleEdit)?;
+    must_be_lasting(acting)?;
     let text = text.checked()?;
     if !acting.rights.covers(&text.rights()) {
         return Err(RoleError::Beyond);
@@ -180,6 +182,7 @@ pub async fn change(
     text: &RoleText,
 ) -> Result<(), RoleError> {
     acting.must(Permission::RoleEdit)?;
+    must_be_lasting(acting)?;
     let text = text.checked()?;
     let (id, rights) = (role.as_str().to_owned(), acting.rights.clone());
     let role = RoleId::Own(role.clone());
@@ -221,6 +224,7 @@ pub async fn change(
 /// [`RoleError`]: not allowed, beyond one's own rights, unknown, still in use.
 pub async fn remove(database: &Database, acting: &Acting, now: UtcMillis, role: &OwnId) -> Result<(), RoleError> {
     acting.must(Permission::RoleEdit)?;
+    must_be_lasting(acting)?;
     let (id, rights) = (role.as_str().to_owned(), acting.rights.clone());
     let role = RoleId::Own(role.clone());
     let draft = edit(acting, now, &id, "removed");

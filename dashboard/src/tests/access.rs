@@ -15,14 +15,16 @@ async fn every_route_opens_for_its_roles_and_for_nobody_else() {
                     .body(Body::empty())
                     .unwrap(),
                 // Nothing typed: a handler that is reached answers otherwise than the guard, and changes nothing.
-                Verb::Change => form(&path, token, "form=wrong".to_owned()),
+                Verb::Change | Verb::Put | Verb::Delete => form(&path, token, "form=wrong".to_owned()),
             };
             let status = stage.ask(request).await.status;
             let allowed = route.access.lets(role.map(Rights::of).as_ref());
             let refusals = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
             match (allowed, route.verb) {
                 (true, Verb::Show) => assert!(!refusals.contains(&status), "{path} {role:?}: {status}"),
-                (true, Verb::Change) => assert_eq!(status, Fault::Form.status(), "{path} {role:?}"),
+                (true, Verb::Change | Verb::Put | Verb::Delete) => {
+                    assert_eq!(status, Fault::Form.status(), "{path} {role:?}")
+                }
                 (false, _) if role.is_none() => assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}"),
                 (false, _) => assert_eq!(status, StatusCode::FORBIDDEN, "{path} {role:?}"),
             }

@@ -136,7 +136,9 @@ impl Streamer {
 
     async fn beat(&self) -> Result<(), End> {
         let (now, times) = (self.visit.app.now(), self.visit.times());
-        let data = json!({ "now": now.0, "clock": times.clock(now), "day": times.day(now) });
+        // The page may stay open for a whole shift; its forms must not grow old.
+        let form = self.visit.form_token();
+        let data = json!({ "now": now.0, "clock": times.clock(now), "day": times.day(now), "form": form });
         self.send(SseEvent::default().event("beat").data(data.to_string())).await
     }
 
