@@ -13,6 +13,7 @@ pub mod commands;
 pub mod devices;
 pub mod disclosures;
 mod draw;
+pub mod erasure;
 pub mod events;
 pub mod incidents;
 pub mod ingest;

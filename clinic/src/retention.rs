@@ -192,6 +192,18 @@ pub async fn run(
     now: UtcMillis,
 ) -> Result<Vec<Cleared>, RetentionError> {
     acting.must(Permission::PrivacyManage)?;
+    Ok(clear_all(database, acting, terms, now).await?)
+}
+
+/// As [`run`], by the program itself, once a day.
+///
+/// # Errors
+/// Engine errors.
+pub async fn run_scheduled(database: &Database, terms: &Terms, now: UtcMillis) -> Result<Vec<Cleared>, Error> {
+    clear_all(database, &Acting::system(), terms, now).await
+}
+
+async fn clear_all(database: &Database, acting: &Acting, terms: &Terms, now: UtcMillis) -> Result<Vec<Cleared>, Error> {
     let mut all = Vec::new();
     for class in Class::ALL {
         let Some(days) = terms.of(*class) else { continue };

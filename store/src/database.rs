@@ -121,6 +121,23 @@ impl Database {
         }
     }
 
+    /// Leaves nothing of what was deleted behind: on SQLite the write-ahead log is folded into the file, whose free
+    /// space is overwritten at each deletion, and emptied. On PostgreSQL deleted rows go with the server's own vacuum.
+    /// A reader that is busy at that moment keeps the log for a little longer; then the next call empties it.
+    ///
+    /// # Errors
+    /// Engine errors.
+    pub async fn scrub(&self) -> Result<(), Error> {
+        match &*self.pools {
+            Pools::Sqlite(pools) => {
+                let folded = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_all(&pools.writer).await;
+                folded.map(drop).map_err(|error| Error::from(error).during("database.scrub"))
+            }
+            #[cfg(feature = "postgres")]
+            Pools::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Waits for running work and closes all connections; on SQLite the write-ahead log is folded into the file.
     pub async fn close(&self) {
         match &*self.pools {

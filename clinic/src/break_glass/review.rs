@@ -269,6 +269,16 @@ pub async fn review(
             ..acting.draft(now, Action::GlassReviewed)
         };
         audit::record!(conn, &draft);
+        // Words about somebody who was erased meanwhile were kept for this review only.
+        let erased: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM erasure WHERE person IN (SELECT subject FROM audit_entry WHERE glass = $1)",
+        )
+        .bind(&id)
+        .fetch_one(&mut *conn)
+        .await?;
+        if erased > 0 {
+            crate::erasure::blot_glass!(conn, &id, acting, now);
+        }
         Ok(Found::Done)
     })?;
     match found {

@@ -74,6 +74,12 @@ pub async fn restrict(
                 .await?
                 .rows_affected()
         };
+        // The vault hides by its own row.
+        sqlx::query("UPDATE passport SET restricted_ms = $1 WHERE person = $2")
+            .bind(is_restricted.then_some(now.0))
+            .bind(&id)
+            .execute(&mut *conn)
+            .await?;
         if changed > 0 {
             audit::record!(conn, &draft);
         }

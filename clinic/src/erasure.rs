@@ -1,0 +1,153 @@
+//! The erasure of a person, end to end: what there is, what would go, what must stay and why; then the doing, once and
+//! for good, and the act that says what was destroyed (GDPR article 17; Order 179 of Roskomnadzor asks for such an act
+//! with an extract of the log).
+//!
+//! Owns the table `erasure`. The vault destroys the person's key first and remembers it outside the database; then
+//! everything here that leads from a person to their pseudonym is removed in one transaction. What stays is pseudonymous
+//! for ever: events, entries of the audit log, lines of the register. A restored backup is cleaned by [`reapply`]. May
+//! import `domain`, `store` and the clinic's other modules.
+
+mod act;
+mod plan;
+mod traces;
+
+use domain::{Denied, Permission, PersonId, UtcMillis};
+use store::{Database, transact};
+use thiserror::Error;
+
+use crate::acting::Acting;
+use crate::audit::{self, Action, Draft, Purpose};
+use crate::break_glass::words;
+use crate::requests::{self, Hold};
+use crate::vault::{Vault, VaultError};
+use crate::{disclosures, draw};
+
+pub use act::{Act, acts, of};
+pub use plan::{Fate, Item, Plan, What, plan};
+pub(crate) use traces::blot_glass;
+
+/// Fewest characters of a ground.
+pub const GROUND_MIN_CHARS: usize = 10;
+
+/// Why nobody was erased.
+#[derive(Debug, Error)]
+pub enum ErasureError {
+    /// No right.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// No such person.
+    #[error("there is no such person")]
+    Unknown,
+    /// A law or a case forbids it.
+    #[error("this person is under a legal hold ({}); release it first", .0.ground)]
+    Held(Hold),
+    /// The ground is too short.
+    #[error("an erasure needs a ground of {GROUND_MIN_CHARS} to 500 characters")]
+    BadGround,
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The audit log.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Erases a person. When this returns, the key is destroyed, the passes are gone from the policy's next version, and
+/// the act is written. `ground` says why, without a name; `request` is the request that asked for it.
+///
+/// Interrupted at any step it is gone on with by [`reapply`] at the next start, or by asking again.
+///
+/// # Errors
+/// Everything of [`ErasureError`]; from the vault, when the erasure cannot be remembered outside the database: then
+/// nothing was erased.
+pub async fn erase(
+    database: &Database,
+    vault: &Vault,
+    acting: &Acting,
+    person: PersonId,
+    ground: &str,
+    request: Option<&str>,
+    now: UtcMillis,
+) -> Result<Act, ErasureError> {
+    acting.must(Permission::PersonErase)?;
+    let ground = words(ground, GROUND_MIN_CHARS).ok_or(ErasureError::BadGround)?;
+    let plan = plan::read(database, person, now).await?;
+    if !plan.is_known {
+        return Err(ErasureError::Unknown);
+    }
+    if let Some(hold) = requests::hold_of(database, person, now).await? {
+        return Err(ErasureError::Held(hold));
+    }
+    // First the key, and its memory outside: whatever happens afterwards, nobody can read the passport any more.
+    vault.shred(acting, person).await?;
+    finish(database, acting, &plan, &ground, request, now).await
+}
+
+/// Removes what leads to the pseudonym and writes the act.
+async fn finish(
+    database: &Database,
+    acting: &Acting,
+    plan: &Plan,
+    ground: &str,
+    request: Option<&str>,
+    now: UtcMillis,
+) -> Result<Act, ErasureError> {
+    let act = Act {
+        id: draw::id()?,
+        person: plan.person,
+        at: now,
+        by: disclosures::actor_code(&acting.actor),
+        ground: ground.to_owned(),
+        request: request.map(str::to_owned),
+        items: plan.items.clone(),
+        log: None,
+    };
+    let draft = Draft {
+        subject: Some(plan.person),
+        object: Some(act.id.clone()),
+        purpose: Some(Purpose::PersonRequest),
+        detail: Some(act::summary(&act.items)),
+        ..acting.draft(now, Action::PersonErased)
+    };
+    let (written, acting) = (act.clone(), acting.clone());
+    let number = transact!(database, "erasure.finish", |conn| {
+        traces::remove!(conn, written.person, acting, now);
+        sqlx::query(
+            "INSERT INTO erasure (id, person, at_ms, actor, ground, request, act) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(&written.id)
+        .bind(written.person.to_string())
+        .bind(now.0)
+        .bind(&written.by)
+        .bind(&written.ground)
+        .bind(written.request.as_deref())
+        .bind(act::to_json(&written.items))
+        .execute(&mut *conn)
+        .await?;
+        Ok(audit::record!(conn, &draft))
+    })?;
+    database.scrub().await?;
+    Ok(Act { log: Some(number), ..act })
+}
+
+/// Erases again whoever a restored backup has brought back, and goes on with erasures that were interrupted; run by the
+/// program itself at each start. Returns who that was.
+///
+/// # Errors
+/// As [`erase`]; what was done before stays done.
+pub async fn reapply(database: &Database, vault: &Vault, now: UtcMillis) -> Result<Vec<PersonId>, ErasureError> {
+    const GROUND: &str = "erased before; found again in a restored backup or an interrupted erasure";
+    let acting = Acting::system();
+    let mut again: Vec<PersonId> = vault.reapply(&acting).await?.again;
+    for remembered in vault.remembered().await? {
+        let plan = plan::read(database, remembered.person, now).await?;
+        if !plan.leads_to_somebody() {
+            continue;
+        }
+        finish(database, &acting, &plan, GROUND, None, now).await?;
+        if !again.contains(&remembered.person) {
+            again.push(remembered.person);
+        }
+    }
+    Ok(again)
+}
