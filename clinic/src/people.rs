@@ -3,7 +3,64 @@
 //! a card becomes a keyed hash the moment it is read; where some device must be told numbers it is kept beside it, sealed
 //! by a key that the database does not have, and otherwise stored nowhere. Names are not known here.
 
+/// Inside a read or a transaction: the row of a card as it is now.
+macro_rules! current {
+    ($conn:expr, $card:expr) => {{
+        let row: Option<$crate::people::Row> =
+            sqlx::query_as("SELECT * FROM credential WHERE card = $1 AND until_ms IS NULL")
+                .bind($card)
+                .fetch_optional(&mut *$conn)
+                .await?;
+        row
+    }};
+}
+use current;
+
+/// Inside a transaction: closes a row and lets another follow it; the value is the policy's new version.
+macro_rules! replace {
+    ($conn:expr, $before:expr, $after:expr, $now:expr) => {{
+        let (before, after): (&$crate::people::Row, &$crate::people::Row) = ($before, $after);
+        let now: domain::UtcMillis = $now;
+        sqlx::query("UPDATE credential SET until_ms = $1, number = NULL WHERE id = $2")
+            .bind(now.0)
+            .bind(before.id)
+            .execute(&mut *$conn)
+            .await?;
+        let id: i64 =
+            sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'credential' RETURNING value")
+                .fetch_one(&mut *$conn)
+                .await?;
+        sqlx::query(
+            "INSERT INTO credential (id, card, person, kind, category, state, one_time, valid_from, valid_until, pin,
+                 duress_pin, number, since_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        )
+        .bind(id)
+        .bind(&after.card)
+        .bind(&after.person)
+        .bind(&after.kind)
+        .bind(&after.category)
+        .bind(&after.state)
+        .bind(after.one_time)
+        .bind(after.valid_from)
+        .bind(after.valid_until)
+        .bind(&after.pin)
+        .bind(&after.duress_pin)
+        .bind(&after.number)
+        .bind(now.0)
+        .execute(&mut *$conn)
+        .await?;
+        let version: i64 =
+            sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'policy' RETURNING value")
+                .fetch_one(&mut *$conn)
+                .await?;
+        version.cast_unsigned()
+    }};
+}
+use replace;
+
 mod import;
+mod passes;
 mod sheet;
 
 use std::fmt;
@@ -15,6 +72,7 @@ use sqlx::FromRow;
 use store::{Database, Error, read, transact};
 
 pub use import::{ImportError, ImportReport, Options, import_csv};
+pub use passes::{PassError, change_state, pass_for, passes_for};
 pub use sheet::{COLUMNS, FIELD_MAX_BYTES, FILE_MAX_BYTES, OPTIONAL_COLUMNS, ROWS_MAX, RowError, SheetError};
 
 use crate::policy::pin_hash;
@@ -279,59 +337,30 @@ enum Edit {
     Pins(Option<PinHash>, Option<PinHash>),
 }
 
-async fn change(database: &Database, card: CardId, edit: Edit, now: UtcMillis) -> Result<Change, Error> {
-    let card = card.to_string();
-    transact!(database, "people.change", |conn| {
-        let row: Option<Row> = sqlx::query_as("SELECT * FROM credential WHERE card = $1 AND until_ms IS NULL")
-            .bind(&card)
-            .fetch_optional(&mut *conn)
-            .await?;
-        let Some(before) = row else { return Ok(Change::Unknown) };
+impl Edit {
+    /// The row after the change; `None` if it is so already.
+    fn applied_to(self, before: &Row) -> Option<Row> {
         let mut after = before.clone();
-        match edit {
-            Edit::State(state) => after.state = state.as_str().to_owned(),
-            Edit::Pins(pin, duress) => {
+        match self {
+            Self::State(state) => after.state = state.as_str().to_owned(),
+            Self::Pins(pin, duress) => {
                 after.pin = pin.map(|pin| hex(pin.0));
                 after.duress_pin = duress.map(|pin| hex(pin.0));
             }
         }
-        if (&after.state, &after.pin, &after.duress_pin) == (&before.state, &before.pin, &before.duress_pin) {
-            return Ok(Change::Unchanged);
+        let is_same = (&after.state, &after.pin, &after.duress_pin) == (&before.state, &before.pin, &before.duress_pin);
+        (!is_same).then_some(after)
+    }
+}
+
+async fn change(database: &Database, card: CardId, edit: Edit, now: UtcMillis) -> Result<Change, Error> {
+    let card = card.to_string();
+    transact!(database, "people.change", |conn| {
+        let Some(before) = current!(conn, &card) else { return Ok(Change::Unknown) };
+        match edit.applied_to(&before) {
+            Some(after) => Ok(Change::Changed(replace!(conn, &before, &after, now))),
+            None => Ok(Change::Unchanged),
         }
-        sqlx::query("UPDATE credential SET until_ms = $1, number = NULL WHERE id = $2")
-            .bind(now.0)
-            .bind(before.id)
-            .execute(&mut *conn)
-            .await?;
-        let id: i64 =
-            sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'credential' RETURNING value")
-                .fetch_one(&mut *conn)
-                .await?;
-        sqlx::query(
-            "INSERT INTO credential (id, card, person, kind, category, state, one_time, valid_from, valid_until, pin,
-                 duress_pin, number, since_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-        )
-        .bind(id)
-        .bind(&after.card)
-        .bind(&after.person)
-        .bind(&after.kind)
-        .bind(&after.category)
-        .bind(&after.state)
-        .bind(after.one_time)
-        .bind(after.valid_from)
-        .bind(after.valid_until)
-        .bind(&after.pin)
-        .bind(&after.duress_pin)
-        .bind(&after.number)
-        .bind(now.0)
-        .execute(&mut *conn)
-        .await?;
-        let version: i64 =
-            sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'policy' RETURNING value")
-                .fetch_one(&mut *conn)
-                .await?;
-        Ok(Change::Changed(version.cast_unsigned()))
     })
 }
 
