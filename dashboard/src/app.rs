@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clinic::accounts::Accounts;
 use clinic::api_keys::ApiKeys;
+use clinic::vault::Vault;
 use domain::{Clock, UtcMillis};
 use store::Database;
 use tokio::sync::{Mutex, Semaphore};
@@ -36,6 +37,8 @@ pub struct Inner {
     pub database: Database,
     pub clock: Clock,
     pub accounts: Accounts,
+    /// Who pseudonyms are.
+    pub vault: Vault,
     pub api_keys: ApiKeys,
     /// Who asked how often for what is expensive.
     pub rates: Rates,
@@ -57,7 +60,7 @@ impl std::ops::Deref for App {
 
 impl App {
     /// Over `database`; the feed still has to be run.
-    pub fn new(settings: Settings, database: Database, clock: Clock, ending: CancellationToken) -> Self {
+    pub fn new(settings: Settings, database: Database, clock: Clock, vault: Vault, ending: CancellationToken) -> Self {
         let accounts = Accounts::new(database.clone(), clock.clone(), settings.sessions, settings.site.as_str());
         let api_keys = ApiKeys::new(database.clone(), clock.clone());
         let language = Language::parse(&settings.language).unwrap_or(Language::En);
@@ -68,6 +71,7 @@ impl App {
             database,
             clock,
             accounts,
+            vault,
             api_keys,
             rates: Rates::default(),
             feed: Feed::default(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use clinic::vault::Vault;
 use domain::Clock;
 use store::Database;
 use tokio::sync::{Notify, oneshot};
@@ -50,9 +51,9 @@ impl std::fmt::Debug for Dashboard {
 }
 
 impl Dashboard {
-    /// A dashboard over `database`.
-    pub fn new(settings: Settings, database: Database, clock: Clock) -> Self {
-        let app = App::new(settings, database, clock, CancellationToken::new());
+    /// A dashboard over `database`; `vault` says who pseudonyms are, as far as it is open.
+    pub fn new(settings: Settings, database: Database, clock: Clock, vault: Vault) -> Self {
+        let app = App::new(settings, database, clock, vault, CancellationToken::new());
         Self { app, nudge: Arc::new(Notify::new()) }
     }
 

@@ -64,7 +64,8 @@ impl Stage {
             sessions: SessionRules::default(),
             trusted_proxies: Vec::new(),
         };
-        let dashboard = Dashboard::new(settings, database.clone(), hands.clock());
+        let vault = scene::vault(&database, hands.clock(), folder.path()).await;
+        let dashboard = Dashboard::new(settings, database.clone(), hands.clock(), vault);
         let router = dashboard.router();
         let ending = CancellationToken::new();
         let until = ending.clone();

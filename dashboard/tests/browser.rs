@@ -71,7 +71,8 @@ async fn serve(
         sessions: SessionRules::default(),
         trusted_proxies: Vec::new(),
     };
-    let dashboard = Dashboard::new(settings, database.clone(), clock.clone());
+    let vault = scene::vault(database, clock.clone(), folder.path()).await;
+    let dashboard = Dashboard::new(settings, database.clone(), clock.clone(), vault);
     let shutdown = CancellationToken::new();
     let (ready, is_ready) = oneshot::channel();
     let ending = shutdown.clone();

@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use bus::local::Hub;
 use bus::{Link, Party, mqtt};
 use clinic::accounts::{Accounts, SessionRules};
+use clinic::vault::Vault;
 use dashboard::{Dashboard, TlsSource};
 use domain::{Clock, Epoch, SiteId};
 use gateway::{Gateway, Parts};
@@ -92,21 +93,22 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
             Ok(())
         }));
     }
+    let mut vault = None;
     if let Some(database) = &database {
         // Kept open beside the programs: a medium with its key may come and go.
-        let (vault, stop) = (crate::vault::open(config, database, clock).await?, running.others_stop.clone());
-        let watched = vault.clone();
+        let (opened, stop) = (crate::vault::open(config, database, clock).await?, running.others_stop.clone());
+        let watched = opened.clone();
         running.others.push(tokio::spawn(async move {
             stop.run_until_cancelled(watched.watch()).await;
             Ok(())
         }));
-        drop(vault);
+        vault = Some(opened);
     }
     if programs.gateway {
         running.gateway = Some(start_gateway(config, &joint, clock, &running.gateway_stop).await?);
     }
-    if let (Some(listener), Some(database)) = (listener, &database) {
-        running.pages = Some(start_pages(config, listener, database, clock, &mut running).await?);
+    if let (Some(listener), Some(database), Some(vault)) = (listener, &database, vault) {
+        running.pages = Some(start_pages(config, listener, database, clock, vault, &mut running).await?);
     }
     Ok(running)
 }
@@ -158,6 +160,7 @@ async fn start_pages(
     listener: TcpListener,
     database: &Database,
     clock: &Clock,
+    vault: Vault,
     running: &mut Running,
 ) -> anyhow::Result<Pages> {
     let tls = match &config.dashboard.certificate {
@@ -173,7 +176,7 @@ async fn start_pages(
         trusted_proxies: config.dashboard.trusted_proxies.clone(),
     };
     let (ready, address) = oneshot::channel();
-    let pages = Dashboard::new(settings, database.clone(), clock.clone());
+    let pages = Dashboard::new(settings, database.clone(), clock.clone(), vault);
     let stop = running.others_stop.clone();
     running.others.push(tokio::spawn(async move { Ok(pages.serve(listener, stop, Some(ready)).await?) }));
     let address = match address.await {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use clinic::devices::{self, DoorState, Gateway, Line, Peer, PeerKind, Reader, ReaderState, Report};
+use clinic::vault::{Blobs, KeySource, Vault};
 use clinic::{ingest, people, policy};
 use domain::card::{self, CardFormat, CardKey};
 use domain::policy::{Layout, Point, PointKind};
@@ -46,6 +47,16 @@ impl Hands {
 
 pub async fn database(folder: &Path) -> Database {
     Database::open(&format!("sqlite:{}", folder.join("clinic.db").display())).await.unwrap()
+}
+
+/// An open vault with its key and its photographs in `folder`.
+pub async fn vault(database: &Database, clock: Clock, folder: &Path) -> Vault {
+    let key = KeySource::Own(folder.join("keys").join("vault.key"));
+    let vault = Vault::new(database.clone(), clock, Blobs::folder(&folder.join("photos")), key);
+    std::fs::create_dir_all(folder.join("keys")).unwrap();
+    vault.start().await.unwrap();
+    assert!(vault.is_open(), "{vault:?}");
+    vault
 }
 
 fn key() -> CardKey {
