@@ -12,6 +12,7 @@ mod change;
 mod error;
 mod find;
 mod keys;
+pub mod local;
 mod look;
 mod opening;
 mod photos;

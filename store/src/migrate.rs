@@ -26,6 +26,7 @@ pub const FILES: &[(i64, &str, &str)] = &[
     (9, "factors_and_notices", include_str!("../../migrations/0009_factors_and_notices.sql")),
     (10, "privacy", include_str!("../../migrations/0010_privacy.sql")),
     (11, "api_keys", include_str!("../../migrations/0011_api_keys.sql")),
+    (12, "local_keys", include_str!("../../migrations/0012_local_keys.sql")),
 ];
 
 /// Applies what is missing. Several programs may start at once: on PostgreSQL they take turns by an advisory lock, on

@@ -118,7 +118,7 @@ impl Vault {
     }
 
     /// People who fit, the latest registered first, and whether the search was cut off before it was complete.
-    async fn candidates(
+    pub(super) async fn candidates(
         &self,
         query: &Query,
         limit: usize,

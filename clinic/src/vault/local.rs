@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use domain::vault::{Algorithm, KeyId, Query, QueryWord, Sealed};
 use domain::{Denied, Field, Permission, PersonId, UtcMillis};
-use store::{read, sqlx, transact};
+use store::{read, sqlx};
 use thiserror::Error;
 
 use super::change::field_of;
@@ -21,7 +21,7 @@ use super::photos::PhotoId;
 use super::rows::{Part, Row};
 use super::{Vault, VaultError};
 use crate::acting::Acting;
-use crate::audit::{self, Action, Draft, Purpose};
+use crate::audit::{Action, Draft, Purpose};
 use crate::rows::column;
 
 pub use key_change::{CHANGE_PAGE, Rewrapped, ToRewrap};
@@ -129,13 +129,12 @@ impl Vault {
                 .await?)
         })?;
         let counts: Vec<(String, Option<String>, i64)> = read!(self.inner.database, "local.counts", |conn| {
-            Ok(sqlx::query_as(
-                "SELECT mode, kek, COUNT(*) FROM passport WHERE shredded_ms IS NULL GROUP BY mode, kek",
-            )
-            .fetch_all(&mut *conn)
-            .await?)
+            Ok(sqlx::query_as("SELECT mode, kek, COUNT(*) FROM passport WHERE shredded_ms IS NULL GROUP BY mode, kek")
+                .fetch_all(&mut *conn)
+                .await?)
         })?;
-        let mut ids = keys.iter().map(|(id, since)| Ok((column("local_key", "id", id, str::parse)?, UtcMillis(*since))));
+        let mut ids =
+            keys.iter().map(|(id, since)| Ok((column("local_key", "id", id, str::parse)?, UtcMillis(*since))));
         let current: Option<(KeyId, UtcMillis)> = ids.next().transpose().map_err(VaultError::Store)?;
         let former: Option<(KeyId, UtcMillis)> = ids.next().transpose().map_err(VaultError::Store)?;
         let of = |mode: &str, key: Option<KeyId>| {
@@ -278,11 +277,8 @@ impl Vault {
             ..acting.draft(now, Action::PersonSeen)
         };
         drafts.extend(looks.iter().map(|(_, person, _)| Draft { subject: Some(*person), ..draft.clone() }));
-        let rows = if asked.is_empty() && drafts.is_empty() {
-            Vec::new()
-        } else {
-            self.fetch_many(&asked, drafts).await?
-        };
+        let rows =
+            if asked.is_empty() && drafts.is_empty() { Vec::new() } else { self.fetch_many(&asked, drafts).await? };
         self.remember(looks, now);
         let rows: HashMap<&str, &Row> = rows.iter().map(|row| (row.person.as_str(), row)).collect();
         let give = |person: PersonId| match rows.get(person.to_string().as_str()) {

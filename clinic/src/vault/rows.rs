@@ -26,6 +26,7 @@ pub(super) struct Row {
     pub contacts: Option<Vec<u8>>,
     pub tokens: Option<Vec<u8>>,
     pub photo: Option<String>,
+    pub changed_ms: i64,
     pub restricted_ms: Option<i64>,
     pub shredded_ms: Option<i64>,
 }
@@ -33,7 +34,7 @@ pub(super) struct Row {
 /// The columns of [`Row`], for `SELECT`.
 macro_rules! row_columns {
     () => {
-        "no, person, mode, wrapped_key, names, birth, documents, contacts, tokens, photo, restricted_ms, shredded_ms"
+        "no, person, mode, wrapped_key, names, birth, documents, contacts, tokens, photo, changed_ms, restricted_ms, shredded_ms"
     };
 }
 pub(super) use row_columns;

@@ -9,8 +9,8 @@ use super::put::put_tokens;
 use super::{Handed, LocalError, LocalRefused, LocalState, TOKENS_MAX, WRAPPED_BYTES, boxed, handed};
 use crate::acting::Acting;
 use crate::audit::{self, Action, Draft, Purpose};
+use crate::vault::Vault;
 use crate::vault::rows::{self, Part, Row, row_columns};
-use crate::vault::{Vault, VaultError};
 
 /// Persons of one page of a change of the key.
 pub const CHANGE_PAGE: usize = 100;
@@ -38,12 +38,7 @@ impl Rewrapped {
     ///
     /// # Errors
     /// [`LocalRefused::Form`].
-    pub fn new(
-        person: PersonId,
-        before: Vec<u8>,
-        after: Vec<u8>,
-        mut tokens: Vec<i64>,
-    ) -> Result<Self, LocalRefused> {
+    pub fn new(person: PersonId, before: Vec<u8>, after: Vec<u8>, mut tokens: Vec<i64>) -> Result<Self, LocalRefused> {
         let after = boxed(after, WRAPPED_BYTES, "the wrapped key")?;
         tokens.sort_unstable();
         tokens.dedup();
@@ -69,11 +64,10 @@ impl Vault {
         let at = self.now();
         let draft = Draft { object: Some(key.to_string()), ..acting.draft(at, Action::VaultKeyChanged) };
         let done: Result<(), LocalRefused> = transact!(self.inner.database, "local.announce", |conn| {
-            let rows: Vec<(String, i64)> = sqlx::query_as(
-                "SELECT id, since_ms FROM local_key WHERE until_ms IS NULL ORDER BY since_ms DESC, id",
-            )
-            .fetch_all(&mut *conn)
-            .await?;
+            let rows: Vec<(String, i64)> =
+                sqlx::query_as("SELECT id, since_ms FROM local_key WHERE until_ms IS NULL ORDER BY since_ms DESC, id")
+                    .fetch_all(&mut *conn)
+                    .await?;
             let keys: Vec<KeyId> = rows.iter().filter_map(|(id, _)| id.parse().ok()).collect();
             match (keys.as_slice(), after) {
                 ([], _) => {}
@@ -107,7 +101,7 @@ impl Vault {
     /// The next people whose keys are wrapped by the former key. Each hand-out is in the audit log.
     ///
     /// # Errors
-    /// [`LocalRefused::NoKey`], [`VaultError::Denied`] and others.
+    /// [`LocalRefused::NoKey`] and others.
     pub async fn local_to_rewrap(&self, acting: &Acting) -> Result<ToRewrap, LocalError> {
         acting.must(Permission::VaultManage)?;
         let state = self.local_state().await?;
@@ -135,10 +129,8 @@ impl Vault {
             Ok(rows)
         })?;
         let parts = [Part::Names, Part::Documents, Part::Contacts];
-        let people = rows
-            .iter()
-            .filter_map(|row| Some(handed(acting, row.person.parse().ok()?, row, &parts)))
-            .collect();
+        let people =
+            rows.iter().filter_map(|row| Some(handed(acting, row.person.parse().ok()?, row, &parts))).collect();
         Ok(ToRewrap { people, left: state.left })
     }
 
@@ -204,4 +196,3 @@ impl Vault {
         Ok(self.local_state().await?)
     }
 }
-

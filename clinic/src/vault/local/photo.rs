@@ -8,7 +8,7 @@ use super::{LocalError, LocalRefused, boxed};
 use crate::acting::Acting;
 use crate::audit::{self, Action, Draft, Purpose};
 use crate::vault::look::known_as;
-use crate::vault::rows::{Row, row_columns};
+use crate::vault::rows::Row;
 use crate::vault::{BlobId, PhotoId, Size, Vault, VaultError, keys};
 
 /// Largest sealed photograph of 600×800 pixels, in bytes.

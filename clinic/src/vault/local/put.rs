@@ -51,7 +51,12 @@ impl LocalPassport {
     }
 
     fn fields(&self) -> Vec<Field> {
-        Part::ALL.into_iter().zip(&self.parts).filter(|(_, part)| part.is_some()).map(|(part, _)| field_of(part)).collect()
+        Part::ALL
+            .into_iter()
+            .zip(&self.parts)
+            .filter(|(_, part)| part.is_some())
+            .map(|(part, _)| field_of(part))
+            .collect()
     }
 }
 
@@ -160,14 +165,16 @@ impl Vault {
                 .fetch_one(&mut *conn)
                 .await?;
                 // The box of before stays as it was sealed: its place is still the passport's.
-                sqlx::query("INSERT INTO passport_past (id, person, part, sealed, until_ms) VALUES ($1, $2, $3, $4, $5)")
-                    .bind(past_id)
-                    .bind(&id)
-                    .bind(part.column())
-                    .bind(past)
-                    .bind(now.0)
-                    .execute(&mut *conn)
-                    .await?;
+                sqlx::query(
+                    "INSERT INTO passport_past (id, person, part, sealed, until_ms) VALUES ($1, $2, $3, $4, $5)",
+                )
+                .bind(past_id)
+                .bind(&id)
+                .bind(part.column())
+                .bind(past)
+                .bind(now.0)
+                .execute(&mut *conn)
+                .await?;
             }
             if row.is_some() && sealed_here.is_none() {
                 // Sealed under a key that ends here: nobody could read it any more.
