@@ -13,12 +13,16 @@ mod guard;
 pub mod openapi;
 pub mod problem;
 
+mod audit;
 mod codes;
 mod devices;
 mod events;
+mod passes;
 mod presence;
 mod site;
+mod staff;
 mod table;
+mod trust;
 
 pub use call::Call;
 pub use guard::guard;

@@ -1,11 +1,13 @@
 //! The pages without a browser: requests against the whole router, made from the table of routes.
 
 mod access;
+mod api;
 mod forms;
 mod look;
 mod orders;
 #[path = "../tests/scene/mod.rs"]
 mod scene;
+mod schema;
 mod stream;
 mod texts;
 

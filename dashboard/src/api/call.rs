@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use clinic::acting::Acting;
 use clinic::api_keys::Caller;
+use domain::UtcMillis;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -60,8 +61,19 @@ impl Call {
         self.read(name)?.ok_or(Problem::NotFound)
     }
 
+    /// Where the page before ended.
+    pub fn position(&self, name: &str) -> Result<Option<(UtcMillis, u64)>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let parts = text.split_once(':').and_then(|(at, no)| Some((UtcMillis(at.parse().ok()?), no.parse().ok()?)));
+        parts.map(Some).ok_or_else(|| Problem::invalid(name, "it has the wrong form"))
+    }
+
     /// The body. What is wrong in it is said without repeating it: it may hold names of people.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        // A list would pass for an object whose fields it holds in order.
+        if self.body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::invalid("body", "expected an object, as the description says"));
+        }
         serde_json::from_slice(&self.body).map_err(|error| {
             let said = error.to_string();
             let about_fields = ["unknown field", "missing field", "duplicate field"];
@@ -101,4 +113,13 @@ pub fn json<T: Serialize>(status: StatusCode, body: &T) -> Result<Response, Prob
 /// An answer in JSON when all is well.
 pub fn ok<T: Serialize>(body: &T) -> Result<Response, Problem> {
     json(StatusCode::OK, body)
+}
+
+/// As [`ok`], with the name of this state; `tag` is digits.
+pub fn tagged<T: Serialize>(body: &T, tag: &str) -> Result<Response, Problem> {
+    let mut response = ok(body)?;
+    if let Ok(value) = HeaderValue::from_str(&format!("\"{tag}\"")) {
+        response.headers_mut().insert(header::ETAG, value);
+    }
+    Ok(response)
 }

@@ -1,6 +1,7 @@
 //! Lists of stable codes, as the description shows them: made from the lists of `domain`, so that they cannot differ.
 
 use domain::equipment::{DoorState, PeerKind, ReaderState};
+use domain::policy::{PassKind, PassState};
 use domain::{Direction, Field, Kind, Permission, Reason};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
@@ -37,6 +38,10 @@ lists! {
     reader_state => one_of ReaderState;
     /// What a network peer is.
     peer_kind => one_of PeerKind;
+    /// What kind of pass.
+    pass_kind => one_of PassKind;
+    /// Whether a pass works.
+    pass_state => one_of PassState;
 }
 
 /// In or out.

@@ -158,6 +158,12 @@ pub enum Form {
     Code(fn() -> Vec<&'static str>),
     /// Visible ASCII up to this length.
     Token(usize),
+    /// A tag that names a state: digits in quotation marks (RFC 9110 section 8.8.3).
+    Tag,
+    /// Where a page ended: time in milliseconds, a colon, a number.
+    Position,
+    /// Where a page ended: time in milliseconds, a colon, an id.
+    Place,
 }
 
 impl Form {
@@ -172,6 +178,9 @@ impl Form {
             Self::Name => domain::PointId::new(text).is_ok(),
             Self::Time => UtcMillis::from_rfc3339(text).is_some(),
             Self::Code(all) => all().contains(&text),
+            Self::Tag => text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).is_some_and(is_number),
+            Self::Position => text.split_once(':').is_some_and(|(at, no)| is_number(at) && is_number(no)),
+            Self::Place => text.split_once(':').is_some_and(|(at, id)| is_number(at) && Self::Id.check(id).is_ok()),
             Self::Token(most) => (1..=*most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()),
         };
         if good { Ok(()) } else { Err(self.expected()) }
@@ -185,6 +194,8 @@ impl Form {
             Self::Name => "expected 1 to 64 of A-Z a-z 0-9 . _ : / -".to_owned(),
             Self::Time => "expected a time like 2026-11-24T07:41:07Z".to_owned(),
             Self::Code(all) => format!("expected one of: {}", all().join(", ")),
+            Self::Tag => "expected the ETag of an earlier answer, in quotation marks".to_owned(),
+            Self::Position | Self::Place => "expected the `next` of an earlier answer".to_owned(),
             Self::Token(most) => format!("expected 1 to {most} visible ASCII characters"),
         }
     }
@@ -203,10 +214,18 @@ impl Form {
             Self::Name => text().pattern(Some("^[A-Za-z0-9._:/-]{1,64}$")),
             Self::Time => text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))),
             Self::Code(all) => text().enum_values(Some(all())),
+            Self::Tag => text().pattern(Some("^\"[0-9]{1,18}\"$")),
+            Self::Position => text().pattern(Some("^[0-9]{1,18}:[0-9]{1,18}$")),
+            Self::Place => text().pattern(Some("^[0-9]{1,18}:[0-9a-f]{32}$")),
             Self::Token(most) => text().min_length(Some(1)).max_length(Some(*most)).pattern(Some("^[!-~]+$")),
         }
         .into()
     }
+}
+
+/// Digits that fit into 63 bits.
+fn is_number(text: &str) -> bool {
+    (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

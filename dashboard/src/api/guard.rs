@@ -20,6 +20,7 @@ use super::{BODY_MAX_BYTES, Call, Problem};
 use crate::address;
 use crate::app::App;
 use crate::fault::Dressed;
+use crate::form;
 use crate::pages::query::Query;
 use crate::routes::{Access, Route, Verb};
 
@@ -59,9 +60,22 @@ pub async fn guard(
 }
 
 async fn run(call: Call, parts: Parts, next: Next) -> Response {
+    let (app, route, acting) = (call.app.clone(), call.route, call.caller.as_ref().map(|it| it.acting.clone()));
     let mut request = Request::from_parts(parts, Body::from(call.body.clone()));
     request.extensions_mut().insert(call);
-    next.run(request).await
+    let response = next.run(request).await;
+    // A thing that is not there for this key, as when somebody tries ids; or what the service refused.
+    let why = match response.status() {
+        StatusCode::NOT_FOUND if route.path.contains('{') => "not_there",
+        StatusCode::FORBIDDEN => "no_permission",
+        _ => return response,
+    };
+    if let Some(acting) = acting
+        && let Err(problem) = refused(&app, &acting, route, why).await
+    {
+        return problem.into_response();
+    }
+    response
 }
 
 async fn check(
@@ -74,17 +88,21 @@ async fn check(
     let address = address::of(parts, &app.settings.trusted_proxies);
     let caller = match route.access {
         Access::Anyone => None,
-        _ => Some(caller(app, &parts.headers, address).await?),
+        _ => Some(caller(app, route, &parts.headers, address).await?),
     };
     let who = caller.as_ref().map_or_else(|| address.to_string(), |caller| caller.key.to_string());
     if let Err(soon) = app.rates.take(&who, operation.rate, Instant::now()) {
         if let (true, Some(caller)) = (soon.begins, &caller) {
-            refused(app, &caller.acting, format!("rate {}", route.path)).await?;
+            refused(app, &caller.acting, route, "rate").await?;
         }
         return Err(Problem::TooMany(soon.retry_after.as_secs()));
     }
     if let Some(caller) = &caller {
         permit(app, route, caller).await?;
+    }
+    if let (Some(caller), Err(_)) = (&caller, form::check_sender(&parts.headers)) {
+        refused(app, &caller.acting, route, "foreign_page").await?;
+        return Err(Problem::ForeignPage);
     }
     accepts_json(&parts.headers, operation)?;
     let parameters = parameters(operation, parts).await?;
@@ -100,7 +118,7 @@ async fn check(
 }
 
 /// Whose key it is. Every reason for refusing looks the same from outside.
-async fn caller(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Caller, Problem> {
+async fn caller(app: &App, route: &'static Route, headers: &HeaderMap, address: IpAddr) -> Result<Caller, Problem> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(line), None) = (given.next(), given.next()) else { return Err(Problem::Unauthorized) };
     let token = line.to_str().ok().and_then(|line| line.split_once(' '));
@@ -119,7 +137,7 @@ async fn caller(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Calle
                 address: Some(address),
                 glass: None,
             };
-            refused(app, &stranger, "api_key".to_owned()).await?;
+            refused(app, &stranger, route, "api_key").await?;
             Err(Problem::Unauthorized)
         }
     }
@@ -129,13 +147,16 @@ async fn permit(app: &App, route: &Route, caller: &Caller) -> Result<(), Problem
     let Access::Needs(permission) = route.access else { return Ok(()) };
     let Err(denied) = caller.acting.must(permission) else { return Ok(()) };
     let entry = caller.acting.refusal(app.now(), denied);
-    audit::write(&app.database, Draft { detail: Some(route.path.to_owned()), ..entry }).await?;
+    let detail = Some(format!("no_permission: {} {}", route.verb.as_str(), route.path));
+    audit::write(&app.database, Draft { detail, ..entry }).await?;
     Err(denied.into())
 }
 
 /// Records a refusal that is about no permission.
-async fn refused(app: &App, acting: &Acting, object: String) -> Result<(), Problem> {
-    let entry = Draft { outcome: Outcome::Refused, object: Some(object), ..acting.draft(app.now(), Action::Refused) };
+async fn refused(app: &App, acting: &Acting, route: &Route, why: &'static str) -> Result<(), Problem> {
+    let object = Some(route.path.to_owned());
+    let detail = Some(format!("{why}: {} {}", route.verb.as_str(), route.path));
+    let entry = Draft { outcome: Outcome::Refused, object, detail, ..acting.draft(app.now(), Action::Refused) };
     Ok(audit::write(&app.database, entry).await?)
 }
 

@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{OperationBuilder, Parameter as Described, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
@@ -179,9 +178,4 @@ fn described(parameter: &Parameter) -> Described {
         .description(Some(parameter.about))
         .schema(Some(parameter.form.schema()))
         .build()
-}
-
-/// The name of a type in the description.
-pub fn name_of<T: ToSchema>() -> String {
-    T::name().into_owned()
 }

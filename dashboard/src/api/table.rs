@@ -1,11 +1,14 @@
 //! The calls of the API, as rows of the one table of routes.
 
+use clinic::audit::Action;
 use domain::Permission as P;
 
-use super::{devices, events, openapi, presence, site};
+use super::{audit, devices, events, openapi, passes, presence, site, staff, trust};
 use crate::routes::{Access, Data, Route, Verb, call};
 
 use axum::routing::on;
+
+const PASS: Access = Access::Needs(P::PassEdit);
 
 /// All calls.
 pub static CALLS: &[Route] = &[
@@ -26,4 +29,37 @@ pub static CALLS: &[Route] = &[
         .shows(&[Data::Devices]),
     call(Verb::Show, "/api/v1/points", Access::Needs(P::DevicesSee), &devices::POINTS, |at| on(at, devices::points))
         .shows(&[Data::Devices]),
+    call(Verb::Show, "/api/v1/persons/{person}/passes", Access::Needs(P::PersonSee), &passes::OF_PERSON, |at| {
+        on(at, passes::of_person)
+    })
+    .shows(&[Data::Traces]),
+    call(Verb::Show, "/api/v1/passes/{card}", Access::Needs(P::PersonSee), &passes::SHOW, |at| on(at, passes::show))
+        .shows(&[Data::Traces]),
+    // The last part of each of these paths is what becomes of the pass.
+    call(Verb::Change, "/api/v1/passes/{card}/block", PASS, &passes::BLOCK, |at| on(at, passes::change))
+        .recorded(Action::PassChanged),
+    call(Verb::Change, "/api/v1/passes/{card}/lose", PASS, &passes::LOSE, |at| on(at, passes::change))
+        .recorded(Action::PassChanged),
+    call(Verb::Change, "/api/v1/passes/{card}/activate", PASS, &passes::ACTIVATE, |at| on(at, passes::change))
+        .recorded(Action::PassChanged),
+    call(Verb::Change, "/api/v1/passes/{card}/withdraw", PASS, &passes::WITHDRAW, |at| on(at, passes::change))
+        .recorded(Action::PassChanged),
+    call(Verb::Show, "/api/v1/accounts", Access::Needs(P::AccountSee), &staff::ACCOUNTS, |at| on(at, staff::accounts))
+        .shows(&[Data::Staff]),
+    call(Verb::Show, "/api/v1/roles", Access::Needs(P::AccountSee), &staff::ROLES, |at| on(at, staff::roles)),
+    call(Verb::Show, "/api/v1/audit", Access::Needs(P::AuditSee), &audit::SEARCH, |at| on(at, audit::search))
+        .shows(&[Data::Audit])
+        .recorded(Action::AuditRead),
+    call(Verb::Show, "/api/v1/audit/{no}", Access::Needs(P::AuditSee), &audit::ENTRY, |at| on(at, audit::entry))
+        .shows(&[Data::Audit])
+        .recorded(Action::AuditRead),
+    call(Verb::Show, "/api/v1/audit/{no}/proof", Access::Needs(P::AuditSee), &audit::PROOF, |at| on(at, audit::proof))
+        .shows(&[Data::Audit])
+        .recorded(Action::AuditRead),
+    call(Verb::Show, "/api/v1/disclosures", Access::Needs(P::DisclosureSee), &trust::DISCLOSURES, |at| {
+        on(at, trust::list)
+    })
+    .shows(&[Data::Disclosures]),
+    call(Verb::Show, "/api/v1/glass", Access::Needs(P::BreakGlassReview), &trust::GLASS, |at| on(at, trust::glass))
+        .shows(&[Data::Staff]),
 ];
