@@ -9,10 +9,13 @@ mod append;
 mod blot;
 mod check;
 mod export;
+pub mod fhir;
 mod heads;
 mod lines;
 mod proof;
+mod publish;
 mod read;
+mod second_place;
 mod strangers;
 
 use domain::{Denied, Field, PersonId, UtcMillis, codes};
@@ -33,6 +36,7 @@ pub use export::{Export, export};
 pub use heads::{BadSeed, HeadKey, Place, PlaceState, heads, places, sign_head};
 pub use lines::line;
 pub use proof::{Proof, consistency, proof, root_at};
+pub use publish::{ENTRIES_PER_HEAD, Publisher, Publishing, publish_heads};
 pub use read::{Filter, Note, PAGE_MAX, Page, Position, Recorded, entry, search, size};
 pub use strangers::{STRANGERS_WINDOW_MS, flush_strangers};
 

@@ -133,6 +133,23 @@ pub(super) async fn after(database: &Database, no: i64, limit: i64) -> Result<Ve
     })
 }
 
+/// The head numbered `no`.
+pub(super) async fn line(database: &Database, no: i64) -> Result<Option<String>, Error> {
+    read!(database, "audit.heads", |conn| {
+        Ok(sqlx::query_scalar("SELECT line FROM audit_head WHERE no = $1").bind(no).fetch_optional(&mut *conn).await?)
+    })
+}
+
+/// The number of a head, if it is one of this log.
+pub(super) async fn number(database: &Database, line: &str) -> Result<Option<i64>, Error> {
+    read!(database, "audit.heads", |conn| {
+        Ok(sqlx::query_scalar("SELECT no FROM audit_head WHERE line = $1 ORDER BY no DESC LIMIT 1")
+            .bind(line)
+            .fetch_optional(&mut *conn)
+            .await?)
+    })
+}
+
 /// The last signed heads, the latest first, at most `limit`. They tell nothing about anybody and are not written down.
 ///
 /// # Errors
