@@ -54,28 +54,39 @@ pub enum Progress {
     Expired,
 }
 
-/// Gives an order. Giving the same order again changes nothing.
+/// Inside a transaction: writes an order down; the value says whether it is new.
+macro_rules! put {
+    ($conn:expr, $order:expr) => {{
+        let order: &$crate::commands::Order = $order;
+        let done = store::sqlx::query(
+            "INSERT INTO command (id, gateway, action, point, person, actor, reason, issued_ms, expires_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
+        )
+        .bind($crate::commands::hex(&order.id))
+        .bind(order.gateway.as_str())
+        .bind(&order.action)
+        .bind(order.point.as_ref().map(|point| point.as_str()))
+        .bind(order.person.map(|person| person.to_string()))
+        .bind($crate::commands::clip(&order.actor))
+        .bind(order.reason.as_deref().map($crate::commands::clip))
+        .bind(order.issued_at.0)
+        .bind(order.expires_at.0)
+        .execute(&mut *$conn)
+        .await?;
+        done.rows_affected() == 1
+    }};
+}
+pub(crate) use put;
+
+/// Gives an order for a program; people give theirs through [`crate::watch`]. Giving the same order again changes
+/// nothing.
 ///
 /// # Errors
 /// Engine errors.
 pub async fn give(database: &Database, order: &Order) -> Result<(), Error> {
     let order = order.clone();
     transact!(database, "commands.give", |conn| {
-        sqlx::query(
-            "INSERT INTO command (id, gateway, action, point, person, actor, reason, issued_ms, expires_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(hex(&order.id))
-        .bind(order.gateway.as_str())
-        .bind(&order.action)
-        .bind(order.point.as_ref().map(PointId::as_str))
-        .bind(order.person.map(|person| person.to_string()))
-        .bind(clip(&order.actor))
-        .bind(order.reason.as_deref().map(clip))
-        .bind(order.issued_at.0)
-        .bind(order.expires_at.0)
-        .execute(&mut *conn)
-        .await?;
+        let _ = put!(conn, &order);
         Ok(())
     })
 }
@@ -244,11 +255,11 @@ impl TryFrom<OrderRow> for Order {
     }
 }
 
-fn hex(id: &[u8; 16]) -> String {
+pub(crate) fn hex(id: &[u8; 16]) -> String {
     PersonId(*id).to_string()
 }
 
-fn clip(text: &str) -> &str {
+pub(crate) fn clip(text: &str) -> &str {
     let mut end = text.len().min(TEXT_MAX_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;

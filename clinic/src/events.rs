@@ -1,5 +1,7 @@
 //! Reading what happened: the feed in the order of arrival, and search in the order of time.
 
+use std::collections::BTreeSet;
+
 use domain::policy::PassKind;
 use domain::{CardId, CategoryId, Direction, Draft, Entry, Kind, PersonId, PointId, Reason, UtcMillis};
 use sqlx::FromRow;
@@ -148,6 +150,8 @@ pub struct Filter {
     pub until: Option<UtcMillis>,
     /// At this point.
     pub point: Option<PointId>,
+    /// At one of these points; `None`: anywhere, also at none. An empty set finds nothing.
+    pub points: Option<BTreeSet<PointId>>,
     /// Of one of these kinds; empty: all.
     pub kinds: Vec<Kind>,
     /// For one of these reasons; empty: all, with none too.
@@ -195,6 +199,20 @@ pub async fn search(database: &Database, filter: &Filter, behind: Option<Positio
         }
         if let Some(point) = &filter.point {
             query.push(" AND e.point = ").push_bind(point.as_str().to_owned());
+        }
+        match filter.points.as_ref().map(BTreeSet::len) {
+            None => {}
+            Some(0) => {
+                query.push(" AND 1 = 0");
+            }
+            Some(_) => {
+                query.push(" AND e.point IN (");
+                let mut list = query.separated(", ");
+                for point in filter.points.iter().flatten() {
+                    list.push_bind(point.as_str().to_owned());
+                }
+                query.push(")");
+            }
         }
         if let Some(person) = filter.person {
             query.push(" AND e.person = ").push_bind(person.to_string());

@@ -26,5 +26,6 @@ pub mod retention;
 pub mod roles;
 mod rows;
 pub mod vault;
+pub mod watch;
 
 pub use store::{Database, Error};

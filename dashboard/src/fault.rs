@@ -7,6 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use clinic::accounts::AccountError;
 use clinic::roles::RoleError;
+use clinic::watch::WatchError;
 use domain::Denied;
 
 use crate::api;
@@ -80,6 +81,16 @@ impl From<AccountError> for Fault {
 impl From<Denied> for Fault {
     fn from(_: Denied) -> Self {
         Self::Forbidden
+    }
+}
+
+impl From<WatchError> for Fault {
+    fn from(error: WatchError) -> Self {
+        match error {
+            WatchError::Denied(denied) => Self::from(denied),
+            WatchError::NotThere => Self::NotFound,
+            WatchError::Store(error) => Self::from(error),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clinic::devices::{self, DoorState, Reader, ReaderState, Seen};
+use clinic::roles::Reach;
 use clinic::{events, presence};
 use domain::{Kind, PointId, UtcMillis};
 use store::Database;
@@ -24,6 +25,8 @@ pub struct Facts {
     gateways: Vec<devices::Gateway>,
     counts: Vec<events::PointCount>,
     inside: Vec<presence::ZoneCount>,
+    /// Whether who is inside may be shown.
+    shows_inside: bool,
 }
 
 /// One point of the panel.
@@ -62,10 +65,22 @@ pub async fn read(database: &Database, now: UtcMillis) -> Result<Facts, store::E
         gateways: devices::gateways(database).await?,
         counts: events::counts_since(database, now.plus_ms(-HOUR_MS)).await?,
         inside: presence::counts(database).await?,
+        shows_inside: true,
     })
 }
 
 impl Facts {
+    /// What of it somebody may see: points within `points`, and who is inside within `zones` (`None`: not at all).
+    pub fn within(&self, points: &Reach, zones: Option<&Reach>) -> Self {
+        let mut facts = self.clone();
+        facts.doors.retain(|door| points.has_point(&door.device.point));
+        facts.readers.retain(|reader| points.has(reader.device.point.as_ref()));
+        facts.counts.retain(|count| points.has_point(&count.point));
+        facts.shows_inside = zones.is_some();
+        facts.inside.retain(|count| zones.is_some_and(|zones| zones.has_zone(&count.zone)));
+        facts
+    }
+
     /// All points known, in order of their names with numbers by value.
     pub fn points(&self) -> Vec<PointId> {
         let doors = self.doors.iter().map(|door| door.device.point.clone());
@@ -144,8 +159,11 @@ impl Facts {
         (Tone::Ok, texts.t("point-working"))
     }
 
-    /// Who is inside, the largest groups first.
-    pub fn inside(&self, texts: &Texts) -> Inside {
+    /// Who is inside, the largest groups first; `None` for who may not see it.
+    pub fn inside(&self, texts: &Texts) -> Option<Inside> {
+        if !self.shows_inside {
+            return None;
+        }
         let mut by_category: BTreeMap<String, u64> = BTreeMap::new();
         let mut by_zone: BTreeMap<String, u64> = BTreeMap::new();
         for count in &self.inside {
@@ -155,7 +173,7 @@ impl Facts {
             *by_zone.entry(label(count.zone.as_str())).or_default() += count.persons;
         }
         let total = self.inside.iter().map(|count| count.persons).sum();
-        Inside { total, by_category: largest_first(by_category), by_zone: largest_first(by_zone) }
+        Some(Inside { total, by_category: largest_first(by_category), by_zone: largest_first(by_zone) })
     }
 }
 

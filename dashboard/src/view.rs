@@ -1,25 +1,38 @@
 //! What every page shares: the frame around it. Owns how a template becomes an answer.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use clinic::accounts::Theme;
 use clinic::roles::Held;
-use domain::UtcMillis;
+use domain::{Permission, Rights, UtcMillis};
 
 use crate::fault::{Dressed, Fault};
 use crate::language::{Language, Texts};
 use crate::pages::assets;
-use crate::routes;
+use crate::routes::{self, Group};
 use crate::times::Times;
 use crate::visit::Visit;
 use crate::words::label;
 
+/// Places in the bar of a phone; the others are behind one more, which opens all of them.
+const TABS_MAX: usize = 4;
+
 /// One place in the navigation.
+#[derive(Clone, Copy)]
 pub struct Place {
     pub key: &'static str,
     pub path: &'static str,
     pub is_here: bool,
+}
+
+/// Places of the navigation under one heading.
+pub struct PlaceGroup {
+    /// Key of its text.
+    pub key: &'static str,
+    pub places: Vec<Place>,
 }
 
 /// Who is signed in, as the frame shows it.
@@ -35,7 +48,9 @@ pub struct Frame {
     pub now: UtcMillis,
     pub site: String,
     pub who: Option<Who>,
-    pub places: Vec<Place>,
+    /// The navigation: what this one may open, by headings.
+    pub groups: Vec<PlaceGroup>,
+    rights: Rights,
     pub theme: Theme,
     /// Hidden field of every form.
     pub form: String,
@@ -51,24 +66,42 @@ impl Frame {
             .session
             .as_ref()
             .map(|session| Who { name: session.account.shown_name.clone(), roles: session.roles.clone() });
-        let places = visit.rights().map_or_else(Vec::new, |rights| {
-            routes::places(rights)
-                .map(|(place, path)| Place { key: place.key, path, is_here: place.key == here })
-                .collect()
-        });
+        let groups = visit.rights().map_or_else(Vec::new, |rights| groups(rights, here));
         Self {
             x: visit.texts(),
             times: visit.times(),
             now: visit.app.now(),
             site: visit.app.settings.site.to_string(),
             who,
-            places,
+            groups,
+            rights: visit.rights().cloned().unwrap_or_default(),
             theme: visit.session.as_ref().map_or(Theme::System, |session| session.account.theme),
             form: visit.form_token(),
             style: assets::path("tapward.css"),
             script: assets::path("live.js"),
             icon: assets::path("icon.svg"),
         }
+    }
+
+    /// Whether the one who is signed in has a permission, by its code. For what a page offers; the refusal is the
+    /// clinic's.
+    pub fn may(&self, permission: &str) -> bool {
+        Permission::parse(permission).is_some_and(|permission| self.rights.allows(permission))
+    }
+
+    /// The places in the bar of a phone: the first ones, and the one that one is at.
+    pub fn tabs(&self) -> Vec<Place> {
+        let all: Vec<Place> = self.groups.iter().flat_map(|group| group.places.iter().copied()).collect();
+        let mut tabs: Vec<Place> = all.iter().copied().take(TABS_MAX).collect();
+        if let (Some(here), Some(last)) = (all.iter().skip(TABS_MAX).find(|place| place.is_here), tabs.last_mut()) {
+            *last = *here;
+        }
+        tabs
+    }
+
+    /// Whether there are more places than the bar of a phone holds.
+    pub fn has_more(&self) -> bool {
+        self.groups.iter().map(|group| group.places.len()).sum::<usize>() > TABS_MAX
     }
 
     /// The name of a role in the page's language, with its zone.
@@ -94,6 +127,16 @@ impl Frame {
     pub fn speaks(&self, language: &Language) -> bool {
         self.x.language() == *language
     }
+}
+
+/// What somebody may open, by headings in their order; within one, in the order of the table.
+fn groups(rights: &Rights, here: &str) -> Vec<PlaceGroup> {
+    let mut groups: BTreeMap<Group, Vec<Place>> = BTreeMap::new();
+    for (place, path) in routes::places(rights) {
+        let shown = Place { key: place.key, path, is_here: place.key == here };
+        groups.entry(place.group).or_default().push(shown);
+    }
+    groups.into_iter().map(|(group, places)| PlaceGroup { key: group.as_str(), places }).collect()
 }
 
 /// Renders a page.

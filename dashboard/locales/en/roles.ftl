@@ -1,5 +1,12 @@
 # Roles: names, what they are for, why something about them was not done.
 
+# Headings of the navigation.
+places-more = More
+group-post = Post
+group-people = People
+group-trust = Trust
+group-office = Office
+
 role-guard = Guard
 role-pass_office = Pass office
 role-contact_centre = Contact centre

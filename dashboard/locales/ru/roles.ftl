@@ -1,5 +1,12 @@
 # Роли: названия, для кого они, почему что-то с ними не сделано.
 
+# Headings of the navigation.
+places-more = Ещё
+group-post = Пост
+group-people = Люди
+group-trust = Доверие
+group-office = Управление
+
 role-guard = Охранник
 role-pass_office = Бюро пропусков
 role-contact_centre = Контакт-центр

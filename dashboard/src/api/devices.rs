@@ -1,7 +1,7 @@
 //! Equipment as it reports itself: gateways, readers, network peers, doors.
 
 use axum::response::Response;
-use clinic::devices;
+use clinic::watch;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -135,8 +135,8 @@ pub const POINTS: Operation =
 
 /// `GET /api/v1/devices`
 pub async fn show(call: Call) -> Result<Response, Problem> {
-    let database = &call.app.database;
-    let gateways = devices::gateways(database).await?.into_iter().map(|gateway| Gateway {
+    let found = watch::equipment(&call.app.database, call.acting()?).await?;
+    let gateways = found.gateways.into_iter().map(|gateway| Gateway {
         gateway: gateway.id.to_string(),
         online: gateway.online,
         seen: gateway.seen.to_rfc3339(),
@@ -144,7 +144,7 @@ pub async fn show(call: Call) -> Result<Response, Problem> {
         policy_version: gateway.policy_version,
         policy_age_ms: gateway.policy_age_ms,
     });
-    let lines = devices::lines(database).await?.into_iter().map(|line| Line {
+    let lines = found.lines.into_iter().map(|line| Line {
         gateway: line.gateway.to_string(),
         line: line.device.id.to_string(),
         open: line.device.open,
@@ -153,7 +153,7 @@ pub async fn show(call: Call) -> Result<Response, Problem> {
         problem: line.device.problem,
         seen: line.seen.to_rfc3339(),
     });
-    let readers = devices::readers(database).await?.into_iter().map(|reader| Reader {
+    let readers = found.readers.into_iter().map(|reader| Reader {
         gateway: reader.gateway.to_string(),
         reader: reader.device.id.to_string(),
         line: reader.device.line.to_string(),
@@ -170,7 +170,7 @@ pub async fn show(call: Call) -> Result<Response, Problem> {
 
 /// `GET /api/v1/points`
 pub async fn points(call: Call) -> Result<Response, Problem> {
-    let points = devices::doors(&call.app.database).await?.into_iter().map(|door| Point {
+    let points = watch::equipment(&call.app.database, call.acting()?).await?.doors.into_iter().map(|door| Point {
         point: door.device.point.to_string(),
         gateway: door.gateway.to_string(),
         state: door.device.state.as_str(),

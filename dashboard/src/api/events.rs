@@ -2,7 +2,8 @@
 //! received misses nothing and repeats nothing.
 
 use axum::response::Response;
-use clinic::events::{self, Event};
+use clinic::events::Event;
+use clinic::watch;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -119,9 +120,7 @@ pub async fn feed(call: Call) -> Result<Response, Problem> {
     let after = call.read::<u64>("after")?.unwrap_or(0);
     let limit = call.read::<u32>("limit")?.unwrap_or(PAGE);
     let shows_category = call.acting()?.rights.shows(domain::Field::Category);
-    let found = events::after(&call.app.database, after, limit).await?;
-    let next = found.last().map_or(after, |event| event.id);
-    let more = found.len() >= limit as usize;
+    let (found, next, more) = watch::feed(&call.app.database, call.acting()?, after, limit).await?;
     let events = found.into_iter().map(|event| FeedEvent::new(event, shows_category)).collect();
     ok(&Feed { events, next, more })
 }

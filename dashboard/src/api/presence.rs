@@ -1,7 +1,7 @@
 //! Who is inside, by zone: counts, and pseudonyms.
 
 use axum::response::Response;
-use clinic::presence;
+use clinic::watch;
 use domain::{Field, ZoneId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -79,7 +79,7 @@ pub const INSIDE: Operation = Operation {
 pub async fn occupancy(call: Call) -> Result<Response, Problem> {
     let shows_category = call.acting()?.rights.shows(Field::Category);
     let mut zones: Vec<ZoneOccupancy> = Vec::new();
-    for count in presence::counts(&call.app.database).await? {
+    for count in watch::counts(&call.app.database, call.acting()?).await? {
         let zone = count.zone.to_string();
         if zones.last().is_none_or(|last| last.zone != zone) {
             zones.push(ZoneOccupancy { zone, persons: 0, categories: shows_category.then(Vec::new) });
@@ -98,7 +98,7 @@ pub async fn occupancy(call: Call) -> Result<Response, Problem> {
 /// `GET /api/v1/presence/{zone}`
 pub async fn inside(call: Call) -> Result<Response, Problem> {
     let zone: ZoneId = call.given("zone")?;
-    let found = presence::inside(&call.app.database, Some(&zone), PERSONS_MAX).await?;
+    let found = watch::inside(&call.app.database, call.acting()?, &zone, PERSONS_MAX).await?;
     let persons = found.into_iter();
     let persons =
         persons.map(|present| PersonInside { person: present.person.to_string(), since: present.since.to_rfc3339() });

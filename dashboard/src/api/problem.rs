@@ -214,6 +214,17 @@ impl From<Denied> for Problem {
     }
 }
 
+impl From<clinic::watch::WatchError> for Problem {
+    fn from(error: clinic::watch::WatchError) -> Self {
+        use clinic::watch::WatchError;
+        match error {
+            WatchError::Denied(denied) => Self::from(denied),
+            WatchError::NotThere => Self::NotFound,
+            WatchError::Store(error) => Self::from(error),
+        }
+    }
+}
+
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         tracing::error!(error = %error, "api.database.failed");

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use clinic::accounts::AccountId;
 use clinic::events::{self, Event, Filter, Position};
+use clinic::watch;
 use domain::{Kind, PointId, Reason, UtcMillis};
 
 use crate::csv::{Csv, ROWS_MAX};
@@ -123,13 +124,14 @@ fn position_of(query: &Query) -> Option<Position> {
 pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
     let _turn = visit.app.heavy.acquire().await.map_err(|_| Fault::Unavailable)?;
     let (texts, times, database) = (visit.texts(), visit.times(), &visit.app.database);
+    let acting = visit.acting()?;
     let read = filter_of(&visit, &query);
     let (mut status, mut problem) = (StatusCode::OK, None);
     let behind = position_of(&query);
     let (found, is_filtered) = match read {
         Ok(filter) => {
             let is_filtered = filter != Filter::default();
-            (events::search(database, &filter, behind, PAGE).await?, is_filtered)
+            (watch::search(database, &acting, &filter, behind, PAGE).await?, is_filtered)
         }
         Err((_, key)) => {
             status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -139,7 +141,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
     };
     let open_id: Option<u64> = query.one("open").and_then(|text| text.parse().ok());
     let open = match open_id {
-        Some(id) => match events::get(database, id).await? {
+        Some(id) => match watch::event(database, &acting, id).await? {
             Some(event) => Some(whole(&visit, &event, ordered_by(&visit, &event).await?)),
             None => None,
         },
@@ -161,8 +163,11 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
         }
     });
     let lines = lines.collect();
+    let reach = watch::reach(database, &acting, domain::Permission::JournalSee).await?;
     let facts = visit.app.panel(visit.app.now()).await?;
-    let points = facts.points().iter().map(|point| (point.to_string(), label(point.as_str()))).collect();
+    let points = facts.points();
+    let points = points.iter().filter(|point| reach.has_point(point));
+    let points = points.map(|point| (point.to_string(), label(point.as_str()))).collect();
     let one = |key: &str| query.one(key).unwrap_or_default().to_owned();
     let typed = Typed {
         from: one("from"),
@@ -260,6 +265,8 @@ fn whole(visit: &Visit, event: &Event, ordered_by: Option<String>) -> Whole {
 pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     let _turn = visit.app.heavy.acquire().await.map_err(|_| Fault::Unavailable)?;
     let filter = filter_of(&visit, &query).map_err(|_| Fault::Invalid)?;
+    let (acting, now) = (visit.acting()?, visit.app.now());
+    let export = watch::export(&visit.app.database, &acting, now, "/journal.csv", &filter).await?;
     let mut csv = Csv::new(&[
         "gateway",
         "epoch",
@@ -280,7 +287,7 @@ pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     ]);
     let (times, mut behind, mut rows) = (visit.times(), None, 0);
     loop {
-        let page = events::search(&visit.app.database, &filter, behind, EXPORT_BATCH).await?;
+        let page = export.next(&visit.app.database, behind, EXPORT_BATCH).await?;
         for event in &page.events {
             let fact = &event.entry.fact;
             csv.row(&[

@@ -6,8 +6,10 @@ mod stream;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
-use clinic::events::{self, Filter};
-use domain::{Draft, Kind, PointId};
+use clinic::events::{self, Event, Filter};
+use clinic::roles::Reach;
+use clinic::watch;
+use domain::{Draft, Kind, Permission, PointId};
 
 pub use attempt::{Banner, Row, sub_of};
 pub use stream::stream;
@@ -15,7 +17,7 @@ pub use stream::stream;
 use crate::fault::Fault;
 use crate::pages::devices::grouped;
 use crate::pages::query::Query;
-use crate::post::{self, Inside, PointTile};
+use crate::post::{self, Facts, Inside, PointTile};
 use crate::routes;
 use crate::view::{Frame, go, page as render};
 use crate::visit::Visit;
@@ -56,7 +58,7 @@ struct Choice {
 pub struct Post {
     pub x: crate::language::Texts,
     pub tiles: Vec<PointTile>,
-    pub inside: Inside,
+    pub inside: Option<Inside>,
 }
 
 /// `GET /`: the first place that one may open.
@@ -70,16 +72,51 @@ pub fn chosen(query: &Query) -> Vec<PointId> {
     query.all("point").filter_map(|text| PointId::new(text).ok()).take(POINTS_MAX).collect()
 }
 
+/// How far somebody sees: at which points things are shown, and in which zones who is inside.
+pub struct Sight {
+    points: Reach,
+    zones: Option<Reach>,
+}
+
+impl Sight {
+    /// What the one who is signed in may see now.
+    pub async fn of(visit: &Visit) -> Result<Self, Fault> {
+        let rights = &visit.signed_in()?.rights;
+        let points = watch::reach(&visit.app.database, &visit.acting()?, Permission::LiveWatch).await?;
+        let zones = match rights.allows(Permission::PresenceSee) {
+            true => Some(watch::reach(&visit.app.database, &visit.acting()?, Permission::PresenceSee).await?),
+            false => None,
+        };
+        Ok(Self { points, zones })
+    }
+
+    /// Whether there is anything out of sight.
+    pub fn is_limited(&self) -> bool {
+        self.points != Reach::Everywhere || self.zones.as_ref().is_some_and(|zones| *zones != Reach::Everywhere)
+    }
+
+    /// Whether an event is in sight.
+    pub fn has(&self, event: &Event) -> bool {
+        self.points.has(event.entry.fact.point.as_ref())
+    }
+
+    /// The facts of the panel that are in sight.
+    pub fn of_facts(&self, facts: &Facts) -> Facts {
+        facts.within(&self.points, self.zones.as_ref())
+    }
+}
+
 /// `GET /live`
 pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
     let chosen = chosen(&query);
-    let database = &visit.app.database;
+    let (database, acting) = (&visit.app.database, visit.acting()?);
+    let sight = Sight::of(&visit).await?;
     // First where the stream will go on, then what is there already: nothing falls between.
     let after = events::last_id(database).await?;
     let kinds: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| place_of(*kind) != Place::Quiet).collect();
     let point = if let [only] = chosen.as_slice() { Some(only.clone()) } else { None };
     let filter = Filter { kinds, point, ..Filter::default() };
-    let found = events::search(database, &filter, None, EVENTS_READ).await?;
+    let found = watch::lately(database, &acting, &filter, EVENTS_READ).await?;
     let (texts, times, now) = (visit.texts(), visit.times(), visit.app.now());
     let newest_ms = found.events.iter().map(|event| event.entry.fact.at.0).max().unwrap_or(0);
     let mut past: Vec<_> = found.events.into_iter().filter(|event| event.id <= after).collect();
@@ -89,7 +126,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
     let is_large = |fact: &Draft| place_of(fact.kind) != Place::Quiet && !is_told_late(fact);
     let banner = past.iter().rev().find(|event| is_large(&event.entry.fact));
     let banner = banner.map(|event| Banner::new(event, &texts, &times));
-    let facts = post::read(database, now).await?;
+    let facts = sight.of_facts(&post::read(database, now).await?);
     let choices: Vec<Choice> = facts
         .points()
         .into_iter()
@@ -109,10 +146,6 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
 }
 
 impl Post {
-    fn total(&self) -> String {
-        grouped(self.inside.total)
-    }
-
     fn group(&self, persons: &u64) -> String {
         grouped(*persons)
     }

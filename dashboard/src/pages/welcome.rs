@@ -123,7 +123,7 @@ fn form(
     // Whoever is signed in here, this page is about somebody else's account.
     let mut frame = Frame::new(visit, "");
     frame.who = None;
-    frame.places.clear();
+    frame.groups.clear();
     let known_login = match purpose {
         LinkPurpose::FirstRun => None,
         LinkPurpose::SetPassword(login) => Some(login.to_string()),

@@ -12,6 +12,7 @@ use axum::response::Response;
 use clinic::accounts::AccountId;
 use clinic::commands::{self, LIFE_MS, Order, Progress};
 use clinic::devices::{self, Seen};
+use clinic::watch;
 use domain::{GatewayId, PersonId, PointId};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -166,7 +167,7 @@ pub async fn give(visit: Visit, Form(typed): Form<Typed>) -> Result<Response, Fa
         issued_at: now,
         expires_at: now.plus_ms(LIFE_MS),
     };
-    commands::give(&visit.app.database, &order).await?;
+    watch::order(&visit.app.database, &visit.acting()?, &order).await?;
     tracing::info!(
         account = account.as_str(), action, gateway = %door.gateway, point = %door.device.point, "order.given"
     );
@@ -188,12 +189,13 @@ async fn wait_for_answer(visit: &Visit, id: [u8; 16]) -> Result<(), Fault> {
 
 async fn find(visit: &Visit, gateway: &str, point: &str) -> Result<Option<Seen<devices::Door>>, Fault> {
     let (Ok(gateway), Ok(point)) = (GatewayId::new(gateway), PointId::new(point)) else { return Ok(None) };
-    let doors = devices::doors(&visit.app.database).await?;
+    let doors = watch::equipment(&visit.app.database, &visit.acting()?).await?.doors;
     Ok(doors.into_iter().find(|door| door.gateway == gateway && door.device.point == point))
 }
 
 async fn read(visit: &Visit, door: &Seen<devices::Door>) -> Result<DoorPanel, Fault> {
     let (database, texts, times, now) = (&visit.app.database, visit.texts(), visit.times(), visit.app.now());
+    let acting = visit.acting()?;
     let gateways = devices::gateways(database).await?;
     let is_heard = gateways
         .iter()
@@ -211,7 +213,7 @@ async fn read(visit: &Visit, door: &Seen<devices::Door>) -> Result<DoorPanel, Fa
         })
         .collect();
     let mut last = Vec::new();
-    for (order, progress) in commands::last_at(database, &door.gateway, &door.device.point, LAST, now).await? {
+    for (order, progress) in watch::orders_at(database, &acting, &door.gateway, &door.device.point, LAST, now).await? {
         let who = match AccountId::parse(&order.actor) {
             Some(id) => visit.app.accounts.shown_name(&id).await?,
             None => None,

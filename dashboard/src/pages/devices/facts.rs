@@ -1,6 +1,7 @@
 //! What the equipment said last, and how it reads: cards of gateways, tiles of doors, lines of readers.
 
 use clinic::devices::{self, DoorState, Gateway, Line, Reader, ReaderState, Seen};
+use clinic::watch::{self, Equipment};
 use domain::{GatewayId, UtcMillis};
 
 use super::grouped;
@@ -79,20 +80,11 @@ pub struct Facts {
 
 impl Facts {
     pub async fn read(visit: &Visit) -> Result<Self, Fault> {
-        let database = &visit.app.database;
-        let mut readers = devices::readers(database).await?;
+        let Equipment { gateways, lines, mut readers, mut doors } =
+            watch::equipment(&visit.app.database, &visit.acting()?).await?;
         readers.sort_by_cached_key(|reader| (reader.gateway.to_string(), sort_key(reader.device.id.as_str())));
-        let mut doors = devices::doors(database).await?;
         doors.sort_by_cached_key(|door| sort_key(door.device.point.as_str()));
-        Ok(Self {
-            gateways: devices::gateways(database).await?,
-            lines: devices::lines(database).await?,
-            doors,
-            readers,
-            now: visit.app.now(),
-            texts: visit.texts(),
-            times: visit.times(),
-        })
+        Ok(Self { gateways, lines, doors, readers, now: visit.app.now(), texts: visit.texts(), times: visit.times() })
     }
 
     pub fn ago(&self, at: UtcMillis) -> String {

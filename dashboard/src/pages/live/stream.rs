@@ -20,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::attempt::{self, Banner, Row};
-use super::{Post, chosen};
+use super::{Post, Sight, chosen};
 use crate::fault::{Dressed, Fault};
 use crate::pages::query::Query;
 use crate::visit::Visit;
@@ -60,10 +60,11 @@ pub async fn stream(visit: Visit, query: Query, headers: HeaderMap) -> Result<Re
         Some(text) => text.trim().parse::<u64>().map_err(|_| Fault::Invalid)?.min(newest),
         None => newest,
     };
+    let sight = Sight::of(&visit).await?;
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
     let chosen = chosen(&query);
     tokio::spawn(async move {
-        let streamer = Streamer { visit, chosen, sender, last: after };
+        let streamer = Streamer { visit, chosen, sight, sender, last: after };
         let end = streamer.run().await;
         tracing::debug!(?end, "stream.ended");
     });
@@ -77,6 +78,7 @@ pub async fn stream(visit: Visit, query: Query, headers: HeaderMap) -> Result<Re
 struct Streamer {
     visit: Visit,
     chosen: Vec<PointId>,
+    sight: Sight,
     sender: Sender,
     /// The number of the last event sent or left out.
     last: u64,
@@ -119,11 +121,17 @@ impl Streamer {
 
     /// The session as the database knows it now. Watching counts as use for guards, whose work it is; others are
     /// signed out when they do nothing else.
-    async fn check(&self) -> Result<(), End> {
+    async fn check(&mut self) -> Result<(), End> {
         let Some(session) = &self.visit.session else { return Err(End::Session) };
         let use_it = is_post(&session.rights);
         match self.visit.app.accounts.resume(&session.token, use_it).await {
-            Ok(Some(now)) if now.rights.covers(&session.rights) => Ok(()),
+            Ok(Some(now)) if now.rights.covers(&session.rights) => {
+                // A door may have come into another zone.
+                if self.sight.is_limited() {
+                    self.sight = Sight::of(&self.visit).await.map_err(|_| End::Failed)?;
+                }
+                Ok(())
+            }
             Ok(_) => {
                 // The page asks for itself anew and learns the rest.
                 let _ = self.send(SseEvent::default().event("over").data("{}")).await;
@@ -146,7 +154,10 @@ impl Streamer {
         let app = self.visit.app.clone();
         let found = app.feed.after(&app.database, self.last, BATCH).await.map_err(|_| End::Failed)?;
         for event in found {
-            if attempt::is_of_post(&event, &self.chosen) && place_of(event.entry.fact.kind) != Place::Quiet {
+            if self.sight.has(&event)
+                && attempt::is_of_post(&event, &self.chosen)
+                && place_of(event.entry.fact.kind) != Place::Quiet
+            {
                 let message = self.entry(&event)?;
                 self.send(message).await?;
             }
@@ -186,7 +197,7 @@ impl Streamer {
     async fn panel(&self, shown: &mut Option<Post>) -> Result<(), End> {
         let (app, texts, times) = (&self.visit.app, self.visit.texts(), self.visit.times());
         let now = app.now();
-        let facts = app.panel(now).await.map_err(|_| End::Failed)?;
+        let facts = self.sight.of_facts(&*app.panel(now).await.map_err(|_| End::Failed)?);
         let tiles = facts.tiles(&self.chosen, now, &times, &texts);
         let post = Post { x: texts, tiles, inside: facts.inside(&texts) };
         if shown.as_ref() != Some(&post) {
