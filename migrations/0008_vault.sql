@@ -54,13 +54,6 @@ CREATE TABLE passport_past (
 );
 CREATE INDEX passport_past_by_person ON passport_past (person);
 
--- Why: finding people without a name in clear: keyed hashes of beginnings of names, of documents and telephone numbers.
-CREATE TABLE passport_token (
-    token    BIGINT NOT NULL,
-    passport BIGINT NOT NULL,
-    PRIMARY KEY (token, passport)
-); -- kept in its key
-
 -- Why: photographs; the pictures are files elsewhere, sealed under the person's key. Consent is kept with each.
 CREATE TABLE photo (
     id          TEXT PRIMARY KEY,
@@ -71,3 +64,18 @@ CREATE TABLE photo (
     made_ms     BIGINT NOT NULL
 );
 CREATE INDEX photo_by_person ON photo (person);
+
+-- Why: finding people without a name in clear: keyed hashes of beginnings of names, of documents and telephone numbers.
+-- Some twenty rows a person and nothing but the key: SQLite is told not to keep it twice.
+-- On SQLite:
+CREATE TABLE passport_token (
+    token    BIGINT NOT NULL,
+    passport BIGINT NOT NULL,
+    PRIMARY KEY (token, passport)
+) WITHOUT ROWID;
+-- On PostgreSQL:
+CREATE TABLE passport_token (
+    token    BIGINT NOT NULL,
+    passport BIGINT NOT NULL,
+    PRIMARY KEY (token, passport)
+);

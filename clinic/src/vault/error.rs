@@ -66,6 +66,9 @@ pub enum VaultError {
     /// The query is too short.
     #[error("{0}")]
     Query(#[from] QueryRefused),
+    /// The person's key was changed or destroyed meanwhile.
+    #[error("the person's data were changed by somebody else meanwhile; try again")]
+    Interrupted,
     /// Too many people fit.
     #[error("too many people fit; type more letters, or another name as well")]
     TooMany,

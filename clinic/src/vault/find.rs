@@ -7,7 +7,7 @@ use domain::vault::Query;
 use domain::{Field, Permission, PersonId};
 use store::{read, sqlx};
 
-use super::look::{PersonCard, card_of, known_as};
+use super::look::{FOUND, PersonCard, card_of, known_as};
 use super::ring::Ring;
 use super::rows::{Part, Row};
 use super::{Vault, VaultError};
@@ -89,7 +89,7 @@ impl Vault {
         };
         let looks: Vec<_> = found
             .iter()
-            .map(|person| (known_as(acting), *person, 8))
+            .map(|person| (known_as(acting), *person, FOUND))
             .filter(|look| !shown.is_empty() && !self.is_repeated(look, now))
             .collect();
         let seen = Draft { fields: shown, purpose: Some(purpose), ..acting.draft(now, Action::PersonSeen) };
@@ -158,7 +158,7 @@ impl Vault {
     async fn count(&self, token: i64) -> Result<i64, VaultError> {
         Ok(read!(self.inner.database, "vault.search", |conn| {
             Ok(sqlx::query_scalar(
-                "SELECT COUNT(*) FROM (SELECT 1 FROM passport_token WHERE token = $1 LIMIT $2) AS some",
+                "SELECT COUNT(*) FROM (SELECT 1 FROM passport_token WHERE token = $1 LIMIT $2) AS counted",
             )
             .bind(token)
             .bind(CANDIDATES_MAX + 1)

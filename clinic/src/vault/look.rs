@@ -24,6 +24,11 @@ const LOOKS_MAX: usize = 65_536;
 
 /// Who looked at whom: what somebody is known by, whom, and what they saw.
 type Look = (String, PersonId, u8);
+/// What they saw: masked, names, the photograph, a result of a search.
+const MASKED: u8 = 1;
+const NAME: u8 = 2;
+const PHOTO: u8 = 4;
+pub(super) const FOUND: u8 = 8;
 
 /// Looks of the last minutes, so that a page that refreshes itself does not fill the audit log.
 #[derive(Default)]
@@ -82,10 +87,9 @@ pub struct PersonCard {
 macro_rules! rows_of {
     ($db:ty, $ids:expr) => {{
         let mut select =
-            sqlx::QueryBuilder::<$db>::new(concat!("SELECT ", row_columns!(), " FROM passport WHERE person IN ("));
-        let mut ids = select.separated(", ");
+            sqlx::QueryBuilder::<$db>::new(concat!("SELECT ", row_columns!(), " FROM passport WHERE person IN (''"));
         for id in $ids {
-            ids.push_bind(id.clone());
+            select.push(", ").push_bind(id.clone());
         }
         select.push(")");
         select
@@ -93,7 +97,7 @@ macro_rules! rows_of {
 }
 
 impl Vault {
-    /// A person's passport, masked.
+    /// A person's passport, masked; parts that the role does not show at all stay empty.
     ///
     /// # Errors
     /// [`VaultError::Unknown`], [`VaultError::Erased`], [`VaultError::Locked`] and others.
@@ -101,7 +105,7 @@ impl Vault {
         acting.must(Permission::PersonSee)?;
         let now = self.now();
         let ring = self.ring()?;
-        let look = (known_as(acting), person, 0);
+        let look = (known_as(acting), person, MASKED);
         let draft = (!self.is_repeated(&look, now)).then(|| Draft {
             subject: Some(person),
             detail: Some("masked".to_owned()),
@@ -110,7 +114,8 @@ impl Vault {
         let row = self.fetch(person, draft).await?;
         self.remember(vec![look], now);
         let dek = ring.unwrap(person, row.wrapped()?)?;
-        Ok(Masked::of(&row.open(person, &dek, &Part::ALL)?))
+        let parts: Vec<Part> = Part::ALL.into_iter().filter(|part| acting.rights.shows(field_of(*part))).collect();
+        Ok(Masked::of(&row.open(person, &dek, &parts)?))
     }
 
     /// Shows fields of a person in clear: those of `fields` that the role shows. The look is in the audit log, with
@@ -160,10 +165,7 @@ impl Vault {
         persons: &[PersonId],
         purpose: Purpose,
     ) -> Result<Vec<PersonCard>, VaultError> {
-        let ways = [Permission::PersonSee, Permission::LiveWatch, Permission::JournalSee, Permission::PresenceSee];
-        if !ways.iter().any(|way| acting.rights.allows(*way)) {
-            return Err(Denied(Permission::PersonSee).into());
-        }
+        may_see_people(acting)?;
         let mut asked: Vec<PersonId> = Vec::with_capacity(persons.len().min(CARDS_MAX));
         for person in persons {
             if asked.len() < CARDS_MAX && !asked.contains(person) {
@@ -182,7 +184,7 @@ impl Vault {
             }
         };
         let now = self.now();
-        let bits = seen.iter().fold(1_u8, |bits, field| bits | if *field == Field::Name { 2 } else { 4 });
+        let bits = seen.iter().fold(0, |bits, field| bits | if *field == Field::Name { NAME } else { PHOTO });
         let looks: Vec<Look> = asked.iter().map(|person| (known_as(acting), *person, bits)).collect();
         let new: Vec<Look> = looks.into_iter().filter(|look| !self.is_repeated(look, now)).collect();
         let draft = Draft { fields: seen, purpose: Some(purpose), ..acting.draft(now, Action::PersonSeen) };
@@ -201,6 +203,15 @@ impl Vault {
     /// Whether names can be shown at all now.
     pub fn is_open(&self) -> bool {
         matches!(self.state(), VaultState::Open { .. })
+    }
+
+    /// A photograph of a card that was shown is the same look as the card.
+    pub(super) fn has_seen_photo(&self, acting: &Acting, person: PersonId, now: UtcMillis) -> bool {
+        [PHOTO, PHOTO | NAME, FOUND].iter().any(|bits| self.is_repeated(&(known_as(acting), person, *bits), now))
+    }
+
+    pub(super) fn remember_photo(&self, acting: &Acting, person: PersonId, now: UtcMillis) {
+        self.remember(vec![(known_as(acting), person, PHOTO)], now);
     }
 
     pub(super) fn is_repeated(&self, look: &Look, now: UtcMillis) -> bool {
@@ -259,6 +270,14 @@ impl Vault {
             Ok(rows)
         })?)
     }
+}
+
+/// Cards and photographs are for everybody whose work has people on the page: who watches them pass as well as who
+/// opens their page.
+pub(super) fn may_see_people(acting: &Acting) -> Result<(), Denied> {
+    let ways = [Permission::PersonSee, Permission::LiveWatch, Permission::JournalSee, Permission::PresenceSee];
+    let may = ways.iter().any(|way| acting.rights.allows(*way));
+    if may { Ok(()) } else { Err(Denied(Permission::PersonSee)) }
 }
 
 /// Which of the fields of a card the role shows.

@@ -35,6 +35,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::AlreadyChanging`], [`VaultError::OtherSource`] and others.
     pub async fn rotate(&self, acting: &Acting, new: NewKey) -> Result<(), VaultError> {
+        acting.must(domain::Permission::VaultManage)?;
         let _ = (acting, new);
         Err(VaultError::OtherSource)
     }
