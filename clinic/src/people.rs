@@ -61,6 +61,7 @@ use replace;
 
 mod import;
 mod passes;
+mod register;
 mod sheet;
 
 use std::fmt;
@@ -73,6 +74,7 @@ use store::{Database, Error, read, transact};
 
 pub use import::{ImportError, ImportReport, Options, import_csv};
 pub use passes::{PassError, change_state, pass_for, passes_for};
+pub use register::{Person, PersonError, person, register, reveal_reference, set_reference};
 pub use sheet::{COLUMNS, FIELD_MAX_BYTES, FILE_MAX_BYTES, OPTIONAL_COLUMNS, ROWS_MAX, RowError, SheetError};
 
 use crate::policy::pin_hash;
