@@ -2,14 +2,15 @@
 //! pseudo-terminals, the simulated controllers and systems on the network, acs-link with real certificates; everything
 //! else is what a clinic would run.
 
+mod people;
+
 use std::fmt::Write;
 use std::fs;
-use std::io::Cursor;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use controller_sim::acs_link::{Link, Tls};
 use controller_sim::plant::{Line, Peer, Plant, Protocol, Reader, Speaks};
 use controller_sim::{Handle, Options, Scenario, Simulator};
@@ -49,15 +50,18 @@ pub async fn demo(arguments: DemoArgs, clock: Clock) -> anyhow::Result<u8> {
     fs::write(&file, configuration(&scenario.plant, &handle, port, &arguments))
         .with_context(|| format!("{} cannot be written", file.display()))?;
     let config = config::load(&file, today(&clock, None))?;
-    put_people(&config, &scenario, &clock).await?;
+    people::put(&config, &scenario, &clock).await?;
     let running = compose::start(&config, Programs::ALL, &clock).await?;
     greet(&running);
     println!("A simulated clinic is beside it. Files are in {}; Ctrl-C stops.", folder.display());
     // People come when the readers work: a card read before a reader was ever polled would be late.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let playing = controller_sim::run_on(&handle, scenario, &stop);
+    let faces = people::draw_faces(&config, &scenario, &clock);
+    let playing = controller_sim::run_on(&handle, scenario.clone(), &stop);
     tokio::select! {
         () = playing => {}
+        // Ends long before the day does; what fails is told and ends nothing.
+        () = async { faces.await; std::future::pending().await } => {}
         () = ended(arguments.for_s)? => {}
     }
     // The doors first: readers that vanish before the gateway has stopped would be alarms.
@@ -234,18 +238,5 @@ fn write_peer(text: &mut String, peer: &Peer, devices: &Handle) {
             "\n[[peer.reader]]\nid = \"{}\"\nat = \"{}\"\npoint = \"{}\"\ndirection = \"{}\"",
             reader.id, reader.at, reader.point, reader.direction
         );
-    }
-}
-
-/// Imports the scenario's people, as `tapward people import` would.
-async fn put_people(config: &Config, scenario: &Scenario, clock: &Clock) -> anyhow::Result<()> {
-    let database = compose::open_database(config, clock, true).await?;
-    let csv = controller_sim::people_csv(scenario);
-    let how = commands::people::How { dry_run: false, numbers: commands::people::told_numbers(config) };
-    let report = commands::people::import_file(config, &database, Cursor::new(csv), how, clock).await;
-    database.close().await;
-    match report?.errors.first() {
-        None => Ok(()),
-        Some(error) => Err(anyhow!("the demo's people were not imported: {error}")),
     }
 }
