@@ -1,11 +1,19 @@
 -- Why: the second factor of an account, a shared secret for one-time codes. It is sealed under a key of the site, so
 -- that a copy of the database gives nobody a code. last_step is the newest step used: a code works once.
 CREATE TABLE account_factor (
-    account      TEXT PRIMARY KEY REFERENCES account (id),
-    secret       BYTEA NOT NULL,
-    made_at      BIGINT NOT NULL,
-    confirmed_at BIGINT,
-    last_step    BIGINT NOT NULL
+    account   TEXT PRIMARY KEY REFERENCES account (id),
+    secret    BYTEA NOT NULL,
+    set_at    BIGINT NOT NULL,
+    last_step BIGINT NOT NULL
+);
+
+-- Why: a second factor that is being set up, for one session or one half-open sign-in. Whoever else begins gets another
+-- secret: nobody confirms one that a stranger has seen.
+CREATE TABLE account_enrolment (
+    holder  TEXT PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES account (id),
+    secret  BYTEA NOT NULL,
+    made_at BIGINT NOT NULL
 );
 
 -- Why: ten codes for the day on which the telephone with the second factor is lost. Hashes only; each works once.
@@ -51,7 +59,8 @@ CREATE TABLE account_email (
 );
 
 -- Why: e-mail to be sent, written in the transaction of what it tells of: neither is there without the other. To one
--- account, or to everybody with a permission. Holds no personal data; a one-time link is sealed, and erased when sent.
+-- account, or to everybody with a permission. Holds no personal data but sealed: a one-time link, or an address that is
+-- not the account's own one, both erased when sent.
 CREATE TABLE notice (
     id         TEXT PRIMARY KEY,
     kind       TEXT NOT NULL,
@@ -59,6 +68,7 @@ CREATE TABLE notice (
     permission TEXT,
     args       TEXT NOT NULL,
     link       BYTEA,
+    address    BYTEA,
     at         BIGINT NOT NULL,
     state      TEXT NOT NULL,
     attempts   BIGINT NOT NULL,

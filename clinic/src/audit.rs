@@ -73,6 +73,8 @@ codes! {
         FactorChanged = "factor_changed",
         /// Language or look, or the address for notices, was changed.
         PreferencesChanged = "preferences_changed",
+        /// A notice was sent to oneself, to see whether mail works.
+        NoticeTested = "notice_tested",
         /// A key of the HTTP API was made or ended.
         ApiKeyChanged = "api_key_changed",
         /// Something was refused: no permission, a false form, a forged request.

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use clinic::accounts::{
-    AccountError, AccountId, Accounts, FREE_TRIES_PER_ACCOUNT, FREE_TRIES_PER_ADDRESS, LINK_LIFE_MS, LONGEST_WAIT_MS,
-    LinkPurpose, LinkToken, Login, NewAccount, Password, PasswordRefused, SESSIONS_PER_ACCOUNT, Session, SessionRules,
-    SessionToken, Theme, Visitor,
+    AccountError, AccountId, Accounts, DEVICES_PER_ACCOUNT, DeviceToken, Email, FREE_CODES, FREE_TRIES_PER_ACCOUNT,
+    FREE_TRIES_PER_ADDRESS, FREE_TRIES_PER_DEVICE, LINK_LIFE_MS, LONGEST_WAIT_MS, LinkPurpose, LinkToken, Login,
+    NewAccount, Password, PasswordRefused, RECOVERY_CODES, SESSIONS_PER_ACCOUNT, STEP_LIFE_MS, SecondFactor, Session,
+    SessionRules, SessionToken, Step, Theme, Visitor, code_at,
 };
 use clinic::acting::Acting;
+use clinic::notices::{Ending, NoticeKind, Notices};
 use clinic::roles::{self, Grant, RoleError};
-use domain::{Clock, Shipped as Role, UtcMillis};
+use domain::vault::BoxKey;
+use domain::{Clock, Rights, Shipped as Role, UtcMillis};
 use store::Database;
 
 const PASSWORD: &str = "a quiet morning in Kyiv";
@@ -69,7 +72,7 @@ impl Scene {
 fn accounts(database: &Database, now: &Arc<AtomicI64>) -> Accounts {
     let now = Arc::clone(now);
     let clock = Clock::new(move || UtcMillis(now.load(Ordering::Relaxed)));
-    Accounts::new(database.clone(), clock, SessionRules::default(), "clinic-3")
+    Accounts::new(database.clone(), clock, SessionRules::default(), "clinic-3", BoxKey::new([8; 32]))
 }
 
 fn acting(session: &Session) -> Acting {
@@ -117,8 +120,8 @@ story!(a_first_run_link_works_once_and_only_until_there_is_an_administrator, |sc
     let (name, weak) = (login("olena"), Password::new("olena-2026!!"));
     let weak = scene.accounts.redeem_first_run(&link, &name, "", "en", weak, from(1));
     assert!(matches!(weak.await, Err(AccountError::BadPassword(PasswordRefused::AboutYou))));
-    // Twenty browsers at once: one administrator.
-    let tries = (0..20).map(|n| {
+    // Fifty browsers at once: one administrator.
+    let tries = (0..50).map(|n| {
         let (accounts, link) = (scene.accounts.clone(), link.clone());
         tokio::spawn(async move {
             accounts.redeem_first_run(&link, &login(&format!("olena{n}")), "", "en", password(), from(1)).await.is_ok()
@@ -223,14 +226,14 @@ story!(a_new_password_ends_the_other_sessions_and_needs_the_old_one, |scene| {
     let here = scene.administrator().await;
     let there = scene.sign_in("olena", PASSWORD, 1).await.unwrap();
     let new = || Password::new("another quiet morning");
-    let change = |current: &'static str| {
-        scene.accounts.change_own_password(&here, Password::new(current), new(), from(1).address)
-    };
+    let change =
+        |current: &'static str| scene.accounts.change_own_password(&here, Password::new(current), new(), from(1));
     assert!(matches!(change("not the password").await, Err(AccountError::WrongPassword)));
     assert!(scene.session(&there).await.is_some());
-    change(PASSWORD).await.unwrap();
+    let renewed = change(PASSWORD).await.unwrap();
     assert!(scene.session(&there).await.is_none());
-    assert!(scene.session(&here.token).await.is_some());
+    assert!(scene.session(&here.token).await.is_none(), "the old token of this session is dead");
+    assert_eq!(scene.session(&renewed).await.unwrap().id, here.id);
     assert!(scene.sign_in("olena", PASSWORD, 1).await.is_err());
     assert!(scene.sign_in("OLENA ", "another quiet morning", 1).await.is_ok());
 });
@@ -279,4 +282,350 @@ story!(one_account_has_a_bounded_number_of_sessions_the_oldest_ends, |scene| {
     assert_eq!((account.locale.as_str(), account.theme), ("en", Theme::Dark));
     scene.accounts.end_sessions_of(&acting(&session), &session.account.id).await.unwrap();
     assert_eq!(scene.accounts.list_sessions(&session.account.id).await.unwrap().len(), 1);
+});
+
+/// A browser with this number, at this host.
+fn browser(device: &DeviceToken, host: u8) -> Visitor {
+    Visitor { device: Some(device.clone()), ..from(host).clone() }
+}
+
+async fn count(database: &Database, sql: &'static str) -> i64 {
+    store::read!(database, "test.count", |conn| { Ok(store::sqlx::query_scalar(sql).fetch_one(&mut *conn).await?) })
+        .unwrap()
+}
+
+story!(somebody_in_the_same_network_cannot_lock_a_doctor_out, |scene| {
+    scene.administrator().await;
+    let device = DeviceToken::draw().unwrap();
+    // She has signed in from her browser once, at the clinic's common address.
+    scene.accounts.sign_in("olena", password(), &browser(&device, 1)).await.unwrap();
+    // Somebody at the same address guesses until nothing goes any more, from browsers of their own.
+    for n in 0..40 {
+        let theirs = DeviceToken::draw().unwrap();
+        let _ = scene.accounts.sign_in("olena", Password::new(format!("guess {n}")), &browser(&theirs, 1)).await;
+        let _ = scene.accounts.sign_in(&format!("name{n}"), Password::new("guess"), from(1)).await;
+    }
+    assert!(matches!(scene.sign_in("olena", PASSWORD, 1).await, Err(AccountError::Wait { .. })), "a strange browser");
+    let stolen = scene.accounts.sign_in("ihor", password(), &browser(&device, 1)).await;
+    assert!(matches!(stolen, Err(AccountError::Wait { .. })), "her browser is known to her account only: {stolen:?}");
+    let hers = scene.accounts.sign_in("olena", password(), &browser(&device, 1)).await;
+    assert!(hers.is_ok(), "her own browser: {hers:?}");
+    // From another network, too; and her own mistakes slow her down in the end.
+    assert!(scene.accounts.sign_in("olena", password(), &browser(&device, 77)).await.is_ok());
+    for _ in 0..FREE_TRIES_PER_DEVICE {
+        let _ = scene.accounts.sign_in("olena", Password::new("a mistake"), &browser(&device, 1)).await;
+    }
+    let result = scene.accounts.sign_in("olena", password(), &browser(&device, 1)).await;
+    assert!(matches!(result, Err(AccountError::Wait { .. })), "{result:?}");
+});
+
+story!(a_new_browser_is_told_and_browsers_are_bounded_and_forgotten_with_the_password, |scene| {
+    let olena = scene.administrator().await;
+    let told = "SELECT COUNT(*) FROM notice WHERE kind = 'new_device'";
+    assert_eq!(count(&scene.database, told).await, 0, "the first sign-in of all is no news");
+    let first = DeviceToken::draw().unwrap();
+    scene.accounts.sign_in("olena", password(), &browser(&first, 1)).await.unwrap();
+    assert_eq!(count(&scene.database, told).await, 1);
+    scene.accounts.sign_in("olena", password(), &browser(&first, 9)).await.unwrap();
+    assert_eq!(count(&scene.database, told).await, 1, "the same browser elsewhere");
+    for _ in 0..DEVICES_PER_ACCOUNT + 3 {
+        scene.pass(1000);
+        scene.accounts.sign_in("olena", password(), &browser(&DeviceToken::draw().unwrap(), 1)).await.unwrap();
+    }
+    assert_eq!(count(&scene.database, "SELECT COUNT(*) FROM account_device").await, DEVICES_PER_ACCOUNT);
+    let link = scene.accounts.create_password_link(&Acting::console(), &olena.account.id).await.unwrap();
+    let new = Password::new("another quiet morning");
+    scene.accounts.redeem_password(&link, new, &browser(&first, 1)).await.unwrap();
+    assert_eq!(count(&scene.database, "SELECT COUNT(*) FROM account_device").await, 1);
+});
+
+story!(a_code_of_the_second_factor_works_once_also_under_fifty_tries, |scene| {
+    let olena = scene.administrator().await;
+    let wrong = scene.accounts.begin_factor(&olena, Password::new("not it"), from(1)).await;
+    assert!(matches!(wrong, Err(AccountError::WrongPassword)));
+    let enrolment = scene.accounts.begin_factor(&olena, password(), from(1)).await.unwrap();
+    assert_eq!(scene.accounts.enrolment(&olena).await.unwrap().key(), enrolment.key());
+    let code = |scene: &Scene| code_at(&enrolment, UtcMillis(scene.now.load(Ordering::Relaxed))).unwrap();
+    let bad = scene.accounts.confirm_factor(&olena, "000000", from(1)).await;
+    assert!(matches!(bad, Err(AccountError::WrongCode)), "{bad:?}");
+    let other = scene.sign_in("olena", PASSWORD, 1).await.unwrap();
+    let confirming = code(&scene);
+    let (token, codes) = scene.accounts.confirm_factor(&olena, &confirming, from(1)).await.unwrap();
+    assert_eq!(codes.len(), RECOVERY_CODES);
+    assert!(scene.session(&olena.token).await.is_none(), "a new token at a rise of privilege");
+    assert!(scene.session(&other).await.is_none(), "sessions without the factor end");
+    assert!(scene.session(&token).await.is_some());
+
+    let half = |scene: &Scene| {
+        let accounts = scene.accounts.clone();
+        async move {
+            match accounts.sign_in("olena", password(), from(1)).await {
+                Err(AccountError::SecondStep(half)) => half,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let waiting = half(&scene).await;
+    assert_eq!(scene.accounts.step_of(&waiting).await.unwrap(), Step::Code);
+    let session = SessionToken::parse(&waiting.reveal()).unwrap();
+    assert!(scene.session(&session).await.is_none(), "a half-open sign-in is no session");
+    let replay = scene.accounts.finish_sign_in(&waiting, &confirming, from(1)).await;
+    assert!(matches!(replay, Err(AccountError::WrongCode)), "the code that confirmed it is used up: {replay:?}");
+    assert!(matches!(scene.accounts.step_of(&waiting).await, Err(AccountError::StepSpent)));
+
+    scene.pass(30_000);
+    let now = code(&scene);
+    let mut halves = Vec::new();
+    for _ in 0..50 {
+        halves.push(half(&scene).await);
+    }
+    let tries = halves.into_iter().map(|half| {
+        let (accounts, now) = (scene.accounts.clone(), now.clone());
+        tokio::spawn(async move { accounts.finish_sign_in(&half, &now, from(1)).await.is_ok() })
+    });
+    let mut opened = 0;
+    for one in tries.collect::<Vec<_>>() {
+        opened += usize::from(one.await.unwrap());
+    }
+    assert_eq!(opened, 1, "exactly one of fifty");
+
+    // Recovery codes: each once, however it is typed.
+    scene.pass(LONGEST_WAIT_MS);
+    let recovery = codes[0].reveal().to_uppercase();
+    let waiting = half(&scene).await;
+    assert!(scene.accounts.finish_sign_in(&waiting, &recovery, from(1)).await.is_ok());
+    let waiting = half(&scene).await;
+    assert!(matches!(scene.accounts.finish_sign_in(&waiting, &recovery, from(1)).await, Err(AccountError::WrongCode)));
+    scene.pass(LONGEST_WAIT_MS);
+    let waiting = half(&scene).await;
+    let token = scene.accounts.finish_sign_in(&waiting, &code(&scene), from(1)).await.unwrap();
+    let olena = scene.session(&token).await.unwrap();
+    let state = scene.accounts.factor_state(&olena).await.unwrap();
+    assert_eq!(state.recovery_left, 9);
+
+    // A secret in the database opens nothing without the key of the site.
+    let stored: Vec<u8> = store::read!(scene.database, "test", |conn| {
+        Ok(store::sqlx::query_scalar("SELECT secret FROM account_factor").fetch_one(&mut *conn).await?)
+    })
+    .unwrap();
+    assert!(stored.len() > 40);
+    let now = Arc::clone(&scene.now);
+    let clock = Clock::new(move || UtcMillis(now.load(Ordering::Relaxed)));
+    let strange =
+        Accounts::new(scene.database.clone(), clock, SessionRules::default(), "clinic-3", BoxKey::new([1; 32]));
+    let sealed = strange.sign_in("olena", password(), from(1)).await;
+    assert!(matches!(sealed, Err(AccountError::Sealed { table: "account_factor", .. })), "{sealed:?}");
+
+    // Somebody else takes it away, and is recorded; then the password alone opens a session again.
+    scene.accounts.reset_factor(&Acting::console(), &olena.account.id).await.unwrap();
+    assert!(scene.session(&token).await.is_none());
+    assert!(scene.sign_in("olena", PASSWORD, 1).await.is_ok());
+    let resets = "SELECT COUNT(*) FROM audit_entry WHERE action = 'factor_changed' AND detail = 'reset' AND actor_kind = 'console'";
+    assert_eq!(count(&scene.database, resets).await, 1);
+});
+
+story!(wrong_codes_slow_down_and_their_owner_is_told, |scene| {
+    let olena = scene.administrator().await;
+    let enrolment = scene.accounts.begin_factor(&olena, password(), from(1)).await.unwrap();
+    let now = || UtcMillis(scene.now.load(Ordering::Relaxed));
+    let code = code_at(&enrolment, now()).unwrap();
+    scene.accounts.confirm_factor(&olena, &code, from(1)).await.unwrap();
+    scene.pass(60_000);
+    let mut refused = 0;
+    for _ in 0..FREE_CODES + 2 {
+        let Err(AccountError::SecondStep(half)) = scene.sign_in("olena", PASSWORD, 66).await else { panic!() };
+        match scene.accounts.finish_sign_in(&half, "000000", from(66)).await {
+            Err(AccountError::WrongCode) => {}
+            Err(AccountError::Wait { .. }) => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(refused > 0);
+    assert_eq!(count(&scene.database, "SELECT COUNT(*) FROM notice WHERE kind = 'factor_guessed'").await, 1);
+    scene.pass(LONGEST_WAIT_MS);
+    let Err(AccountError::SecondStep(half)) = scene.sign_in("olena", PASSWORD, 66).await else { panic!() };
+    scene.pass(STEP_LIFE_MS - 1);
+    assert!(scene.accounts.step_of(&half).await.is_ok());
+    scene.pass(1);
+    assert!(matches!(scene.accounts.step_of(&half).await, Err(AccountError::StepSpent)), "ten minutes, not more");
+});
+
+story!(where_everybody_needs_a_second_factor_nobody_gets_in_without_setting_one_up, |scene| {
+    let olena = scene.administrator().await;
+    let now = Arc::clone(&scene.now);
+    let clock = Clock::new(move || UtcMillis(now.load(Ordering::Relaxed)));
+    let rules = SessionRules { second_factor: SecondFactor::Roles, ..SessionRules::default() };
+    let strict = Accounts::new(scene.database.clone(), clock, rules, "clinic-3", BoxKey::new([8; 32]));
+    let link = scene.invite(&olena, "guard.07", Role::Guard).await;
+    assert!(strict.redeem_password(&link, password(), from(2)).await.is_ok(), "a guard needs none");
+    let link = scene.invite(&olena, "ihor", Role::PrivacyOfficer).await;
+    let Err(AccountError::SecondStep(half)) = strict.redeem_password(&link, password(), from(3)).await else {
+        panic!()
+    };
+    assert_eq!(strict.step_of(&half).await.unwrap(), Step::Enrol);
+    assert!(matches!(strict.finish_sign_in(&half, "000000", from(3)).await, Err(AccountError::StepSpent)));
+    let enrolment = strict.enrol_half(&half).await.unwrap();
+    assert_eq!(strict.enrol_half(&half).await.unwrap().uri(), enrolment.uri(), "shown again when the page is");
+    let Err(AccountError::SecondStep(stranger)) = strict.sign_in("ihor", password(), from(9)).await else { panic!() };
+    assert_ne!(strict.enrol_half(&stranger).await.unwrap().uri(), enrolment.uri(), "nobody else sees this secret");
+    let code = code_at(&enrolment, UtcMillis(scene.now.load(Ordering::Relaxed))).unwrap();
+    let (token, codes) = strict.finish_enrolment(&half, &code, from(3)).await.unwrap();
+    assert_eq!(codes.len(), RECOVERY_CODES);
+    let ihor = strict.resume(&token, true).await.unwrap().unwrap();
+    assert!(matches!(strict.finish_enrolment(&half, &code, from(3)).await, Err(AccountError::StepSpent)));
+    let removed = strict.remove_factor(&ihor, password(), from(3)).await;
+    assert!(matches!(removed, Err(AccountError::FactorNeeded)), "{removed:?}");
+    let codes = strict.new_recovery_codes(&ihor, password(), from(3)).await.unwrap();
+    assert_eq!(codes.len(), RECOVERY_CODES);
+    assert_eq!(count(&scene.database, "SELECT COUNT(*) FROM account_recovery").await, 10, "the old ones are gone");
+});
+
+story!(a_flood_is_turned_away_before_anything_is_looked_at, |scene| {
+    scene.administrator().await;
+    let device = DeviceToken::draw().unwrap();
+    scene.accounts.sign_in("olena", password(), &browser(&device, 1)).await.unwrap();
+    let flood = (0..200_u8).map(|n| {
+        let accounts = scene.accounts.clone();
+        tokio::spawn(async move {
+            let visitor = Visitor::new(IpAddr::from([172, 16, 0, n]), "flood");
+            accounts.sign_in(&format!("name{n}"), Password::new("a guess"), &visitor).await
+        })
+    });
+    let flood: Vec<_> = flood.collect();
+    let hers = scene.accounts.sign_in("olena", password(), &browser(&device, 1)).await;
+    assert!(hers.is_ok(), "in the middle of it: {hers:?}");
+    let (mut busy, mut looked_at) = (0, 0);
+    for one in flood {
+        match one.await.unwrap() {
+            Err(AccountError::Busy { retry_ms }) if retry_ms > 0 => busy += 1,
+            Err(AccountError::WrongPassword) => looked_at += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(busy > 0 && looked_at > 0, "{busy} turned away, {looked_at} looked at");
+});
+
+story!(users_of_an_earlier_system_sign_in_with_their_passwords_and_get_better_hashes, |scene| {
+    let olena = scene.administrator().await;
+    let bcrypt = bcrypt::hash_with_salt("their old password", 5, [7; 16]).unwrap().to_string();
+    let sheet = format!(
+        "login,shown_name,email,role,hash\n\
+         doctor.1,Ірина Коваль,iryna@clinic.example,doctor,{}\n\
+         guard.1,,,guard;pass_office,\n\
+         olena,Somebody else,,administrator,\n",
+        bcrypt.replacen("$2b$", "$2y$", 1)
+    );
+    let nobody = scene
+        .accounts
+        .import(&Acting { rights: Rights::default(), ..Acting::console() }, sheet.as_bytes(), false)
+        .await;
+    assert!(matches!(nobody, Err(AccountError::Denied(_))));
+    let dry = scene.accounts.import(&Acting::console(), sheet.as_bytes(), true).await.unwrap();
+    assert_eq!((dry.made, dry.problems.len()), (3, 0));
+    assert!(scene.accounts.find(&login("doctor.1")).await.unwrap().is_none(), "a dry run changes nothing");
+    let report = scene.accounts.import(&Acting::console(), sheet.as_bytes(), false).await.unwrap();
+    assert_eq!((report.made, report.known, report.without_password), (2, 1, 1), "{report:?}");
+    assert_eq!(scene.session(&olena.token).await.unwrap().account.shown_name, "Olena", "who was there is unchanged");
+    let wrong = scene.sign_in("doctor.1", "a wrong password", 5).await;
+    assert!(matches!(wrong, Err(AccountError::WrongPassword)));
+    let token = scene.sign_in("doctor.1", "their old password", 5).await.unwrap();
+    assert_eq!(scene.session(&token).await.unwrap().account.shown_name, "Ірина Коваль");
+    let left = "SELECT COUNT(*) FROM account WHERE password_hash LIKE '$2%'";
+    assert_eq!(count(&scene.database, left).await, 0, "replaced at sign-in");
+    assert!(scene.sign_in("doctor.1", "their old password", 5).await.is_ok());
+    // Nothing is imported when a line is wrong, and the report does not repeat what stands there.
+    let bad = "login,role,hash\nguard.2,guard,\nx y,guard,\nguard.3,gard,\nguard.4,guard,$1$secret-hash\n";
+    let report = scene.accounts.import(&Acting::console(), bad.as_bytes(), false).await.unwrap();
+    let lines: Vec<u64> = report.problems.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [3, 4, 5]);
+    assert!(!format!("{report:?}").contains("secret-hash"));
+    assert!(scene.accounts.find(&login("guard.2")).await.unwrap().is_none());
+});
+
+story!(names_and_addresses_of_staff_stand_nowhere_in_the_clear, |scene| {
+    let olena = scene.administrator().await;
+    let new = NewAccount {
+        login: login("doctor.1"),
+        shown_name: "Ярославна Незабутня".to_owned(),
+        roles: vec![Grant::site(Role::Doctor)],
+        locale: "en".to_owned(),
+    };
+    let address = Email::new("unforgettable@clinic.example").unwrap();
+    scene.accounts.invite(&acting(&olena), new, Some(&address)).await.unwrap();
+    let new = Email::new("olena.bondar@clinic.example").unwrap();
+    scene.accounts.ask_email(&olena, password(), &new, from(1)).await.unwrap();
+    let listed = scene.accounts.list(&acting(&olena)).await.unwrap();
+    assert!(listed.iter().any(|line| line.account.shown_name == "Ярославна Незабутня"));
+    // An earlier version stored them in the clear; they are sealed at the next start.
+    let old = "UPDATE account SET shown_name = 'Застаріле Ім''я', name_box = NULL WHERE login = 'olena'";
+    store::transact!(scene.database, "test", |conn| {
+        store::sqlx::query(old).execute(&mut *conn).await?;
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(scene.session(&olena.token).await.unwrap().account.shown_name, "Застаріле Ім'я");
+    assert_eq!(scene.accounts.seal_names().await.unwrap(), 1);
+    assert_eq!(scene.session(&olena.token).await.unwrap().account.shown_name, "Застаріле Ім'я");
+    let rows: Vec<String> = store::read!(scene.database, "test", |conn| {
+        Ok(store::sqlx::query_scalar(
+            "SELECT id || login || shown_name || locale FROM account UNION ALL SELECT id || args FROM notice \
+             UNION ALL SELECT COALESCE(object, '') || COALESCE(detail, '') FROM audit_entry",
+        )
+        .fetch_all(&mut *conn)
+        .await?)
+    })
+    .unwrap();
+    let sealed: Vec<Vec<u8>> = store::read!(scene.database, "test", |conn| {
+        Ok(store::sqlx::query_scalar(
+            "SELECT name_box FROM account WHERE name_box IS NOT NULL UNION ALL \
+             SELECT email_box FROM account WHERE email_box IS NOT NULL UNION ALL SELECT email_box FROM account_email \
+             UNION ALL SELECT address FROM notice WHERE address IS NOT NULL \
+             UNION ALL SELECT link FROM notice WHERE link IS NOT NULL",
+        )
+        .fetch_all(&mut *conn)
+        .await?)
+    })
+    .unwrap();
+    assert!(sealed.len() >= 6, "{}", sealed.len());
+    let dump = rows.join("\n") + &sealed.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect::<String>();
+    for canary in ["Ярославна", "Незабутня", "Застаріле", "unforgettable", "olena.bondar", "/welcome/", "/me/email/"]
+    {
+        assert!(!dump.contains(canary), "{canary}");
+    }
+});
+
+story!(an_address_counts_when_its_holder_has_followed_the_link_sent_to_it, |scene| {
+    let olena = scene.administrator().await;
+    let now = Arc::clone(&scene.now);
+    let clock = Clock::new(move || UtcMillis(now.load(Ordering::Relaxed)));
+    let notices = Notices::new(scene.database.clone(), clock, BoxKey::new([8; 32]));
+    let first = Email::new("olena@clinic.example").unwrap();
+    let wrong = scene.accounts.ask_email(&olena, Password::new("not it"), &first, from(1)).await;
+    assert!(matches!(wrong, Err(AccountError::WrongPassword)));
+    scene.accounts.ask_email(&olena, password(), &first, from(1)).await.unwrap();
+    let state = scene.accounts.email_state(&olena).await.unwrap();
+    assert_eq!((state.address, state.waiting), (None, Some(first.clone())));
+    let due = notices.take_due().await.unwrap().unwrap();
+    assert_eq!((due.kind, due.recipient.reveal()), (NoticeKind::EmailConfirm, first.reveal()));
+    let link = LinkToken::parse(due.link.as_deref().unwrap().strip_prefix("/me/email/").unwrap()).unwrap();
+    notices.settle(&due, Ending::Sent).await.unwrap();
+    let other = LinkToken::draw().unwrap();
+    assert!(matches!(scene.accounts.confirm_email(&olena, &other, from(1)).await, Err(AccountError::LinkSpent)));
+    scene.accounts.confirm_email(&olena, &link, from(1)).await.unwrap();
+    assert!(matches!(scene.accounts.confirm_email(&olena, &link, from(1)).await, Err(AccountError::LinkSpent)));
+    assert_eq!(scene.accounts.email_state(&olena).await.unwrap().address, Some(first.clone()));
+    // Another one: the old address hears of it.
+    let second = Email::new("o.bondar@clinic.example").unwrap();
+    scene.accounts.ask_email(&olena, password(), &second, from(1)).await.unwrap();
+    let due = notices.take_due().await.unwrap().unwrap();
+    let link = LinkToken::parse(due.link.as_deref().unwrap().strip_prefix("/me/email/").unwrap()).unwrap();
+    notices.settle(&due, Ending::Sent).await.unwrap();
+    scene.pass(LINK_LIFE_MS);
+    assert!(
+        matches!(scene.accounts.confirm_email(&olena, &link, from(1)).await, Err(AccountError::LinkSpent)),
+        "a day"
+    );
+    scene.accounts.remove_email(&olena, password(), from(1)).await.unwrap();
+    let due = notices.take_due().await.unwrap().unwrap();
+    assert_eq!((due.kind, due.recipient.reveal()), (NoticeKind::EmailChanged, first.reveal()));
 });

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clinic::accounts::Accounts;
 use clinic::api_keys::ApiKeys;
+use clinic::notices::Notices;
 use clinic::vault::Vault;
 use domain::{Clock, UtcMillis};
 use store::Database;
@@ -39,6 +40,7 @@ pub struct Inner {
     pub accounts: Accounts,
     /// Who pseudonyms are.
     pub vault: Vault,
+    pub notices: Notices,
     pub api_keys: ApiKeys,
     /// Who asked how often for what is expensive.
     pub rates: Rates,
@@ -61,7 +63,9 @@ impl std::ops::Deref for App {
 impl App {
     /// Over `database`; the feed still has to be run.
     pub fn new(settings: Settings, database: Database, clock: Clock, vault: Vault, ending: CancellationToken) -> Self {
-        let accounts = Accounts::new(database.clone(), clock.clone(), settings.sessions, settings.site.as_str());
+        let (site, key) = (settings.site.as_str(), settings.accounts_key.clone());
+        let accounts = Accounts::new(database.clone(), clock.clone(), settings.sessions, site, key.clone());
+        let notices = Notices::new(database.clone(), clock.clone(), key);
         let api_keys = ApiKeys::new(database.clone(), clock.clone());
         let language = Language::parse(&settings.language).unwrap_or(Language::En);
         let heavy = Semaphore::new(HEAVY_AT_ONCE);
@@ -72,6 +76,7 @@ impl App {
             clock,
             accounts,
             vault,
+            notices,
             api_keys,
             rates: Rates::default(),
             feed: Feed::default(),

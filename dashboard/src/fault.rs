@@ -61,7 +61,7 @@ impl From<AccountError> for Fault {
             AccountError::NoAccount | AccountError::LinkSpent => Self::NotFound,
             AccountError::Store(error) => Self::from(error),
             AccountError::Busy { .. } => Self::Unavailable,
-            AccountError::BadRow { .. } | AccountError::System(_) => {
+            AccountError::BadRow { .. } | AccountError::Sealed { .. } | AccountError::System(_) => {
                 tracing::error!(error = %error, "page.accounts.failed");
                 Self::Unavailable
             }
@@ -72,6 +72,9 @@ impl From<AccountError> for Fault {
             | AccountError::WrongPassword
             | AccountError::SecondStep(_)
             | AccountError::WrongCode
+            | AccountError::StepSpent
+            | AccountError::FactorNeeded
+            | AccountError::NoFactor
             | AccountError::BadEmail
             | AccountError::Wait { .. } => Self::Invalid,
         }

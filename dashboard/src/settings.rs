@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use clinic::accounts::SessionRules;
+use domain::vault::BoxKey;
 use domain::{Network, SiteId};
 
 /// Settings of one dashboard.
@@ -17,8 +18,10 @@ pub struct Settings {
     pub language: String,
     /// Where the TLS certificate comes from.
     pub tls: TlsSource,
-    /// How long sessions live.
+    /// How long sessions live, and who needs a second factor.
     pub sessions: SessionRules,
+    /// Seals what belongs to accounts.
+    pub accounts_key: BoxKey,
     /// The proxies whose `X-Forwarded-For` is believed; nobody's, if there is none.
     pub trusted_proxies: Vec<Network>,
 }

@@ -64,6 +64,7 @@ impl Stage {
             language: "en".to_owned(),
             tls: TlsSource::Own { folder: folder.path().join("tls"), names: vec![] },
             sessions: SessionRules::default(),
+            accounts_key: scene::accounts_key(),
             trusted_proxies: Vec::new(),
         };
         let vault = scene::vault(&database, hands.clock(), folder.path()).await;
@@ -72,7 +73,8 @@ impl Stage {
         let ending = CancellationToken::new();
         let until = ending.clone();
         tokio::spawn(async move { dashboard.follow(until).await });
-        let accounts = Accounts::new(database.clone(), hands.clock(), SessionRules::default(), "clinic-3");
+        let accounts =
+            Accounts::new(database.clone(), hands.clock(), SessionRules::default(), "clinic-3", scene::accounts_key());
         let recorder = Recorder::new(&database);
         let mut stage =
             Self { _folder: folder, hands, database, accounts, router, recorder, ending, tokens: Vec::new() };
@@ -141,7 +143,7 @@ impl Stage {
     async fn state(&self) -> String {
         let rows: Vec<String> = store::read!(self.database, "test.state", |conn| {
             Ok(store::sqlx::query_scalar(
-                "SELECT id || login || shown_name || locale || theme || COALESCE(password_hash, '') || \
+                "SELECT id || login || COALESCE(HEX(name_box), '') || locale || theme || COALESCE(password_hash, '') || \
                  COALESCE(disabled_at, 0) FROM account \
                  UNION ALL SELECT account || role || zone FROM account_role \
                  UNION ALL SELECT id || name || changed_at FROM role \
@@ -150,7 +152,7 @@ impl Stage {
                  UNION ALL SELECT id || COALESCE(ended_at, 0) FROM account_session \
                  UNION ALL SELECT token_hash || COALESCE(used_at, 0) FROM account_link \
                  UNION ALL SELECT id || action || actor || COALESCE(reason, '') FROM command \
-                 UNION ALL SELECT id FROM account_log UNION ALL SELECT id || '' FROM event ORDER BY 1",
+                 UNION ALL SELECT id || state FROM notice UNION ALL SELECT id || '' FROM event ORDER BY 1",
             )
             .fetch_all(&mut *conn)
             .await?)

@@ -50,7 +50,8 @@ async fn stage() -> Stage {
     let mut recorder = Recorder::new(&database);
     scene::morning(&mut recorder, clock.now()).await;
     scene::equipment(&database, clock.now()).await;
-    let accounts = Accounts::new(database.clone(), clock.clone(), SessionRules::default(), "clinic-3");
+    let accounts =
+        Accounts::new(database.clone(), clock.clone(), SessionRules::default(), "clinic-3", scene::accounts_key());
     let link = accounts.create_first_run_link().await.unwrap().unwrap().path();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (shutdown, address, server) = serve(&folder, &database, &clock, listener).await;
@@ -69,6 +70,7 @@ async fn serve(
         language: "en".to_owned(),
         tls: TlsSource::Own { folder: folder.path().join("tls"), names: vec![] },
         sessions: SessionRules::default(),
+        accounts_key: scene::accounts_key(),
         trusted_proxies: Vec::new(),
     };
     let vault = scene::vault(database, clock.clone(), folder.path()).await;

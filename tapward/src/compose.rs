@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bus::local::Hub;
 use bus::{Link, Party, mqtt};
-use clinic::accounts::{Accounts, SessionRules};
+use clinic::accounts::{Accounts, SecondFactor, SessionRules};
 use clinic::vault::Vault;
 use dashboard::{Dashboard, TlsSource};
 use domain::{Clock, Epoch, SiteId};
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use wire::bus::{KeyRing, LinkKey};
 use zeroize::Zeroizing;
 
-use crate::config::{BusSettings, Config};
+use crate::config::{BusSettings, Config, trust};
 use crate::keys;
 
 /// How long bridge, pages and database may each take to end; people wait at the terminal.
@@ -172,7 +172,8 @@ async fn start_pages(
         time_zone: config.time_zone,
         language: config.dashboard.language.clone(),
         tls,
-        sessions: SessionRules::default(),
+        sessions: sessions(config),
+        accounts_key: keys::accounts_key(&config.data)?,
         trusted_proxies: config.dashboard.trusted_proxies.clone(),
     };
     let (ready, address) = oneshot::channel();
@@ -191,10 +192,29 @@ async fn start_pages(
     Ok(Pages { first_run: link.map(|path| format!("{address}{path}")), address })
 }
 
+/// The accounts of those who use the pages.
+pub fn accounts(config: &Config, database: &Database, clock: &Clock) -> anyhow::Result<Accounts> {
+    let (site, key) = (config.gateway.site.as_str(), keys::accounts_key(&config.data)?);
+    Ok(Accounts::new(database.clone(), clock.clone(), sessions(config), site, key))
+}
+
+fn sessions(config: &Config) -> SessionRules {
+    let second_factor = match config.accounts.second_factor {
+        trust::SecondFactor::Optional => SecondFactor::Off,
+        trust::SecondFactor::Powerful => SecondFactor::Roles,
+        trust::SecondFactor::Everybody => SecondFactor::All,
+    };
+    let (idle_ms, absolute_ms) = (config.accounts.idle_ms, config.accounts.absolute_ms);
+    SessionRules { idle_ms, absolute_ms, second_factor, ..SessionRules::default() }
+}
+
 /// The path of a new one-time link, while there is no administrator yet.
 pub async fn first_run_link(config: &Config, database: &Database, clock: &Clock) -> anyhow::Result<Option<String>> {
-    let accounts =
-        Accounts::new(database.clone(), clock.clone(), SessionRules::default(), config.gateway.site.as_str());
+    let accounts = accounts(config, database, clock)?;
+    let sealed = accounts.seal_names().await?;
+    if sealed > 0 {
+        tracing::info!(sealed, "account.names.sealed");
+    }
     Ok(accounts.create_first_run_link().await?.map(|link| link.path()))
 }
 

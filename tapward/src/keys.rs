@@ -36,7 +36,6 @@ pub fn site_keys(data: &Path) -> anyhow::Result<SiteKeys> {
     })
 }
 
-#[expect(dead_code, reason = "accounts take it over next")]
 /// The key that seals what belongs to accounts: shown names, addresses for notices, secrets of second factors.
 pub fn accounts_key(data: &Path) -> anyhow::Result<BoxKey> {
     let folder = data.join("keys");

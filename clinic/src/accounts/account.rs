@@ -6,7 +6,7 @@ use domain::UtcMillis;
 
 use crate::roles::{Grant, Held};
 
-use super::{AccountError, LOGIN_MAX_CHARS, SHOWN_NAME_MAX_CHARS, Theme};
+use super::{AccountError, Cabinet, LOGIN_MAX_CHARS, SHOWN_NAME_MAX_CHARS, Theme};
 
 /// An account's id: 32 hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -129,20 +129,40 @@ pub struct LogLine {
     pub address: Option<String>,
 }
 
-/// The columns that make an [`Account`], in this order: id, login, shown_name, locale, theme.
-pub(super) type AccountColumns = (String, String, String, String, String);
+/// The columns that make an [`Account`]: id, login, shown_name, name_box, locale, theme.
+pub(super) type AccountColumns = (String, String, String, Option<Vec<u8>>, String, String);
 
-pub(super) fn account_from(row: AccountColumns) -> Result<Account, AccountError> {
-    let (id, login, shown_name, locale, theme) = row;
+pub(super) fn account_from(cabinet: &Cabinet, row: AccountColumns) -> Result<Account, AccountError> {
+    let (id, login, clear, sealed, locale, theme) = row;
     let bad = |column| AccountError::BadRow { table: "account", column };
     let login = Login::new(&login).map_err(|_| bad("login"))?;
     Ok(Account {
+        shown_name: name_from(cabinet, &id, &login, clear, sealed)?,
         id: AccountId::parse(&id).ok_or(bad("id"))?,
-        shown_name: if shown_name.is_empty() { login.to_string() } else { shown_name },
         login,
         locale,
         theme: Theme::parse(&theme).ok_or(bad("theme"))?,
     })
+}
+
+/// The shown name: sealed, or still in the clear from an earlier version, or the sign-in name if none was given.
+pub(super) fn name_from(
+    cabinet: &Cabinet,
+    id: &str,
+    login: &Login,
+    clear: String,
+    sealed: Option<Vec<u8>>,
+) -> Result<String, AccountError> {
+    let name = match sealed {
+        Some(sealed) => cabinet.open_text("account", "name_box", id, sealed)?,
+        None => clear,
+    };
+    Ok(if name.is_empty() { login.to_string() } else { name })
+}
+
+/// Seals a shown name; nothing for an empty one.
+pub(super) fn seal_name(cabinet: &Cabinet, id: &str, name: &str) -> Result<Option<Vec<u8>>, AccountError> {
+    if name.is_empty() { Ok(None) } else { cabinet.seal("account", "name_box", id, name.as_bytes()).map(Some) }
 }
 
 pub(super) fn check_shown_name(name: &str) -> Result<String, AccountError> {

@@ -1,5 +1,6 @@
 //! The rules of signing in, as data: limits, looks, and what can be wrong.
 
+use domain::{Permission, Rights};
 use thiserror::Error;
 
 const SECOND_MS: i64 = 1000;
@@ -20,6 +21,12 @@ pub const SHOWN_NAME_MAX_CHARS: usize = 80;
 pub const FREE_TRIES_PER_ACCOUNT: i64 = 5;
 /// Wrong passwords before an address answers later and later: a clinic's people share few addresses.
 pub const FREE_TRIES_PER_ADDRESS: i64 = 20;
+/// Wrong passwords in a browser from which the account has signed in before.
+pub const FREE_TRIES_PER_DEVICE: i64 = 10;
+/// Wrong one-time codes before an account answers later and later.
+pub const FREE_CODES: i64 = 5;
+/// How long somebody has between password and second factor, in milliseconds.
+pub const STEP_LIFE_MS: i64 = 10 * MINUTE_MS;
 /// The first wait after the free tries; it doubles with each further failure.
 pub const FIRST_WAIT_MS: i64 = 15 * SECOND_MS;
 /// The longest wait: long enough against guessing (100 tries a day), short enough for who mistyped.
@@ -64,10 +71,35 @@ domain::codes! {
     SecondFactor {
         /// Nobody must.
         Off = "off",
-        /// Everybody whose roles reach beyond their own work: accounts, roles, keys, the vault, the audit log, erasure.
+        /// Everybody who has power over people's data or over accounts: see [`SecondFactor::POWERS`].
         Roles = "roles",
         /// Everybody.
         All = "all",
+    }
+}
+
+impl SecondFactor {
+    /// With one of these, [`SecondFactor::Roles`] asks for a second factor.
+    pub const POWERS: &'static [Permission] = &[
+        Permission::PersonReveal,
+        Permission::PersonErase,
+        Permission::AccountEdit,
+        Permission::RoleEdit,
+        Permission::ApiKeyEdit,
+        Permission::VaultManage,
+        Permission::AuditSee,
+        Permission::AuditExport,
+        Permission::PrivacyManage,
+        Permission::BreakGlassReview,
+    ];
+
+    /// Whether somebody with these rights must have one.
+    pub fn is_needed(self, rights: &Rights) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Roles => Self::POWERS.iter().any(|power| rights.allows(*power)),
+            Self::All => true,
+        }
     }
 }
 
@@ -127,6 +159,26 @@ pub enum AccountError {
     Busy {
         /// When to try again, in milliseconds.
         retry_ms: i64,
+    },
+    /// The second step took too long or was done already; sign in again.
+    #[error("the second step has lapsed; sign in again")]
+    StepSpent,
+    /// This account must have a second factor; it cannot be removed, only set up anew.
+    #[error("this account needs a second factor")]
+    FactorNeeded,
+    /// There is no second factor to work on.
+    #[error("there is no second factor, or none is being set up")]
+    NoFactor,
+    /// A sealed value does not open.
+    #[error(
+        "table {table}, column {column}: the sealed value does not open; put back the file keys/accounts.key that \
+         belongs to this database"
+    )]
+    Sealed {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
     },
     /// The e-mail address cannot be one.
     #[error("this is not an e-mail address")]

@@ -3,16 +3,19 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use domain::{Permission, Rights, UtcMillis};
 
 use super::account::{AccountColumns, account_from, is_id};
-use super::throttle::Subjects;
+use super::throttle::{Known, Subjects};
+use super::workers::{Line, Place};
 use super::{
-    Account, AccountError, AccountId, Accounts, DeviceToken, Login, Password, SESSIONS_PER_ACCOUNT, SessionToken,
-    log_line,
+    Account, AccountError, AccountId, Accounts, DeviceToken, Password, SESSIONS_PER_ACCOUNT, SessionToken, hashing,
+    own_entry,
 };
 use crate::acting::{Acting, Actor};
+use crate::audit::{self, Action, Draft};
 use crate::roles::{self, Held, Standing};
 
 /// A session's use is written at most this often, in milliseconds: reading a page must not cost a write each time.
@@ -55,7 +58,7 @@ impl Visitor {
         Self { address, agent: agent.into(), device: None }
     }
 
-    fn shown_agent(&self) -> String {
+    pub(super) fn shown_agent(&self) -> String {
         self.agent.chars().filter(|c| !c.is_control()).take(AGENT_MAX_CHARS).collect()
     }
 }
@@ -115,9 +118,35 @@ pub struct OpenSession {
     pub agent: String,
 }
 
-/// Inserts a session inside a transaction and ends the oldest ones beyond the allowed number.
+/// A session that is about to be opened.
+pub(super) struct Opening {
+    pub token: SessionToken,
+    pub id: String,
+    pub stored: String,
+    pub address: String,
+    pub agent: String,
+    /// The hash of the browser's long-lived value, where it has one.
+    pub device: Option<String>,
+}
+
+impl Opening {
+    pub(super) fn draw(visitor: &Visitor) -> Result<Self, AccountError> {
+        let token = SessionToken::draw()?;
+        Ok(Self {
+            stored: token.stored(),
+            token,
+            id: super::random_id(),
+            address: visitor.address.to_string(),
+            agent: visitor.shown_agent(),
+            device: visitor.device.as_ref().map(DeviceToken::stored),
+        })
+    }
+}
+
+/// Inserts a session inside a transaction, ends the oldest ones beyond the allowed number, remembers the browser and
+/// tells the holder of one that was not used before.
 macro_rules! open_session {
-    ($conn:expr, $rules:expr, $now:expr, $token_hash:expr, $account:expr, $address:expr, $agent:expr) => {{
+    ($conn:expr, $rules:expr, $now:expr, $opening:expr, $account:expr) => {{
         store::sqlx::query("DELETE FROM account_session WHERE expires_at < $1")
             .bind($now.plus_ms(-$crate::accounts::session::kept_ms()).0)
             .execute(&mut *$conn)
@@ -127,15 +156,15 @@ macro_rules! open_session {
              (token_hash, id, account, opened_at, seen_at, confirmed_at, expires_at, address, agent) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
-        .bind($token_hash)
-        .bind($crate::accounts::account::random_id())
+        .bind(&$opening.stored)
+        .bind(&$opening.id)
         .bind($account)
         .bind($now.0)
         .bind($now.0)
         .bind($now.0)
         .bind($now.plus_ms($rules.absolute_ms).0)
-        .bind($address)
-        .bind($agent)
+        .bind(&$opening.address)
+        .bind(&$opening.agent)
         .execute(&mut *$conn)
         .await?;
         store::sqlx::query(
@@ -154,6 +183,15 @@ macro_rules! open_session {
             .bind($account)
             .execute(&mut *$conn)
             .await?;
+        if $crate::accounts::device::remember_device!($conn, $now, $opening.device.as_ref(), $account) {
+            let notice = $crate::notices::Notice::new(
+                $now,
+                $crate::notices::To::Account($account.to_owned()),
+                $crate::notices::NoticeKind::NewDevice,
+            );
+            let notice = notice.with("address", &$opening.address).with("agent", &$opening.agent);
+            $crate::notices::enqueue!($conn, &notice);
+        }
     }};
 }
 pub(super) use open_session;
@@ -162,71 +200,39 @@ pub(super) const fn kept_ms() -> i64 {
     KEPT_MS
 }
 
+/// Inside a transaction: gives a session a new token, with which only its holder goes on. One that has ended stays so.
+macro_rules! renew_session {
+    ($conn:expr, $now:expr, $session:expr, $token:expr) => {{
+        store::sqlx::query(
+            "UPDATE account_session SET token_hash = $1, confirmed_at = $2, seen_at = $2 \
+             WHERE id = $3 AND ended_at IS NULL",
+        )
+        .bind($token.stored())
+        .bind($now.0)
+        .bind($session)
+        .execute(&mut *$conn)
+        .await?;
+    }};
+}
+pub(super) use renew_session;
+
+/// Inside a transaction: ends every open session of an account but one.
+macro_rules! end_all {
+    ($conn:expr, $now:expr, $id:expr, $keep:expr, $why:expr) => {
+        store::sqlx::query(
+            "UPDATE account_session SET ended_at = $1, ended_why = $2 WHERE account = $3 AND ended_at IS NULL AND id <> $4",
+        )
+        .bind($now.0)
+        .bind($why)
+        .bind($id)
+        .bind($keep)
+        .execute(&mut *$conn)
+        .await?
+    };
+}
+pub(super) use end_all;
+
 impl Accounts {
-    /// Opens a session for the right name and password; a new token each time. Unknown name, disabled account, no
-    /// password yet and wrong password are all [`AccountError::WrongPassword`], after the same work.
-    pub async fn sign_in(
-        &self,
-        login: &str,
-        password: Password,
-        visitor: &Visitor,
-    ) -> Result<SessionToken, AccountError> {
-        let now = self.clock.now();
-        let login = Login::new(login);
-        let name = login.as_ref().map_or("", Login::as_str).to_owned();
-        let address = visitor.address.to_string();
-        let row: Option<(String, Option<String>, Option<i64>)> =
-            store::read!(self.database, "accounts.sign_in", |conn| {
-                Ok(store::sqlx::query_as("SELECT id, password_hash, disabled_at FROM account WHERE login = $1")
-                    .bind(&name)
-                    .fetch_optional(&mut *conn)
-                    .await?)
-            })?;
-        let known: i64 = store::read!(self.database, "accounts.sign_in", |conn| {
-            Ok(store::sqlx::query_scalar(
-                "SELECT COUNT(*) FROM account_session JOIN account ON account.id = account_session.account \
-                 WHERE account.login = $1 AND account_session.address = $2",
-            )
-            .bind(&name)
-            .bind(&address)
-            .fetch_one(&mut *conn)
-            .await?)
-        })?;
-        let subjects = Subjects::new(&name, visitor.address, known > 0);
-        self.count_try(subjects.clone(), now).await?;
-        let (account, stored) = match row {
-            Some((id, hash, None)) => (Some(id), hash),
-            Some((_, _, Some(_))) | None => (None, None),
-        };
-        let right = self.workers.verify(password, stored).await?;
-        let (true, Some(account)) = (right, account) else {
-            self.note_failure(name, address, now).await?;
-            return Err(AccountError::WrongPassword);
-        };
-        self.forgive_try(subjects).await?;
-        let token = SessionToken::draw()?;
-        let (stored, agent, rules) = (token.stored(), visitor.shown_agent(), self.rules);
-        store::transact!(self.database, "accounts.sign_in", |conn| {
-            open_session!(conn, rules, now, &stored, &account, &address, &agent);
-            log_line!(conn, now, Some(&account), "signed_in", Some(&account), Some(&address), None::<String>);
-            Ok(())
-        })?;
-        Ok(token)
-    }
-
-    /// A failure names the account only if there is one: a name that nobody has may be a mistyped password.
-    async fn note_failure(&self, login: String, address: String, now: UtcMillis) -> Result<(), AccountError> {
-        store::transact!(self.database, "accounts.sign_in", |conn| {
-            let target: Option<String> = store::sqlx::query_scalar("SELECT id FROM account WHERE login = $1")
-                .bind(&login)
-                .fetch_optional(&mut *conn)
-                .await?;
-            log_line!(conn, now, None::<String>, "sign_in_failed", target, Some(&address), None::<String>);
-            Ok(())
-        })?;
-        Ok(())
-    }
-
     /// Who holds this token, if its session is still open. `use_it` moves the idle limit.
     pub async fn resume(&self, token: &SessionToken, use_it: bool) -> Result<Option<Session>, AccountError> {
         let now = self.clock.now();
@@ -247,7 +253,7 @@ impl Accounts {
         }
         let row: Option<AccountColumns> = store::read!(self.database, "accounts.resume", |conn| {
             Ok(store::sqlx::query_as(
-                "SELECT account.id, login, shown_name, locale, theme FROM account \
+                "SELECT account.id, login, shown_name, name_box, locale, theme FROM account \
                  JOIN account_session ON account_session.account = account.id \
                  WHERE token_hash = $1 AND disabled_at IS NULL",
             )
@@ -256,7 +262,7 @@ impl Accounts {
             .await?)
         })?;
         let Some(row) = row else { return Ok(None) };
-        let account = account_from(row)?;
+        let account = account_from(&self.cabinet, row)?;
         let Standing { roles, rights, glass } = roles::standing_of(&self.database, &account.id, now).await?;
         if use_it && idle_ms >= SEEN_GRAIN_MS {
             store::transact!(self.database, "accounts.resume", |conn| {
@@ -298,16 +304,19 @@ impl Accounts {
         Ok(())
     }
 
-    /// Checks the password of who is signed in.
+    /// Checks the password of who is signed in. Answers their place in the line, for a hash that follows.
     pub(super) async fn prove(
         &self,
         session: &Session,
         password: Password,
         address: IpAddr,
-    ) -> Result<(), AccountError> {
+    ) -> Result<Arc<Place>, AccountError> {
         let now = self.clock.now();
-        let subjects = Subjects::new(session.account.login.as_str(), address, true);
-        self.count_try(subjects.clone(), now).await?;
+        let place = Arc::new(self.workers.place(Line::Known)?);
+        // Who is signed in is counted by the session: nobody else's guessing keeps them from their own account.
+        let known = Known::Session(session.id.as_str().to_owned());
+        let subjects = Subjects::password(session.account.login.as_str(), address, &known);
+        self.count_try(&subjects, now).await?;
         let id = session.account.id.as_str();
         let stored: Option<Option<String>> = store::read!(self.database, "accounts.confirm", |conn| {
             Ok(store::sqlx::query_scalar("SELECT password_hash FROM account WHERE id = $1")
@@ -315,25 +324,38 @@ impl Accounts {
                 .fetch_optional(&mut *conn)
                 .await?)
         })?;
-        if !self.workers.verify(password, stored.flatten()).await? {
+        let stored = stored.flatten();
+        let verdict = self.workers.run(&place, move || hashing::verify(&password, stored.as_deref(), None)).await?;
+        if !verdict.is_right {
             return Err(AccountError::WrongPassword);
         }
-        self.forgive_try(subjects).await
+        self.forgive_try(subjects).await?;
+        Ok(place)
     }
 
     /// Ends the session of this token; nothing happens if it has ended already.
     pub async fn sign_out(&self, session: &Session) -> Result<(), AccountError> {
-        self.end_one(Some(session.account.id.as_str().to_owned()), &session.id, false).await
+        let id = session.account.id.as_str();
+        let visitor = Visitor::new(IpAddr::from([0, 0, 0, 0]), "");
+        let entry = own_entry(self.clock.now(), Action::SessionEnded, id, Some(session.id.as_str()), &visitor);
+        self.end_one(Some(id.to_owned()), &session.id, false, Draft { address: None, ..entry }).await
     }
 
     /// Ends one session: one's own, or anybody's with [`Permission::AccountEdit`].
     pub async fn end_session(&self, acting: &Acting, session: &SessionId) -> Result<(), AccountError> {
         let any = acting.rights.allows(Permission::AccountEdit);
-        self.end_one(acting.account().map(str::to_owned), session, any).await
+        let entry = acting.draft(self.clock.now(), Action::SessionEnded);
+        self.end_one(acting.account().map(str::to_owned), session, any, entry).await
     }
 
-    async fn end_one(&self, actor_id: Option<String>, session: &SessionId, any: bool) -> Result<(), AccountError> {
-        let (now, id, any) = (self.clock.now(), session.as_str().to_owned(), i64::from(any));
+    async fn end_one(
+        &self,
+        actor_id: Option<String>,
+        session: &SessionId,
+        any: bool,
+        entry: Draft,
+    ) -> Result<(), AccountError> {
+        let (now, id, any) = (entry.at, session.as_str().to_owned(), i64::from(any));
         store::transact!(self.database, "accounts.end_session", |conn| {
             let owner: Option<String> = store::sqlx::query_scalar(
                 "UPDATE account_session SET ended_at = $1, ended_why = 'ended' \
@@ -346,7 +368,8 @@ impl Accounts {
             .fetch_optional(&mut *conn)
             .await?;
             if let Some(owner) = owner {
-                log_line!(conn, now, actor_id.as_ref(), "session_ended", Some(&owner), None::<String>, None::<String>);
+                let entry = Draft { object: Some(owner), detail: Some(format!("session {id}")), ..entry.clone() };
+                audit::record!(conn, &entry);
             }
             Ok(())
         })?;

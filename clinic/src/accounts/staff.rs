@@ -2,46 +2,34 @@
 //! preferences.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use domain::{Permission, UtcMillis};
 
-use super::account::{account_from, check_locale, check_shown_name};
+use super::account::{account_from, check_locale, check_shown_name, name_from, seal_name};
+use super::device::forget_devices;
+use super::session::{end_all, renew_session};
 use super::{
-    AccountError, AccountId, AccountSummary, Accounts, LinkToken, LogLine, NewAccount, Password, Session, Theme,
-    log_line,
+    AccountError, AccountId, AccountSummary, Accounts, DeviceToken, Email, LinkToken, LogLine, Login, NewAccount,
+    Password, Session, SessionToken, Theme, Visitor, own_entry,
 };
 use crate::acting::Acting;
+use crate::audit::{self, Action, Draft};
+use crate::notices::{self, Notice, NoticeKind, To};
 use crate::roles::{self, Held, RoleError};
 
 /// Most accounts in the list: a clinic's guards, managers and administrators, not its patients.
 const LISTED_MAX: i64 = 500;
 
-/// Inside a transaction: ends every open session of `$id`.
-macro_rules! end_all {
-    ($conn:expr, $now:expr, $id:expr, $keep:expr, $why:expr) => {
-        store::sqlx::query(
-            "UPDATE account_session SET ended_at = $1, ended_why = $2 WHERE account = $3 AND ended_at IS NULL AND id <> $4",
-        )
-        .bind($now.0)
-        .bind($why)
-        .bind($id)
-        .bind($keep)
-        .execute(&mut *$conn)
-        .await?
-    };
-}
-
 impl Accounts {
     /// All accounts, by sign-in name.
     pub async fn list(&self, acting: &Acting) -> Result<Vec<AccountSummary>, AccountError> {
-        type Row = (String, String, String, String, String, i64, Option<i64>, Option<i64>, i64, i64);
+        type Row = (String, String, String, Option<Vec<u8>>, String, String, i64, Option<i64>, Option<i64>, i64, i64);
         acting.must(Permission::AccountSee)?;
         let now = self.clock.now();
         let idle_since = now.plus_ms(-self.rules.idle_ms);
         let rows: Vec<Row> = store::read!(self.database, "accounts.list", |conn| {
             Ok(store::sqlx::query_as(
-                "SELECT id, login, shown_name, locale, theme, created_at, signed_in_at, disabled_at, \
+                "SELECT id, login, shown_name, name_box, locale, theme, created_at, signed_in_at, disabled_at, \
                  CAST(CASE WHEN password_hash IS NULL THEN 0 ELSE 1 END AS BIGINT), \
                  (SELECT COUNT(*) FROM account_session s WHERE s.account = account.id AND s.ended_at IS NULL \
                   AND s.expires_at > $1 AND s.seen_at > $2) \
@@ -68,10 +56,10 @@ impl Accounts {
             roles.entry(account).or_default().push(roles::held_from((role, zone, name))?);
         }
         rows.into_iter()
-            .map(|(id, login, shown, locale, theme, created, signed_in, disabled, has_password, sessions)| {
+            .map(|(id, login, clear, sealed, locale, theme, created, signed_in, disabled, has_password, sessions)| {
                 Ok(AccountSummary {
                     roles: roles.remove(&id).unwrap_or_default(),
-                    account: account_from((id, login, shown, locale, theme))?,
+                    account: account_from(&self.cabinet, (id, login, clear, sealed, locale, theme))?,
                     created_at: UtcMillis(created),
                     signed_in_at: signed_in.map(UtcMillis),
                     disabled_at: disabled.map(UtcMillis),
@@ -85,15 +73,42 @@ impl Accounts {
     /// The shown name of an account, for pages that say who did something; the sign-in name if none was given. `None`
     /// for an account that never was.
     pub async fn shown_name(&self, id: &AccountId) -> Result<Option<String>, AccountError> {
-        let id = id.as_str().to_owned();
-        Ok(store::read!(self.database, "accounts.shown_name", |conn| {
-            Ok(store::sqlx::query_scalar(
-                "SELECT CASE WHEN shown_name = '' THEN login ELSE shown_name END FROM account WHERE id = $1",
-            )
-            .bind(&id)
-            .fetch_optional(&mut *conn)
-            .await?)
-        })?)
+        type Row = (String, String, Option<Vec<u8>>);
+        let id = id.as_str();
+        let row: Option<Row> = store::read!(self.database, "accounts.shown_name", |conn| {
+            Ok(store::sqlx::query_as("SELECT login, shown_name, name_box FROM account WHERE id = $1")
+                .bind(id)
+                .fetch_optional(&mut *conn)
+                .await?)
+        })?;
+        let Some((login, clear, sealed)) = row else { return Ok(None) };
+        name_from(&self.cabinet, id, &Login::new(&login)?, clear, sealed).map(Some)
+    }
+
+    /// Seals names that an earlier version stored in the clear. Answers how many.
+    pub async fn seal_names(&self) -> Result<usize, AccountError> {
+        let clear: Vec<(String, String)> = store::read!(self.database, "accounts.seal_names", |conn| {
+            Ok(store::sqlx::query_as("SELECT id, shown_name FROM account WHERE shown_name <> ''")
+                .fetch_all(&mut *conn)
+                .await?)
+        })?;
+        let mut sealed = Vec::with_capacity(clear.len());
+        for (id, name) in clear {
+            let name_box = seal_name(&self.cabinet, &id, &name)?;
+            sealed.push((id, name_box));
+        }
+        let count = sealed.len();
+        store::transact!(self.database, "accounts.seal_names", |conn| {
+            for (id, name_box) in &sealed {
+                store::sqlx::query("UPDATE account SET shown_name = '', name_box = $1 WHERE id = $2")
+                    .bind(name_box)
+                    .bind(id)
+                    .execute(&mut *conn)
+                    .await?;
+            }
+            Ok(())
+        })?;
+        Ok(count)
     }
 
     /// The newest lines of the log of accounts.
@@ -102,9 +117,12 @@ impl Accounts {
         acting.must(Permission::AccountSee)?;
         let rows: Vec<Row> = store::read!(self.database, "accounts.log", |conn| {
             Ok(store::sqlx::query_as(
-                "SELECT l.at, a.login, l.action, t.login, l.address FROM account_log l \
-                 LEFT JOIN account a ON a.id = l.actor LEFT JOIN account t ON t.id = l.target \
-                 ORDER BY l.at DESC, l.id LIMIT $1",
+                "SELECT e.at_ms, a.login, e.action, t.login, e.address FROM audit_entry e \
+                 LEFT JOIN account a ON a.id = e.actor LEFT JOIN account t ON t.id = e.object \
+                 WHERE e.action IN ('signed_in', 'sign_in_failed', 'session_ended', 'sessions_ended', 'first_run', \
+                  'account_created', 'account_disabled', 'account_enabled', 'roles_changed', 'link_made', \
+                  'password_set', 'password_changed', 'factor_changed') \
+                 ORDER BY e.no DESC LIMIT $1",
             )
             .bind(limit)
             .fetch_all(&mut *conn)
@@ -118,26 +136,43 @@ impl Accounts {
 
     /// Makes an account and the link by which its holder sets the password.
     pub async fn create(&self, acting: &Acting, new: NewAccount) -> Result<LinkToken, AccountError> {
+        self.invite(acting, new, None).await
+    }
+
+    /// As [`Accounts::create`], with an address to which the link is sent as well, and later notices.
+    pub async fn invite(
+        &self,
+        acting: &Acting,
+        new: NewAccount,
+        email: Option<&Email>,
+    ) -> Result<LinkToken, AccountError> {
         acting.must(Permission::AccountEdit)?;
         let shown_name = check_shown_name(&new.shown_name)?;
         let id = AccountId::draw();
         let now = self.clock.now();
-        let (stored_id, actor_id) = (id.as_str().to_owned(), acting.account().map(str::to_owned));
+        let stored_id = id.as_str().to_owned();
+        let name_box = seal_name(&self.cabinet, &stored_id, &shown_name)?;
+        let email_box = match email {
+            Some(email) => Some(self.cabinet.seal("account", "email_box", &stored_id, email.reveal().as_bytes())?),
+            None => None,
+        };
         let (login, locale) = (new.login.as_str().to_owned(), check_locale(&new.locale));
         let (given, rights) = (new.roles, acting.rights.clone());
-        let detail = roles::words(&given);
+        let entry = acting.draft(now, Action::AccountCreated);
+        let entry = Draft { object: Some(stored_id.clone()), detail: Some(roles::words(&given)), ..entry };
         let made = store::transact!(self.database, "accounts.create", |conn| {
             let tables = roles::tables!(conn);
             if let Err(refused) = roles::check(&tables, &rights, &given) {
                 return Ok(Err(refused));
             }
             let inserted = store::sqlx::query(
-                "INSERT INTO account (id, login, shown_name, locale, theme, created_at) \
-                 VALUES ($1, $2, $3, $4, 'system', $5) ON CONFLICT (login) DO NOTHING",
+                "INSERT INTO account (id, login, shown_name, name_box, email_box, locale, theme, created_at) \
+                 VALUES ($1, $2, '', $3, $4, $5, 'system', $6) ON CONFLICT (login) DO NOTHING",
             )
             .bind(&stored_id)
             .bind(&login)
-            .bind(&shown_name)
+            .bind(&name_box)
+            .bind(&email_box)
             .bind(&locale)
             .bind(now.0)
             .execute(&mut *conn)
@@ -146,13 +181,13 @@ impl Accounts {
                 return Ok(Ok(false));
             }
             roles::put_roles!(conn, &stored_id, &given);
-            log_line!(conn, now, actor_id.as_ref(), "created", Some(&stored_id), None::<String>, Some(&detail));
+            audit::record!(conn, &entry);
             Ok(Ok(true))
         })?;
         if !made? {
             return Err(AccountError::LoginTaken);
         }
-        self.create_password_link(acting, &id).await
+        self.make_link(acting, &id, NoticeKind::Registered).await
     }
 
     /// Closes an account (its sessions end at once) or opens it again.
@@ -160,7 +195,10 @@ impl Accounts {
         acting.must(Permission::AccountEdit)?;
         let now = self.clock.now();
         let id = account.as_str().to_owned();
-        let (actor, rights) = (acting.account().map(str::to_owned), acting.rights.clone());
+        let rights = acting.rights.clone();
+        let action = if disabled { Action::AccountDisabled } else { Action::AccountEnabled };
+        let entry = Draft { object: Some(id.clone()), ..acting.draft(now, action) };
+        let notice = Notice::new(now, To::Account(id.clone()), NoticeKind::AccountClosed);
         store::transact!(self.database, "accounts.set_disabled", |conn| {
             let found: Option<String> = store::sqlx::query_scalar("SELECT id FROM account WHERE id = $1")
                 .bind(&id)
@@ -182,9 +220,10 @@ impl Accounts {
                 .await?;
             if disabled {
                 end_all!(conn, now, &id, "", "disabled");
+                store::sqlx::query("DELETE FROM account_half WHERE account = $1").bind(&id).execute(&mut *conn).await?;
+                notices::enqueue!(conn, &notice);
             }
-            let action = if disabled { "disabled" } else { "enabled" };
-            log_line!(conn, now, actor.as_ref(), action, Some(&id), None::<String>, None::<String>);
+            audit::record!(conn, &entry);
             Ok(Ok(()))
         })??;
         Ok(())
@@ -197,29 +236,35 @@ impl Accounts {
         }
         let now = self.clock.now();
         let (id, keep) = (account.as_str().to_owned(), acting.session.clone().unwrap_or_default());
-        let actor = acting.account().map(str::to_owned);
+        let entry = Draft { object: Some(id.clone()), ..acting.draft(now, Action::SessionsEnded) };
         store::transact!(self.database, "accounts.end_sessions", |conn| {
             end_all!(conn, now, &id, &keep, "ended");
-            log_line!(conn, now, actor.as_ref(), "sessions_ended", Some(&id), None::<String>, None::<String>);
+            store::sqlx::query("DELETE FROM account_half WHERE account = $1").bind(&id).execute(&mut *conn).await?;
+            audit::record!(conn, &entry);
             Ok(())
         })?;
         Ok(())
     }
 
-    /// Changes one's own password; the current one is needed even in a fresh session. Other sessions end.
+    /// Changes one's own password; the current one is needed even in a fresh session. This session goes on with a new
+    /// token, all others end, and other browsers are strangers again.
     pub async fn change_own_password(
         &self,
         session: &Session,
         current: Password,
         new: Password,
-        address: IpAddr,
-    ) -> Result<(), AccountError> {
-        self.prove(session, current, address).await?;
-        new.check(&[session.account.login.as_str(), &self.site, "tapward"])?;
-        let hash = self.workers.hash(new).await?;
+        visitor: &Visitor,
+    ) -> Result<SessionToken, AccountError> {
+        let place = self.prove(session, current, visitor.address).await?;
+        let hash = self.new_hash(&place, new, self.about(&session.account.login, &session.account.shown_name)).await?;
         let now = self.clock.now();
-        let (id, keep) = (session.account.id.as_str().to_owned(), session.id.as_str().to_owned());
-        let address = address.to_string();
+        let (id, own) = (session.account.id.as_str().to_owned(), session.id.as_str().to_owned());
+        let device = visitor.device.as_ref().map(DeviceToken::stored).unwrap_or_default();
+        let token = SessionToken::draw()?;
+        let renewed = token.clone();
+        let entry = own_entry(now, Action::PasswordChanged, &id, Some(&own), visitor);
+        let notice =
+            Notice::new(now, To::Account(id.clone()), NoticeKind::PasswordChanged).with("address", visitor.address);
         store::transact!(self.database, "accounts.change_password", |conn| {
             store::sqlx::query("UPDATE account SET password_hash = $1, password_set_at = $2 WHERE id = $3")
                 .bind(&hash)
@@ -227,11 +272,15 @@ impl Accounts {
                 .bind(&id)
                 .execute(&mut *conn)
                 .await?;
-            end_all!(conn, now, &id, &keep, "new_password");
-            log_line!(conn, now, Some(&id), "password_changed", Some(&id), Some(&address), None::<String>);
+            end_all!(conn, now, &id, &own, "new_password");
+            renew_session!(conn, now, &own, renewed);
+            forget_devices!(conn, &id, &device);
+            store::sqlx::query("DELETE FROM account_half WHERE account = $1").bind(&id).execute(&mut *conn).await?;
+            audit::record!(conn, &entry);
+            notices::enqueue!(conn, &notice);
             Ok(())
         })?;
-        Ok(())
+        Ok(token)
     }
 
     /// Sets one's own language and look.

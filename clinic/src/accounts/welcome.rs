@@ -1,12 +1,18 @@
 //! One-time links: the only way by which a password is set first, and the way to set a new one. Drawn at random, valid
 //! once and for [`LINK_LIFE_MS`]; who made the link never learns the password.
 
+use std::sync::Arc;
+
 use domain::{Permission, Shipped, UtcMillis};
 
-use super::account::{AccountId, check_locale, check_shown_name};
-use super::session::open_session;
-use super::{AccountError, Accounts, LINK_LIFE_MS, LinkToken, Login, Password, SessionToken, Visitor, log_line};
+use super::account::{AccountId, check_locale, check_shown_name, seal_name};
+use super::device::forget_devices;
+use super::session::{Opening, open_session};
+use super::workers::Line;
+use super::{AccountError, Accounts, LINK_LIFE_MS, LinkToken, Login, Password, SessionToken, Visitor, own_entry};
 use crate::acting::Acting;
+use crate::audit::{self, Action, Draft};
+use crate::notices::{self, Notice, NoticeKind, To};
 use crate::roles::{self, Grant, RoleError};
 
 /// What a link lets its holder do.
@@ -60,13 +66,25 @@ impl Accounts {
         Ok(made.then_some(link))
     }
 
-    /// A link by which the holder of `account` sets a new password; an administrator asks for it and passes it on.
+    /// A link by which the holder of `account` sets a new password; an administrator asks for it and passes it on. It
+    /// is also sent to the account's address, where there is one.
     pub async fn create_password_link(&self, acting: &Acting, account: &AccountId) -> Result<LinkToken, AccountError> {
+        self.make_link(acting, account, NoticeKind::PasswordLink).await
+    }
+
+    pub(super) async fn make_link(
+        &self,
+        acting: &Acting,
+        account: &AccountId,
+        told: NoticeKind,
+    ) -> Result<LinkToken, AccountError> {
         acting.must(Permission::AccountEdit)?;
         let now = self.clock.now();
         let link = LinkToken::draw()?;
         let (stored, id) = (link.stored(), account.as_str().to_owned());
-        let (actor, rights) = (acting.account().map(str::to_owned), acting.rights.clone());
+        let rights = acting.rights.clone();
+        let entry = Draft { object: Some(id.clone()), ..acting.draft(now, Action::LinkMade) };
+        let notice = Notice::new(now, To::Account(id.clone()), told).with_link(&self.cabinet, &link.path())?;
         let made = store::transact!(self.database, "accounts.password_link", |conn| {
             let found: Option<String> = store::sqlx::query_scalar("SELECT id FROM account WHERE id = $1")
                 .bind(&id)
@@ -93,7 +111,8 @@ impl Accounts {
             .bind(now.plus_ms(LINK_LIFE_MS).0)
             .execute(&mut *conn)
             .await?;
-            log_line!(conn, now, actor.as_ref(), "link_made", Some(&id), None::<String>, None::<String>);
+            audit::record!(conn, &entry);
+            notices::enqueue!(conn, &notice);
             Ok(Ok(()))
         })?;
         made?;
@@ -140,15 +159,17 @@ impl Accounts {
         if state.purpose != LinkPurpose::FirstRun {
             return Err(AccountError::LinkSpent);
         }
-        password.check(&[login.as_str(), &self.site, "tapward"])?;
         let shown_name = check_shown_name(shown_name)?;
-        let hash = self.workers.hash(password).await?;
-        let token = SessionToken::draw()?;
+        // Whoever holds a good link is no stranger.
+        let place = Arc::new(self.workers.place(Line::Known)?);
+        let hash = self.new_hash(&place, password, self.about(login, &shown_name)).await?;
         let now = self.clock.now();
         let account = AccountId::draw().as_str().to_owned();
-        let (spent, stored, rules) = (link.stored(), token.stored(), self.rules);
+        let name_box = seal_name(&self.cabinet, &account, &shown_name)?;
+        let (spent, rules, opening) = (link.stored(), self.rules, Opening::draw(visitor)?);
+        let token = opening.token.clone();
         let (login, locale) = (login.as_str().to_owned(), check_locale(locale));
-        let (address, agent) = (visitor.address.to_string(), visitor.agent.chars().take(160).collect::<String>());
+        let entry = own_entry(now, Action::FirstRun, &account, Some(&opening.id), visitor);
         let done = store::transact!(self.database, "accounts.redeem", |conn| {
             let taken: i64 = store::sqlx::query_scalar("SELECT COUNT(*) FROM account WHERE login = $1")
                 .bind(&login)
@@ -169,20 +190,20 @@ impl Accounts {
             }
             store::sqlx::query(
                 "INSERT INTO account \
-                 (id, login, shown_name, locale, theme, password_hash, created_at, password_set_at) \
-                 VALUES ($1, $2, $3, $4, 'system', $5, $6, $6)",
+                 (id, login, shown_name, name_box, locale, theme, password_hash, created_at, password_set_at) \
+                 VALUES ($1, $2, '', $3, $4, 'system', $5, $6, $6)",
             )
             .bind(&account)
             .bind(&login)
-            .bind(&shown_name)
+            .bind(&name_box)
             .bind(&locale)
             .bind(&hash)
             .bind(now.0)
             .execute(&mut *conn)
             .await?;
             roles::put_roles!(conn, &account, [Grant::site(Shipped::Administrator)]);
-            open_session!(conn, rules, now, &stored, &account, &address, &agent);
-            log_line!(conn, now, Some(&account), "first_run", Some(&account), Some(&address), None::<String>);
+            open_session!(conn, rules, now, &opening, &account);
+            audit::record!(conn, &entry);
             Ok(Redeemed::Yes)
         })?;
         match done {
@@ -193,6 +214,9 @@ impl Accounts {
     }
 
     /// Uses a password link: sets the password, ends every open session of that account and signs in.
+    ///
+    /// # Errors
+    /// [`AccountError::SecondStep`] when the password is set and a second factor is needed to go on.
     pub async fn redeem_password(
         &self,
         link: &LinkToken,
@@ -202,26 +226,37 @@ impl Accounts {
         let LinkPurpose::SetPassword(login) = self.inspect_link(link).await?.purpose else {
             return Err(AccountError::LinkSpent);
         };
-        password.check(&[login.as_str(), &self.site, "tapward"])?;
-        let hash = self.workers.hash(password).await?;
-        let token = SessionToken::draw()?;
+        let account = self.find(&login).await?.ok_or(AccountError::LinkSpent)?;
+        let shown_name = self.shown_name(&account).await?.unwrap_or_default();
+        let place = Arc::new(self.workers.place(Line::Known)?);
+        let hash = self.new_hash(&place, password, self.about(&login, &shown_name)).await?;
         let now = self.clock.now();
-        let (spent, stored, rules) = (link.stored(), token.stored(), self.rules);
-        let (address, agent) = (visitor.address.to_string(), visitor.agent.chars().take(160).collect::<String>());
+        let account = account.as_str().to_owned();
+        let step = self.second_step(&account, now).await?;
+        let (spent, rules, opening) = (link.stored(), self.rules, Opening::draw(visitor)?);
+        let token = opening.token.clone();
+        let session = step.is_none().then_some(opening.id.as_str());
+        let entry = own_entry(now, Action::PasswordSet, &account, session, visitor);
+        let notice = Notice::new(now, To::Account(account.clone()), NoticeKind::PasswordChanged)
+            .with("address", visitor.address);
+        let id = account.clone();
         let done = store::transact!(self.database, "accounts.redeem", |conn| {
-            let account: Option<String> = store::sqlx::query_scalar(
+            let used = store::sqlx::query(
                 "UPDATE account_link SET used_at = $1 \
-                 WHERE token_hash = $2 AND used_at IS NULL AND expires_at > $1 RETURNING account",
+                 WHERE token_hash = $2 AND account = $3 AND used_at IS NULL AND expires_at > $1",
             )
             .bind(now.0)
             .bind(&spent)
-            .fetch_optional(&mut *conn)
+            .bind(&id)
+            .execute(&mut *conn)
             .await?;
-            let Some(account) = account else { return Ok(Redeemed::Spent) };
+            if used.rows_affected() != 1 {
+                return Ok(Redeemed::Spent);
+            }
             store::sqlx::query("UPDATE account SET password_hash = $1, password_set_at = $2 WHERE id = $3")
                 .bind(&hash)
                 .bind(now.0)
-                .bind(&account)
+                .bind(&id)
                 .execute(&mut *conn)
                 .await?;
             store::sqlx::query(
@@ -229,16 +264,22 @@ impl Accounts {
                  WHERE account = $2 AND ended_at IS NULL",
             )
             .bind(now.0)
-            .bind(&account)
+            .bind(&id)
             .execute(&mut *conn)
             .await?;
-            open_session!(conn, rules, now, &stored, &account, &address, &agent);
-            log_line!(conn, now, Some(&account), "password_set", Some(&account), Some(&address), None::<String>);
+            forget_devices!(conn, &id, "");
+            store::sqlx::query("DELETE FROM account_half WHERE account = $1").bind(&id).execute(&mut *conn).await?;
+            if step.is_none() {
+                open_session!(conn, rules, now, &opening, &id);
+            }
+            audit::record!(conn, &entry);
+            notices::enqueue!(conn, &notice);
             Ok(Redeemed::Yes)
         })?;
-        match done {
-            Redeemed::Yes => Ok(token),
-            Redeemed::Spent | Redeemed::Taken => Err(AccountError::LinkSpent),
+        match (done, step) {
+            (Redeemed::Yes, None) => Ok(token),
+            (Redeemed::Yes, Some(step)) => Err(AccountError::SecondStep(self.open_half(&account, step, now).await?)),
+            (Redeemed::Spent | Redeemed::Taken, _) => Err(AccountError::LinkSpent),
         }
     }
 }

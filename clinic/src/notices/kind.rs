@@ -4,6 +4,8 @@ use std::fmt;
 
 use domain::{Permission, UtcMillis, codes};
 
+use crate::accounts::{AccountError, Cabinet};
+
 /// Most arguments of a notice; further ones are left out.
 const ARGS_MAX: usize = 8;
 /// Longest argument, in characters; the rest is cut.
@@ -65,8 +67,10 @@ pub struct Notice {
     pub kind: NoticeKind,
     /// When that happened.
     pub at: UtcMillis,
+    id: String,
     args: Vec<(&'static str, String)>,
     link: Option<Vec<u8>>,
+    address: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Notice {
@@ -78,7 +82,7 @@ impl fmt::Debug for Notice {
 impl Notice {
     /// A notice without arguments.
     pub fn new(at: UtcMillis, to: To, kind: NoticeKind) -> Self {
-        Self { to, kind, at, args: Vec::new(), link: None }
+        Self { to, kind, at, id: crate::accounts::random_id(), args: Vec::new(), link: None, address: None }
     }
 
     /// With an argument for its text: at most eight, each of at most 160 characters on one line; the rest is cut.
@@ -91,11 +95,16 @@ impl Notice {
         self
     }
 
-    /// With the path of a one-time link, sealed by who draws it.
-    #[must_use]
-    pub fn with_sealed_link(mut self, sealed: Vec<u8>) -> Self {
-        self.link = Some(sealed);
-        self
+    /// With the path of a one-time link, which is kept sealed until the notice is sent.
+    pub(crate) fn with_link(mut self, cabinet: &Cabinet, path: &str) -> Result<Self, AccountError> {
+        self.link = Some(cabinet.seal("notice", "link", &self.id, path.as_bytes())?);
+        Ok(self)
+    }
+
+    /// To this address instead of the account's own; it is kept sealed until the notice is sent.
+    pub(crate) fn with_address(mut self, cabinet: &Cabinet, address: &str) -> Result<Self, AccountError> {
+        self.address = Some(cabinet.seal("notice", "address", &self.id, address.as_bytes())?);
+        Ok(self)
     }
 }
 
@@ -107,6 +116,7 @@ pub(crate) struct Row {
     pub permission: Option<&'static str>,
     pub args: String,
     pub link: Option<Vec<u8>>,
+    pub address: Option<Vec<u8>>,
     pub at: i64,
 }
 
@@ -118,12 +128,13 @@ impl Row {
         };
         let args = notice.args.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into()));
         Self {
-            id: crate::accounts::random_id(),
+            id: notice.id.clone(),
             kind: notice.kind.as_str(),
             account,
             permission,
             args: serde_json::Value::Object(args.collect()).to_string(),
             link: notice.link.clone(),
+            address: notice.address.clone(),
             at: notice.at.0,
         }
     }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Form, Query};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use clinic::accounts::{AccountError, OpenSession, PASSWORD_MIN_CHARS, Password, SessionId, Theme};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::fault::Fault;
 use crate::language::Language;
 use crate::view::{Frame, go, page as render};
-use crate::visit::Visit;
+use crate::visit::{SESSION_COOKIE, Visit, set_cookie};
 
 #[derive(Template)]
 #[template(path = "me.html")]
@@ -95,9 +95,14 @@ pub async fn password(visit: Visit, Form(typed): Form<NewPassword>) -> Result<Re
         return page(&visit, StatusCode::UNPROCESSABLE_ENTITY, problem, None).await;
     }
     let (current, new) = (Password::new(typed.current), Password::new(typed.password));
-    let address = visit.visitor.address;
-    let problem = match visit.app.accounts.change_own_password(session, current, new, address).await {
-        Ok(()) => return Ok(go("/me?done=password")),
+    let problem = match visit.app.accounts.change_own_password(session, current, new, &visit.visitor).await {
+        Ok(token) => {
+            let mut response = go("/me?done=password");
+            if let Some(cookie) = set_cookie(SESSION_COOKIE, &token) {
+                response.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+            return Ok(response);
+        }
         Err(AccountError::WrongPassword) => ("current", texts.t("password-wrong")),
         Err(AccountError::BadPassword(why)) => ("password", texts.code("password-", why.as_str())),
         Err(AccountError::Wait { wait_ms }) => {

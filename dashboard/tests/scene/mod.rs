@@ -12,6 +12,7 @@ use clinic::vault::{Blobs, KeySource, Vault};
 use clinic::{ingest, people, policy};
 use domain::card::{self, CardFormat, CardKey};
 use domain::policy::{Layout, Point, PointKind};
+use domain::vault::BoxKey;
 use domain::{
     CardId, CategoryId, Clock, Direction, Draft, Entry, Epoch, GatewayId, Kind, LineId, PersonId, PointId, ReaderId,
     Reason, UtcMillis, ZoneId,
@@ -43,6 +44,11 @@ impl Hands {
         let hands = self.clone();
         Clock::new(move || hands.now())
     }
+}
+
+/// What seals names and addresses of staff.
+pub fn accounts_key() -> BoxKey {
+    BoxKey::new([8; 32])
 }
 
 pub async fn database(folder: &Path) -> Database {
