@@ -18,6 +18,7 @@ use clinic::accounts::{
     AccountId, Accounts, Login, NewAccount, Password, Session, SessionRules, SessionToken, Visitor,
 };
 use clinic::roles::Grant;
+use clinic::vault::Vault;
 use domain::{Shipped as Role, SiteId};
 use scene::{Hands, Recorder};
 use store::Database;
@@ -39,6 +40,7 @@ struct Stage {
     router: Router,
     recorder: Recorder,
     ending: CancellationToken,
+    vault: Vault,
     tokens: Vec<(Role, SessionToken)>,
 }
 
@@ -68,7 +70,7 @@ impl Stage {
             trusted_proxies: Vec::new(),
         };
         let vault = scene::vault(&database, hands.clock(), folder.path()).await;
-        let dashboard = Dashboard::new(settings, database.clone(), hands.clock(), vault);
+        let dashboard = Dashboard::new(settings, database.clone(), hands.clock(), vault.clone());
         let router = dashboard.router();
         let ending = CancellationToken::new();
         let until = ending.clone();
@@ -77,7 +79,7 @@ impl Stage {
             Accounts::new(database.clone(), hands.clock(), SessionRules::default(), "clinic-3", scene::accounts_key());
         let recorder = Recorder::new(&database);
         let mut stage =
-            Self { _folder: folder, hands, database, accounts, router, recorder, ending, tokens: Vec::new() };
+            Self { _folder: folder, hands, database, accounts, router, recorder, ending, vault, tokens: Vec::new() };
         stage.staff().await;
         stage
     }

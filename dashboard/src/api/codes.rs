@@ -1,5 +1,6 @@
 //! Lists of stable codes, as the description shows them: made from the lists of `domain`, so that they cannot differ.
 
+use clinic::audit::Purpose;
 use domain::equipment::{DoorState, PeerKind, ReaderState};
 use domain::policy::{PassKind, PassState};
 use domain::{Direction, Field, Kind, Permission, Reason};
@@ -38,10 +39,21 @@ lists! {
     reader_state => one_of ReaderState;
     /// What a network peer is.
     peer_kind => one_of PeerKind;
+    /// What for somebody looks.
+    purpose => one_of Purpose;
     /// What kind of pass.
     pass_kind => one_of PassKind;
     /// Whether a pass works.
     pass_state => one_of PassState;
+}
+
+/// What the vault keeps in clear of nobody: what can be revealed.
+pub const VAULT_FIELDS: &[Field] = &[Field::Name, Field::BirthDate, Field::Document, Field::Contact];
+
+/// Fields that can be revealed; at least one.
+pub fn vault_fields() -> Schema {
+    let codes = VAULT_FIELDS.iter().map(|field| field.as_str()).collect();
+    ArrayBuilder::new().items(RefOr::T(one_of(codes))).min_items(Some(1)).max_items(Some(8)).into()
 }
 
 /// In or out.

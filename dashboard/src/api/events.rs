@@ -1,9 +1,13 @@
 //! The feed of changes: what happened, in the order of arrival, under pseudonyms. Asking again behind the last event
 //! received misses nothing and repeats nothing.
 
+use std::collections::BTreeSet;
+
 use axum::response::Response;
+use clinic::disclosures::Class;
 use clinic::events::Event;
 use clinic::watch;
+use domain::PersonId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,6 +15,7 @@ use super::call::{Call, ok};
 use super::codes;
 use super::describe::{Form, Operation, Parameter, Shape};
 use super::problem::Problem;
+use super::pulls::{self, Pull};
 
 /// Events of one answer, if the caller names no number.
 const PAGE: u32 = 500;
@@ -121,6 +126,9 @@ pub async fn feed(call: Call) -> Result<Response, Problem> {
     let limit = call.read::<u32>("limit")?.unwrap_or(PAGE);
     let shows_category = call.acting()?.rights.shows(domain::Field::Category);
     let (found, next, more) = watch::feed(&call.app.database, call.acting()?, after, limit).await?;
+    let persons: BTreeSet<PersonId> = found.iter().filter_map(|event| event.entry.fact.person).collect();
+    let pull = Pull { records: found.len(), persons, ..Pull::default() };
+    pulls::register(&call, Class::LocationTrace, pull).await?;
     let events = found.into_iter().map(|event| FeedEvent::new(event, shows_category)).collect();
     ok(&Feed { events, next, more })
 }

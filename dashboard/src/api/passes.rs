@@ -1,19 +1,19 @@
 //! Passes: what a card opens for whom, and until when; blocking and withdrawing one.
 
 use axum::response::Response;
+use clinic::disclosures::Class;
 use clinic::people::{self, Change, Pass, PassError};
 use domain::policy::PassState;
-use domain::{CardId, PersonId, UtcMillis};
+use domain::{CardId, Field, PersonId, UtcMillis};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::call::{Call, ok, tagged};
 use super::codes;
 use super::describe::{Form, Gives, Operation, Parameter, Shape};
+use super::persons::note_of;
 use super::problem::Problem;
-
-/// Longest reason, in characters.
-const NOTE_MAX_CHARS: usize = 200;
+use super::pulls::{self, Pull};
 
 /// A pass.
 #[derive(Debug, Serialize, ToSchema)]
@@ -86,14 +86,14 @@ pub struct PassChanged {
 
 fn body(pass: &Pass, call: &Call) -> Result<PassBody, Problem> {
     let rights = &call.acting()?.rights;
-    let validity = rights.shows(domain::Field::Validity);
+    let validity = rights.shows(Field::Validity);
     let time = |at: Option<UtcMillis>| at.filter(|_| validity).map(UtcMillis::to_rfc3339);
     Ok(PassBody {
         card: pass.card.to_string(),
         person: pass.person.to_string(),
         kind: pass.kind.as_str(),
         state: pass.state.as_str(),
-        category: rights.shows(domain::Field::Category).then(|| pass.category.to_string()),
+        category: rights.shows(Field::Category).then(|| pass.category.to_string()),
         one_time: pass.one_time,
         valid_from: time(pass.valid_from),
         valid_until: time(pass.valid_until),
@@ -136,10 +136,18 @@ pub const LOSE: Operation = changes("pass_lose", "Mark the card as lost");
 pub const ACTIVATE: Operation = changes("pass_activate", "Let a blocked or lost pass work again");
 pub const WITHDRAW: Operation = changes("pass_withdraw", "Withdraw a pass for good");
 
+async fn register(call: &Call, passes: &[Pass]) -> Result<(), Problem> {
+    let rights = &call.acting()?.rights;
+    let fields = [Field::Validity, Field::Category].into_iter().filter(|field| rights.shows(*field)).collect();
+    let persons = passes.iter().map(|pass| pass.person).collect();
+    pulls::register(call, Class::Identity, Pull { fields, records: passes.len(), persons, purpose: None }).await
+}
+
 /// `GET /api/v1/passes/{card}`
 pub async fn show(call: Call) -> Result<Response, Problem> {
     let card: CardId = call.given("card")?;
     let pass = people::pass_for(&call.app.database, call.acting()?, card).await?.ok_or(Problem::NotFound)?;
+    register(&call, std::slice::from_ref(&pass)).await?;
     tagged(&body(&pass, &call)?, &pass.since.0.to_string())
 }
 
@@ -147,6 +155,7 @@ pub async fn show(call: Call) -> Result<Response, Problem> {
 pub async fn of_person(call: Call) -> Result<Response, Problem> {
     let person: PersonId = call.given("person")?;
     let passes = people::passes_for(&call.app.database, call.acting()?, person).await?;
+    register(&call, &passes).await?;
     ok(&Passes { passes: passes.iter().map(|pass| body(pass, &call)).collect::<Result<_, _>>()? })
 }
 
@@ -161,15 +170,11 @@ pub async fn change(call: Call) -> Result<Response, Problem> {
         _ => return Err(Problem::NotFound),
     };
     let change: PassChange = call.json()?;
-    let too_long = change.note.as_ref().is_some_and(|note| note.chars().count() > NOTE_MAX_CHARS);
-    if too_long || change.note.as_ref().is_some_and(|note| note.chars().any(char::is_control)) {
-        return Err(Problem::invalid("/note", format!("at most {NOTE_MAX_CHARS} characters, all on one line")));
-    }
     let seen = match call.text("if-match") {
         Some(tag) => Some(tag.trim_matches('"').parse().map(UtcMillis).map_err(|_| Problem::Changed)?),
         None => None,
     };
-    let note = change.note.filter(|note| !note.trim().is_empty());
+    let note = note_of(change.note)?;
     let (database, acting, now) = (&call.app.database, call.acting()?, call.app.now());
     let version = match people::change_state(database, acting, card, state, seen, note, now).await? {
         Change::Unknown => return Err(Problem::NotFound),

@@ -1,6 +1,7 @@
 //! Who is inside, by zone: counts, and pseudonyms.
 
 use axum::response::Response;
+use clinic::disclosures::Class;
 use clinic::watch;
 use domain::{Field, ZoneId};
 use serde::Serialize;
@@ -9,6 +10,7 @@ use utoipa::ToSchema;
 use super::call::{Call, ok};
 use super::describe::{Form, Operation, Parameter, Shape};
 use super::problem::Problem;
+use super::pulls::{self, Pull};
 
 /// Persons of one answer at most.
 const PERSONS_MAX: u32 = 5000;
@@ -99,6 +101,9 @@ pub async fn occupancy(call: Call) -> Result<Response, Problem> {
 pub async fn inside(call: Call) -> Result<Response, Problem> {
     let zone: ZoneId = call.given("zone")?;
     let found = watch::inside(&call.app.database, call.acting()?, &zone, PERSONS_MAX).await?;
+    let persons = found.iter().map(|present| present.person).collect();
+    let pull = Pull { records: found.len(), persons, ..Pull::default() };
+    pulls::register(&call, Class::LocationTrace, pull).await?;
     let persons = found.into_iter();
     let persons =
         persons.map(|present| PersonInside { person: present.person.to_string(), since: present.since.to_rfc3339() });

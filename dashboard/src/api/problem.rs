@@ -20,10 +20,14 @@ pub enum Problem {
     Unauthorized,
     /// The key may not do this.
     Forbidden(Permission),
+    /// None of the fields asked for may be seen by this key.
+    Hidden,
     /// Another site's page sent this: the API is not for browsers of strangers.
     ForeignPage,
     /// There is no such thing, or none that the key may know of.
     NotFound,
+    /// There was such a person, and everything about them was erased.
+    Gone,
     /// The path is there, for other methods.
     Method,
     /// The caller accepts nothing that we give.
@@ -91,6 +95,7 @@ impl Problem {
             StatusCode::UNAUTHORIZED => Self::Unauthorized,
             StatusCode::FORBIDDEN => Self::ForeignPage,
             StatusCode::NOT_FOUND => Self::NotFound,
+            StatusCode::GONE => Self::Gone,
             StatusCode::METHOD_NOT_ALLOWED => Self::Method,
             StatusCode::REQUEST_TIMEOUT => Self::Slow,
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge(super::BODY_MAX_BYTES),
@@ -107,8 +112,10 @@ impl Problem {
             Self::invalid("", ""),
             Self::Unauthorized,
             Self::Forbidden(Permission::PersonReveal),
+            Self::Hidden,
             Self::ForeignPage,
             Self::NotFound,
+            Self::Gone,
             Self::Method,
             Self::NotAcceptable,
             Self::Slow,
@@ -127,8 +134,9 @@ impl Problem {
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) | Self::ForeignPage => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::Hidden | Self::ForeignPage => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Gone => StatusCode::GONE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
@@ -148,8 +156,10 @@ impl Problem {
         match self {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden(_) => "forbidden",
+            Self::Hidden => "hidden",
             Self::ForeignPage => "foreign_page",
             Self::NotFound => "not_found",
+            Self::Gone => "gone",
             Self::Method => "method",
             Self::NotAcceptable => "not_acceptable",
             Self::Slow => "slow",
@@ -170,8 +180,10 @@ impl Problem {
         match self {
             Self::Unauthorized => "Send a key that works, as `Authorization: Bearer tapward_…`.",
             Self::Forbidden(_) => "This key may not do that.",
+            Self::Hidden => "This key sees none of these fields.",
             Self::ForeignPage => "Requests from pages of other sites are refused.",
             Self::NotFound => "There is no such thing, or none that this key may know of.",
+            Self::Gone => "This person was erased.",
             Self::Method => "This path knows other methods; see the header Allow.",
             Self::NotAcceptable => "The answer is JSON; accept application/json.",
             Self::Slow => "The request took too long to arrive.",

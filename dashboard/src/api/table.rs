@@ -3,7 +3,7 @@
 use clinic::audit::Action;
 use domain::Permission as P;
 
-use super::{audit, devices, events, openapi, passes, presence, site, staff, trust};
+use super::{audit, devices, events, openapi, passes, persons, presence, site, staff, trust};
 use crate::routes::{Access, Data, Route, Verb, call};
 
 use axum::routing::on;
@@ -29,6 +29,21 @@ pub static CALLS: &[Route] = &[
         .shows(&[Data::Devices]),
     call(Verb::Show, "/api/v1/points", Access::Needs(P::DevicesSee), &devices::POINTS, |at| on(at, devices::points))
         .shows(&[Data::Devices]),
+    call(Verb::Change, "/api/v1/persons/search", Access::Needs(P::PersonFind), &persons::SEARCH, |at| {
+        on(at, persons::search)
+    })
+    .shows(&[Data::Identity])
+    .recorded(Action::PersonSearched),
+    call(Verb::Show, "/api/v1/persons/{person}", Access::Needs(P::PersonSee), &persons::MASKED, |at| {
+        on(at, persons::masked)
+    })
+    .shows(&[Data::Identity])
+    .recorded(Action::PersonSeen),
+    call(Verb::Change, "/api/v1/persons/{person}/reveal", Access::Needs(P::PersonReveal), &persons::REVEAL, |at| {
+        on(at, persons::reveal)
+    })
+    .shows(&[Data::Identity])
+    .recorded(Action::PersonRevealed),
     call(Verb::Show, "/api/v1/persons/{person}/passes", Access::Needs(P::PersonSee), &passes::OF_PERSON, |at| {
         on(at, passes::of_person)
     })

@@ -6,6 +6,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use clinic::acting::Acting;
 use clinic::api_keys::{ApiKeys, KeyId, KeyToken, NEVER, NewKey};
+use clinic::audit::Purpose;
+use domain::vault::{BirthDate, Contact, ContactKind, Document, DocumentKind, Names, PassportChange};
 use domain::{Field, Permission, Shipped, Zones};
 use serde_json::Value;
 
@@ -31,7 +33,20 @@ impl Api {
         scene::morning(&mut stage.recorder, now).await;
         scene::equipment(&stage.database, now).await;
         let keys = ApiKeys::new(stage.database.clone(), stage.hands.clock());
-        Self { stage, keys }
+        let api = Self { stage, keys };
+        let passport = PassportChange {
+            names: Some(Names::new("Іваненко", "Олена", "Петрівна")),
+            birth_date: Some(BirthDate::new(1987, 4, 21)),
+            documents: Some(vec![Document {
+                kind: DocumentKind::Passport,
+                number: "СН 123477".into(),
+                issued: "Kyiv, 2010".into(),
+            }]),
+            contacts: Some(vec![Contact { kind: ContactKind::Phone, value: "+380 67 555 0199".into() }]),
+        };
+        let acting = api.acting(Shipped::Administrator).await;
+        api.stage.vault.put(&acting, scene::person(3), passport, Purpose::PassIssue).await.unwrap();
+        api
     }
 
     pub async fn acting(&self, role: Shipped) -> Acting {
@@ -532,6 +547,55 @@ async fn fields_that_a_key_does_not_see_are_not_in_the_answer() {
         assert!(!blind.contains("categor") && !blind.contains("valid_"), "{path}: {blind}");
         assert!(seeing.contains("categor"), "{path}: {seeing}");
     }
+}
+
+#[tokio::test]
+async fn persons_are_found_masked_and_revealed_with_a_purpose_and_each_is_a_disclosure() {
+    let api = Api::new().await;
+    let person = scene::person(3).to_string();
+    let permissions = [Permission::PersonFind, Permission::PersonSee, Permission::PersonReveal];
+    let acting = api.acting(Shipped::Administrator).await;
+    let new = NewKey {
+        name: "Booking".to_owned(),
+        permissions: permissions.to_vec(),
+        fields: Shipped::ContactCentre.fields().iter().copied().filter(|field| *field != Field::BirthDate).collect(),
+        zones: Zones::All,
+        networks: vec![],
+        life_days: 30,
+    };
+    let (id, token) = api.keys.make(&acting, new).await.unwrap();
+    let key = token.reveal();
+    let found = api.post("/api/v1/persons/search", &key, r#"{"words":"оле іван","purpose":"booking"}"#).await;
+    let found: Value = serde_json::from_str(&found.text).unwrap();
+    assert_eq!(found["persons"][0]["person"], person, "{found}");
+    assert_eq!(found["persons"][0]["name"]["family"], "Іваненко");
+    let masked = api.get(&format!("/api/v1/persons/{person}"), &key).await;
+    assert!(masked.text.contains("І••••• О•••••") && !masked.text.contains("Іваненко"), "{}", masked.text);
+    let path = format!("/api/v1/persons/{person}/reveal");
+    let body = r#"{"fields":["name","document","contact"],"purpose":"booking","note":"asked by telephone"}"#;
+    let revealed = api.post(&path, &key, body).await;
+    let shown: Value = serde_json::from_str(&revealed.text).unwrap();
+    assert_eq!(shown["contacts"][0]["value"], "+380 67 555 0199", "{shown}");
+    assert!(
+        shown.get("documents").is_none() && shown.get("birth_date").is_none(),
+        "the role shows no documents: {shown}"
+    );
+    let hidden = api.post(&path, &key, r#"{"fields":["document"],"purpose":"booking"}"#).await;
+    assert_eq!(hidden.status, StatusCode::FORBIDDEN, "{}", hidden.text);
+    for body in [
+        r#"{"fields":["name"]}"#,
+        r#"{"fields":["name"],"purpose":"curiosity"}"#,
+        r#"{"fields":["photo"],"purpose":"booking"}"#,
+    ] {
+        assert_eq!(api.post(&path, &key, body).await.status, StatusCode::BAD_REQUEST, "{body}");
+    }
+    let full = api.full().await;
+    let audit = api.get(&format!("/api/v1/audit?key={id}&action=person_revealed"), &full).await.text;
+    assert!(audit.contains("\"purpose\":\"booking\"") && audit.contains(&person), "{audit}");
+    assert!(!audit.contains("Іваненко") && !audit.contains("telephone"), "{audit}");
+    let register = api.get(&format!("/api/v1/disclosures?person={person}"), &full).await.text;
+    assert!(register.matches(&id.to_string()).count() >= 3, "{register}");
+    assert!(!register.contains("Іваненко"), "{register}");
 }
 
 #[tokio::test]
