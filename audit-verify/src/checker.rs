@@ -68,6 +68,7 @@ pub struct Checker {
     /// Lines of stored heads at the sizes of the running block.
     own_lines: BTreeSet<String>,
     last_own: i64,
+    last_own_size: i64,
     faults: Vec<Fault>,
     further: u64,
     wrong: BTreeMap<u64, u64>,
@@ -93,6 +94,7 @@ impl Checker {
             own: VecDeque::new(),
             own_lines: BTreeSet::new(),
             last_own: 0,
+            last_own_size: 0,
             faults,
             further: 0,
             wrong: BTreeMap::new(),
@@ -143,7 +145,10 @@ impl Checker {
                 self.fault(FaultKind::HeadMissing, None, found);
             }
             self.last_own = self.last_own.max(stored.no);
+            let (grown, last) = (stored.size > self.last_own_size, self.last_own_size);
+            self.last_own_size = last.max(stored.size);
             let problem = match stored.line.parse::<SignedHead>() {
+                _ if !grown => format!("it stands behind one of {last} entries"),
                 Err(error) => error.to_string(),
                 Ok(signed) if signed.head.size.cast_signed() != stored.size || signed.head.at.0 != stored.at_ms => {
                     "its size or time is not that of its line".to_owned()

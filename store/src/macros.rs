@@ -63,6 +63,26 @@ macro_rules! transact {
     }};
 }
 
+/// Calls a macro once with the connection type of each engine, for what several transactions share:
+/// `for_each_connection!(log_on)` is `log_on!(SqliteConnection); log_on!(PgConnection);`.
+#[cfg(feature = "postgres")]
+#[macro_export]
+macro_rules! for_each_connection {
+    ($for_one:ident) => {
+        $for_one!($crate::sqlx::SqliteConnection);
+        $for_one!($crate::sqlx::PgConnection);
+    };
+}
+
+/// Calls a macro once with the connection type of each engine, for what several transactions share.
+#[cfg(not(feature = "postgres"))]
+#[macro_export]
+macro_rules! for_each_connection {
+    ($for_one:ident) => {
+        $for_one!($crate::sqlx::SqliteConnection);
+    };
+}
+
 #[cfg(feature = "postgres")]
 #[doc(hidden)]
 #[macro_export]

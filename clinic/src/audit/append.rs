@@ -107,9 +107,7 @@ macro_rules! log_on {
     };
 }
 
-log_on!(sqlx::SqliteConnection);
-#[cfg(feature = "postgres")]
-log_on!(sqlx::PgConnection);
+store::for_each_connection!(log_on);
 
 /// A note with the salt of its hash.
 struct Note<'a> {
