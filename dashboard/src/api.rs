@@ -17,6 +17,7 @@ mod audit;
 mod codes;
 mod devices;
 mod events;
+mod orders;
 mod passes;
 mod persons;
 mod presence;

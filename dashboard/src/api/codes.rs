@@ -56,6 +56,11 @@ pub fn vault_fields() -> Schema {
     ArrayBuilder::new().items(RefOr::T(one_of(codes))).min_items(Some(1)).max_items(Some(8)).into()
 }
 
+/// What became of an order.
+pub fn progress() -> Schema {
+    one_of(vec!["waiting", "sent", "done", "refused", "expired"])
+}
+
 /// In or out.
 pub fn direction() -> Schema {
     one_of(vec![Direction::In.as_str(), Direction::Out.as_str()])

@@ -3,7 +3,7 @@
 use clinic::audit::Action;
 use domain::Permission as P;
 
-use super::{audit, devices, events, openapi, passes, persons, presence, site, staff, trust};
+use super::{audit, devices, events, openapi, orders, passes, persons, presence, site, staff, trust};
 use crate::routes::{Access, Data, Route, Verb, call};
 
 use axum::routing::on;
@@ -29,6 +29,28 @@ pub static CALLS: &[Route] = &[
         .shows(&[Data::Devices]),
     call(Verb::Show, "/api/v1/points", Access::Needs(P::DevicesSee), &devices::POINTS, |at| on(at, devices::points))
         .shows(&[Data::Devices]),
+    // The last part of each of these paths is the order.
+    call(Verb::Change, "/api/v1/points/{point}/open", Access::Needs(P::DoorOpen), &orders::OPEN, |at| {
+        on(at, orders::give)
+    })
+    .recorded(Action::DoorOrdered),
+    call(Verb::Change, "/api/v1/points/{point}/emergency", Access::Needs(P::DoorOpen), &orders::EMERGENCY, |at| {
+        on(at, orders::give)
+    })
+    .recorded(Action::DoorOrdered),
+    call(Verb::Change, "/api/v1/points/{point}/lock", Access::Needs(P::DoorCommand), &orders::LOCK, |at| {
+        on(at, orders::give)
+    })
+    .recorded(Action::DoorOrdered),
+    call(Verb::Change, "/api/v1/points/{point}/free_passage", Access::Needs(P::DoorCommand), &orders::FREE, |at| {
+        on(at, orders::give)
+    })
+    .recorded(Action::DoorOrdered),
+    call(Verb::Change, "/api/v1/points/{point}/normal", Access::Needs(P::DoorCommand), &orders::NORMAL, |at| {
+        on(at, orders::give)
+    })
+    .recorded(Action::DoorOrdered),
+    call(Verb::Show, "/api/v1/orders/{order}", Access::SignedIn, &orders::PROGRESS, |at| on(at, orders::progress)),
     call(Verb::Change, "/api/v1/persons/search", Access::Needs(P::PersonFind), &persons::SEARCH, |at| {
         on(at, persons::search)
     })
