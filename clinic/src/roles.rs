@@ -15,7 +15,7 @@ mod standing;
 pub use error::RoleError;
 pub use give::give;
 pub use own::{RoleLine, RoleText, change, create, list, remove};
-pub use reach::{Reach, reach};
+pub use reach::{Reach, reach, zones};
 pub use standing::{Standing, rights_of, standing_of};
 
 pub(crate) use give::{check, covers_account, keepers, put_roles, words};

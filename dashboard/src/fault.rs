@@ -6,6 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use clinic::accounts::AccountError;
+use clinic::disclosures::DisclosureError;
 use clinic::roles::RoleError;
 use clinic::watch::WatchError;
 use domain::Denied;
@@ -84,6 +85,16 @@ impl From<AccountError> for Fault {
 impl From<Denied> for Fault {
     fn from(_: Denied) -> Self {
         Self::Forbidden
+    }
+}
+
+impl From<DisclosureError> for Fault {
+    fn from(error: DisclosureError) -> Self {
+        match error {
+            DisclosureError::Denied(denied) => Self::from(denied),
+            DisclosureError::TooMany | DisclosureError::BadRecipient => Self::Invalid,
+            DisclosureError::Store(error) => Self::from(error),
+        }
     }
 }
 

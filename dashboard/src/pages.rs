@@ -8,5 +8,6 @@ pub mod journal;
 pub mod live;
 pub mod me;
 pub mod query;
+pub mod roles;
 pub mod sign_in;
 pub mod welcome;

@@ -25,7 +25,7 @@ use crate::api::describe::Operation;
 use crate::app::App;
 use crate::fault::{Fault, dress};
 use crate::guard::{FORM_MAX_BYTES, guard};
-use crate::pages::{accounts, assets, devices, journal, live, me, sign_in, welcome};
+use crate::pages::{accounts, assets, devices, journal, live, me, roles, sign_in, welcome};
 pub use crate::rate::Rate;
 
 /// How long a handler may take; streams are not counted, their answer begins at once.
@@ -274,10 +274,17 @@ pub static ROUTES: &[Route] = &[
     change("/doors/normal", P::DoorCommand, Action::DoorOrdered, |at| on(at, devices::give)),
     show("/journal", P::JournalSee, &[Data::Traces, Data::Staff], |at| on(at, journal::show))
         .at(Group::Post, "journal"),
-    show("/journal.csv", P::JournalExport, &[Data::Traces], |at| on(at, journal::export)),
+    show("/journal.csv", P::JournalExport, &[Data::Traces], |at| on(at, journal::export)).recorded(Action::Exported),
     show("/accounts", P::AccountSee, &[Data::Staff], |at| on(at, accounts::show)).at(Group::Office, "accounts"),
     change("/accounts/create", P::AccountEdit, Action::AccountCreated, |at| on(at, accounts::create)),
-    change("/accounts/change", P::AccountEdit, Action::RolesChanged, |at| on(at, accounts::change)),
+    show("/accounts.csv", P::AccountSee, &[Data::Staff], |at| on(at, accounts::export)).recorded(Action::Exported),
+    change("/accounts/roles", P::AccountEdit, Action::RolesChanged, |at| on(at, accounts::give)),
+    change("/accounts/change", P::AccountEdit, Action::AccountDisabled, |at| on(at, accounts::change)),
+    show("/roles", P::AccountSee, &[], |at| on(at, roles::show)).at(Group::Office, "roles"),
+    show("/roles.csv", P::AccountSee, &[], |at| on(at, roles::export)),
+    change("/roles/create", P::RoleEdit, Action::RoleEdited, |at| on(at, roles::create)),
+    change("/roles/change", P::RoleEdit, Action::RoleEdited, |at| on(at, roles::change)),
+    change("/roles/remove", P::RoleEdit, Action::RoleEdited, |at| on(at, roles::remove)),
     show("/me", P::OwnAccount, &[Data::Staff], |at| on(at, me::show)),
     change("/me/preferences", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::preferences)),
     change("/me/password", P::OwnAccount, Action::PasswordChanged, |at| on(at, me::password)),

@@ -148,6 +148,12 @@ pub fn page(status: StatusCode, template: &impl Template) -> Result<Response, Fa
     Ok(response)
 }
 
+/// Marks a page that explains a refusal, so that it is recorded as one.
+pub fn refused(mut response: Response) -> Response {
+    response.extensions_mut().insert(Fault::Forbidden);
+    response
+}
+
 /// Sends the browser to another page of ours after a change.
 pub fn go(path: &str) -> Response {
     // Only ever a path on this site: `//host` would leave it.

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use domain::{Permission, PointId, Rights, ZoneId, Zones};
 use store::{Database, Error};
 
+use super::RoleError;
+use crate::acting::Acting;
 use crate::rows;
 
 /// Where somebody may do one thing. A point is in reach if either of its sides lies in one of the zones: who guards a
@@ -78,4 +80,16 @@ pub async fn reach(database: &Database, rights: &Rights, permission: Permission)
         }
     }
     Ok(Reach::Here { zones, points })
+}
+
+/// The zones of the layout in its order: where a role may be given.
+///
+/// # Errors
+/// [`RoleError::Denied`], or the database.
+pub async fn zones(database: &Database, acting: &Acting) -> Result<Vec<ZoneId>, RoleError> {
+    acting.must(Permission::AccountSee)?;
+    let zones: Vec<String> = store::read!(database, "roles.zones", |conn| {
+        Ok(store::sqlx::query_scalar("SELECT id FROM zone ORDER BY position, id").fetch_all(&mut *conn).await?)
+    })?;
+    Ok(zones.iter().map(|zone| rows::column("zone", "id", zone, ZoneId::new)).collect::<Result<_, _>>()?)
 }

@@ -54,16 +54,11 @@ accounts-count = { $n ->
     [one] { $n } account
    *[other] { $n } accounts
 }
-accounts-log = What happened lately
-accounts-last = This is the last administrator. Name another one first.
 accounts-confirm-wrong = Your own password is wrong. Nothing was changed.
 accounts-done-role = The role is changed. It counts from the next click.
 accounts-done-disable = The account is closed and signed out everywhere.
 accounts-done-enable = The account is open again.
 accounts-done-end = All its sessions have ended.
-account-open = open
-account-closed = closed
-account-invited = no password yet
 account-signed-in = { $n ->
     [one] signed in
    *[other] signed in, { $n } places
@@ -74,25 +69,9 @@ create-account = Create and get the link
 link-title = Link for { $a }
 link-text = Pass it on now, it is shown only once. It works once and for 24 hours.
 make-link = New password link
-change = Change
-change-role = Change the role
 end-sessions = Sign out everywhere
 close-account = Close the account
 open-account = Open the account
 last-sign-in = Last sign-in
 you = you
 never = never
-log-by = by { $a }
-log-signed_in = Signed in
-log-sign_in_failed = Sign-in failed
-log-session_ended = Session ended
-log-sessions_ended = All sessions ended
-log-first_run = First administrator made
-log-password_set = Password set by link
-log-password_changed = Password changed
-log-link_made = Password link made
-log-account_created = Account made
-log-roles_changed = Role changed
-log-account_disabled = Account closed
-log-account_enabled = Account opened
-log-factor_changed = Second factor changed

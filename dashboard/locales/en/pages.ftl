@@ -6,6 +6,7 @@ place-live = Live
 place-devices = Doors and readers
 place-journal = Journal
 place-accounts = Accounts
+place-roles = Roles
 find = Find in the journal
 language = Language
 theme = Look

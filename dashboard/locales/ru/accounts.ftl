@@ -55,16 +55,11 @@ accounts-count = { $n ->
     [few] { $n } записи
    *[many] { $n } записей
 }
-accounts-log = Что было недавно
-accounts-last = Это последний администратор. Сначала назначьте другого.
 accounts-confirm-wrong = Ваш пароль неверный. Ничего не изменено.
 accounts-done-role = Роль изменена. Действует со следующего нажатия.
 accounts-done-disable = Запись закрыта, все её сеансы завершены.
 accounts-done-enable = Запись снова открыта.
 accounts-done-end = Все её сеансы завершены.
-account-open = открыта
-account-closed = закрыта
-account-invited = пароль не задан
 account-signed-in = { $n ->
     [one] на связи
     [few] на связи, { $n } места
@@ -76,25 +71,9 @@ create-account = Создать и получить ссылку
 link-title = Ссылка для { $a }
 link-text = Передайте сейчас, она показана один раз. Действует один раз и 24 часа.
 make-link = Ссылка для нового пароля
-change = Изменить
-change-role = Сменить роль
 end-sessions = Завершить все сеансы
 close-account = Закрыть запись
 open-account = Открыть запись
 last-sign-in = Последний вход
 you = это вы
 never = никогда
-log-by = кем: { $a }
-log-signed_in = Вход
-log-sign_in_failed = Неудачный вход
-log-session_ended = Сеанс завершён
-log-sessions_ended = Все сеансы завершены
-log-first_run = Создан первый администратор
-log-password_set = Пароль задан по ссылке
-log-password_changed = Пароль сменён
-log-link_made = Создана ссылка для пароля
-log-account_created = Создана запись
-log-roles_changed = Сменена роль
-log-account_disabled = Запись закрыта
-log-account_enabled = Запись открыта
-log-factor_changed = Второй фактор изменён

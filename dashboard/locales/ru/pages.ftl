@@ -6,6 +6,7 @@ place-live = Сейчас
 place-devices = Двери и считыватели
 place-journal = Журнал
 place-accounts = Учётные записи
+place-roles = Роли
 find = Найти в журнале
 language = Язык
 theme = Вид
