@@ -203,6 +203,17 @@ pub async fn run_scheduled(database: &Database, terms: &Terms, now: UtcMillis) -
     clear_all(database, &Acting::system(), terms, now).await
 }
 
+/// When a clearing was last done; `None` if never.
+///
+/// # Errors
+/// Engine errors.
+pub async fn last_run(database: &Database) -> Result<Option<UtcMillis>, Error> {
+    let at: Option<i64> = read!(database, "retention.last_run", |conn| {
+        Ok(sqlx::query_scalar("SELECT MAX(at_ms) FROM retention_run").fetch_one(&mut *conn).await?)
+    })?;
+    Ok(at.map(UtcMillis))
+}
+
 async fn clear_all(database: &Database, acting: &Acting, terms: &Terms, now: UtcMillis) -> Result<Vec<Cleared>, Error> {
     let mut all = Vec::new();
     for class in Class::ALL {

@@ -25,7 +25,7 @@ use wire::bus::{KeyRing, LinkKey};
 use zeroize::Zeroizing;
 
 use crate::config::{BusSettings, Config, trust};
-use crate::keys;
+use crate::{keys, upkeep};
 
 /// How long bridge, pages and database may each take to end; people wait at the terminal.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -97,6 +97,10 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
     if let Some(database) = &database {
         // Kept open beside the programs: a medium with its key may come and go.
         let (opened, stop) = (crate::vault::open(config, database, clock).await?, running.others_stop.clone());
+        if programs.bridge {
+            upkeep::before(database, &opened, clock).await?;
+            running.others.extend(upkeep::start(config, database, clock, &running.others_stop)?);
+        }
         let watched = opened.clone();
         running.others.push(tokio::spawn(async move {
             stop.run_until_cancelled(watched.watch()).await;

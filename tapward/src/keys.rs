@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use clinic::audit::HeadKey;
 use domain::card::{CardKey, SealKey};
 use domain::pin::PinKey;
 use domain::vault::BoxKey;
@@ -41,6 +42,13 @@ pub fn accounts_key(data: &Path) -> anyhow::Result<BoxKey> {
     let folder = data.join("keys");
     private_folder(&folder)?;
     Ok(BoxKey::new(*key32(&folder.join("accounts.key"))?))
+}
+
+/// The key that signs heads of the audit log.
+pub fn audit_key(data: &Path) -> anyhow::Result<HeadKey> {
+    let folder = data.join("keys");
+    private_folder(&folder)?;
+    Ok(HeadKey::from_seed(&*key32(&folder.join("audit.key"))?)?)
 }
 
 fn key32(path: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {

@@ -6,6 +6,7 @@ mod commands;
 mod compose;
 mod config;
 mod keys;
+mod upkeep;
 mod vault;
 
 use std::io::IsTerminal;

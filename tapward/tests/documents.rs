@@ -27,6 +27,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("[accounts]", "Accounts"),
     ("[vault]", "Vault"),
     ("[audit]", "Audit"),
+    ("[retention]", "Retention"),
     ("[mail]", "Mail"),
     ("[[zone]]", "Zone"),
     ("[[schedule]]", "Schedule"),

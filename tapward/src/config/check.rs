@@ -117,6 +117,7 @@ impl Checker<'_> {
         let accounts = self.accounts(file);
         let vault = self.vault(file, &data);
         let audit = self.audit(file);
+        let retention = self.retention(&file.retention);
         let mail = file.mail.as_ref().map(|mail| self.mail(mail));
         let stall = self.number(file.gateway.journal_stall_ms.as_ref(), "gateway.journal_stall_ms", 50..=5000, 250);
         let stale = self.number(file.gateway.stale_after_ms.as_ref(), "gateway.stale_after_ms", 500..=60_000, 3000);
@@ -149,6 +150,7 @@ impl Checker<'_> {
             accounts: accounts?,
             vault: vault?,
             audit,
+            retention,
             mail: match mail {
                 Some(mail) => Some(mail?),
                 None => None,

@@ -25,6 +25,8 @@ pub struct File {
     pub audit: Audit,
     pub mail: Option<Mail>,
     #[serde(default)]
+    pub retention: Retention,
+    #[serde(default)]
     pub zone: Vec<Zone>,
     #[serde(default)]
     pub schedule: Vec<Schedule>,
@@ -125,6 +127,19 @@ pub struct Audit {
     #[serde(default)]
     pub heads: Vec<Spanned<String>>,
     pub every_min: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub sessions: Option<Spanned<u64>>,
+    pub links: Option<Spanned<u64>>,
+    pub throttle: Option<Spanned<u64>>,
+    pub notices: Option<Spanned<u64>>,
+    pub api_keys: Option<Spanned<u64>>,
+    pub orders: Option<Spanned<u64>>,
+    pub presence: Option<Spanned<u64>>,
+    pub events: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Deserialize)]

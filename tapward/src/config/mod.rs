@@ -44,6 +44,8 @@ pub struct Config {
     pub vault: trust::VaultSettings,
     /// The audit log.
     pub audit: trust::AuditSettings,
+    /// How long what is kept.
+    pub retention: clinic::retention::Terms,
     /// The server for e-mail notices.
     pub mail: Option<trust::MailSettings>,
 }

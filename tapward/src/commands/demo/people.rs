@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use clinic::acting::Acting;
 use clinic::audit::Purpose;
 use clinic::people::Reference;
-use clinic::vault::{LOAD_MAX, Vault};
+use clinic::vault::{Consent, LOAD_MAX, Vault};
 use controller_sim::identity::{Identity, Script, identity};
 use controller_sim::portrait::portrait;
 use controller_sim::{Person, Scenario};
@@ -82,7 +82,7 @@ async fn try_draw_faces(config: &Config, scenario: &Scenario, clock: &Clock) -> 
 /// Whether there was none yet.
 async fn draw_face(vault: &Vault, person: PersonId, who: &Identity, clock: &Clock) -> anyhow::Result<bool> {
     let acting = Acting::console();
-    if vault.photo_of(&acting, person).await?.is_some() {
+    if matches!(vault.photo_of(&acting, person).await?, Consent::Given(_)) {
         return Ok(false);
     }
     let look = who.look();

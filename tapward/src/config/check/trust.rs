@@ -1,11 +1,13 @@
 //! Sign-in, the identity vault, the audit log, mail.
 
+use clinic::retention::Terms;
 use domain::network::Network;
 use mis_bridge::mail::{MailPassword, Security, SettingsError};
+use toml::Spanned;
 use zeroize::Zeroizing;
 
 use super::{Checker, read_secret};
-use crate::config::file::{Dashboard, File, Mail, Vault};
+use crate::config::file::{Dashboard, File, Mail, Retention, Vault};
 use crate::config::trust::{
     AccountSettings, AuditSettings, MailSettings, PhotoPlace, S3Settings, SecondFactor, VaultKey, VaultMode,
     VaultSettings,
@@ -134,6 +136,26 @@ impl Checker<'_> {
         AuditSettings {
             heads: given.heads.iter().map(|path| self.path(path)).collect(),
             every_min: self.number(given.every_min.as_ref(), "audit.every_min", 1..=1440, 10),
+        }
+    }
+
+    pub(super) fn retention(&mut self, given: &Retention) -> Terms {
+        let usual = Terms::default();
+        let mut days = |value: Option<&Spanned<u64>>, key: &str, usual: Option<u32>| {
+            let default = u64::from(usual.unwrap_or(0));
+            // 36,500 days: a hundred years.
+            let days = self.number(value, key, 0..=36_500, default);
+            u32::try_from(days).ok().filter(|days| *days > 0)
+        };
+        Terms {
+            sessions: days(given.sessions.as_ref(), "retention.sessions", usual.sessions),
+            links: days(given.links.as_ref(), "retention.links", usual.links),
+            throttle: days(given.throttle.as_ref(), "retention.throttle", usual.throttle),
+            notices: days(given.notices.as_ref(), "retention.notices", usual.notices),
+            api_keys: days(given.api_keys.as_ref(), "retention.api_keys", usual.api_keys),
+            orders: days(given.orders.as_ref(), "retention.orders", usual.orders),
+            presence: days(given.presence.as_ref(), "retention.presence", usual.presence),
+            events: days(given.events.as_ref(), "retention.events", usual.events),
         }
     }
 
