@@ -18,11 +18,18 @@ pub const LOAD_MAX: usize = 1000;
 /// Writes one passport inside a transaction: `Result<Done, VaultError>` is the value, engine errors leave by `?`.
 macro_rules! put_passport {
     ($conn:expr, $ring:expr, $person:expr, $change:expr, $now:expr) => {{
+        // Holds the key's row until the end of the transaction: its change waits for us or we see that it was changed.
+        let in_use = sqlx::query("UPDATE vault_key SET made_ms = made_ms WHERE id = $1 AND state = 'current'")
+            .bind($ring.current.id().to_string())
+            .execute(&mut *$conn)
+            .await?
+            .rows_affected();
         let row: Option<Row> = sqlx::query_as(concat!("SELECT ", row_columns!(), " FROM passport WHERE person = $1"))
             .bind($person.to_string())
             .fetch_optional(&mut *$conn)
             .await?;
         match written($ring, $person, row.as_ref(), $change, $now) {
+            _ if in_use == 0 => Err(VaultError::Interrupted),
             Err(refused) => Err(refused),
             Ok(new) => {
                 let no = match &row {
@@ -81,16 +88,8 @@ macro_rules! put_passport {
                         .execute(&mut *$conn)
                         .await?;
                 }
-                let fresh: Vec<i64> =
-                    new.tokens.iter().copied().filter(|token| !new.tokens_before.contains(token)).collect();
-                if !fresh.is_empty() {
-                    let mut insert = sqlx::QueryBuilder::<Db>::new("INSERT INTO passport_token (token, passport) ");
-                    insert.push_values(fresh, |mut values, token| {
-                        values.push_bind(token).push_bind(no);
-                    });
-                    insert.push(" ON CONFLICT DO NOTHING");
-                    insert.build().execute(&mut *$conn).await?;
-                }
+                let fresh = new.tokens.iter().filter(|token| !new.tokens_before.contains(token));
+                rows::insert_tokens!($conn, Db, fresh.map(|token| (*token, no)).collect());
                 Ok(new.fields)
             }
         }

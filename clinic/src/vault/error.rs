@@ -28,6 +28,9 @@ pub enum Locked {
     /// No passphrase was ever set.
     #[error("the vault has no passphrase yet; set it on the page of the vault")]
     NoPassphraseYet,
+    /// The list of erased persons cannot be trusted.
+    #[error("the list of erased persons is damaged; the log says where; put a whole copy in its place and start again")]
+    ListDamaged,
     /// Somebody locked it.
     #[error("the vault was locked by hand")]
     ByHand,

@@ -141,7 +141,7 @@ pub(super) async fn derive(passphrase: Passphrase, recipe: Option<Recipe>) -> Re
 }
 
 /// Reads the keys of a file: one, or two while the key is being changed.
-pub(super) fn read_key_file(path: &Path) -> Result<Vec<Kek>, Locked> {
+pub(super) fn read_key_file(path: &Path) -> Result<Vec<Zeroizing<[u8; KEY_BYTES]>>, Locked> {
     let file = match File::open(path) {
         Ok(file) => file,
         // A medium that was pulled out answers with many different errors; its folder is what tells.
@@ -154,12 +154,10 @@ pub(super) fn read_key_file(path: &Path) -> Result<Vec<Kek>, Locked> {
         return Err(Locked::KeyUnreadable);
     }
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let keys: Option<Vec<Kek>> = lines
+    let keys: Option<Vec<_>> = lines
         .map(|line| {
-            let mut bytes = Zeroizing::new(from_hex(line)?);
-            let key: [u8; KEY_BYTES] = bytes.as_slice().try_into().ok()?;
-            bytes.zeroize();
-            Some(Kek::new(*Zeroizing::new(key)))
+            let bytes = Zeroizing::new(from_hex(line)?);
+            bytes.as_slice().try_into().ok().map(Zeroizing::<[u8; KEY_BYTES]>::new)
         })
         .collect();
     match keys {
@@ -253,8 +251,8 @@ mod tests {
         assert_eq!(read_key_file(&path).unwrap().len(), 1);
         assert!(matches!(make_key_file(&path), Err(VaultError::File { .. })), "never overwrites");
         write_key_file(&path, &[&[1; KEY_BYTES], &[2; KEY_BYTES]], false).unwrap();
-        let ids: Vec<_> = read_key_file(&path).unwrap().iter().map(Kek::id).collect();
-        assert_eq!(ids, [Kek::new([1; KEY_BYTES]).id(), Kek::new([2; KEY_BYTES]).id()]);
+        let keys: Vec<_> = read_key_file(&path).unwrap().iter().map(|key| **key).collect();
+        assert_eq!(keys, [[1; KEY_BYTES], [2; KEY_BYTES]]);
     }
 
     #[test]

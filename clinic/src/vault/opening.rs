@@ -18,6 +18,11 @@ use crate::audit::{self, Action, Draft, Outcome};
 /// How often a missing or changed key file is looked for.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
+/// Between two steps of a change of keys.
+const STEP_PAUSE: Duration = Duration::from_millis(5);
+/// How often pictures that no row names are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A row of `vault_key`: id, state, salt, cost, former.
 type KeyRow = (String, String, Option<String>, Option<String>, Option<Vec<u8>>);
 
@@ -35,7 +40,8 @@ impl Known {
 
 impl Vault {
     /// Opens the vault if its key is at hand, and applies the list of erased persons: a restored backup must not bring
-    /// anybody back. A vault that stays locked is a state, not an error.
+    /// anybody back. A vault that stays locked is a state, not an error; so is one whose list of erased persons is
+    /// damaged: it is locked until the list is whole and the program starts again.
     ///
     /// # Errors
     /// The database, or a key file that cannot be made.
@@ -48,18 +54,47 @@ impl Vault {
         }
         self.try_open().await?;
         if !self.inner.shred_places.is_empty() {
-            self.reapply(&Acting::system()).await?;
+            match self.reapply(&Acting::system()).await {
+                Ok(_) => {}
+                Err(error @ (VaultError::ShredList(_) | VaultError::File { .. })) => {
+                    // Who was erased is not known for certain, so nobody is shown.
+                    tracing::error!(%error, "vault.shredded.damaged");
+                    let why = Some("the list of erased persons is damaged".to_owned());
+                    let draft = Draft { outcome: Outcome::Failed, detail: why, ..self.opened_draft() };
+                    self.record(draft).await?;
+                    self.hold(Err(Locked::ListDamaged));
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(self.state())
     }
 
-    /// Watches the key's medium for ever: locks the vault when it is taken out, opens it when it is back, and takes
-    /// notice when another program has changed the key. To be run as a task beside the pages.
+    /// Watches the key's medium for ever: locks the vault when it is taken out, opens it when it is back, takes notice
+    /// when another program has changed the key, goes on with a change of keys that is under way, and once a day
+    /// removes pictures that no row names. To be run as a task beside the pages.
     pub async fn watch(self) {
+        let mut swept: Option<tokio::time::Instant> = None;
         loop {
             tokio::time::sleep(WATCH_EVERY).await;
             if let Err(error) = self.look_at_key().await {
                 tracing::warn!(%error, "vault.watch.failed");
+            }
+            while self.ring().is_ok_and(|ring| ring.is_changing()) {
+                if let Err(error) = self.rotate_step().await {
+                    tracing::warn!(%error, "vault.rotate.failed");
+                    break;
+                }
+                // Others write between the steps.
+                tokio::time::sleep(STEP_PAUSE).await;
+            }
+            if swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
+                match self.sweep_photos().await {
+                    Ok(0) => {}
+                    Ok(count) => tracing::info!(count, "vault.photos.swept"),
+                    Err(error) => tracing::warn!(%error, "vault.photos.not_swept"),
+                }
+                swept = Some(tokio::time::Instant::now());
             }
         }
     }
@@ -72,7 +107,9 @@ impl Vault {
                 let draft = Draft { detail: Some("key absent".to_owned()), ..self.opened_draft() };
                 self.record(draft).await
             }
-            (KeySource::Own(_) | KeySource::File(_), VaultState::Locked(reason)) if reason != Locked::ByHand => {
+            (KeySource::Own(_) | KeySource::File(_), VaultState::Locked(reason))
+                if !matches!(reason, Locked::ByHand | Locked::ListDamaged) =>
+            {
                 self.try_open().await
             }
             (_, VaultState::Open { key, .. }) => {
@@ -109,7 +146,7 @@ impl Vault {
             KeySource::Own(path) | KeySource::File(path) => {
                 let path = path.clone();
                 match tokio::task::spawn_blocking(move || keys::read_key_file(&path)).await {
-                    Ok(Ok(keys)) => self.open_with_any(keys).await,
+                    Ok(Ok(keys)) => self.open_with_any(keys.iter().map(|key| Kek::new(**key)).collect()).await,
                     Ok(Err(locked)) => Err(locked.into()),
                     Err(stopped) => Err(VaultError::System(stopped.to_string())),
                 }

@@ -151,3 +151,32 @@ pub(super) fn tokens_to_bytes(tokens: &[i64]) -> Vec<u8> {
 pub(super) fn tokens_from_bytes(bytes: &[u8]) -> Vec<i64> {
     bytes.as_chunks::<8>().0.iter().map(|token| i64::from_be_bytes(*token)).collect()
 }
+
+/// A correction under a person's new key.
+pub(super) fn renew_past(
+    person: PersonId,
+    (old, new): (&Dek, &Dek),
+    part: Part,
+    sealed: &[u8],
+    until: UtcMillis,
+) -> Result<Vec<u8>, VaultError> {
+    let row = past_row(person, until);
+    let clear = old.open(past_place(part, &row), &Sealed::from_bytes(sealed.to_vec())?)?;
+    Ok(new.seal(past_place(part, &row), keys::nonce()?, &clear).into_bytes())
+}
+
+/// Inserts hashes inside a transaction, a few hundred at a time: each engine bounds the parameters of one statement.
+macro_rules! insert_tokens {
+    ($conn:expr, $db:ty, $pairs:expr) => {{
+        let pairs: Vec<(i64, i64)> = $pairs;
+        for some in pairs.chunks(500) {
+            let mut insert = sqlx::QueryBuilder::<$db>::new("INSERT INTO passport_token (token, passport) ");
+            insert.push_values(some, |mut values, (token, no)| {
+                values.push_bind(*token).push_bind(*no);
+            });
+            insert.push(" ON CONFLICT DO NOTHING");
+            insert.build().execute(&mut *$conn).await?;
+        }
+    }};
+}
+pub(super) use insert_tokens;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
 
 mod erasure;
+mod keys;
 mod looks;
 mod photos;
 mod scene;

@@ -92,6 +92,12 @@ impl Scene {
         .unwrap();
     }
 
+    /// A number that a statement gives.
+    pub async fn count(&self, select: &'static str) -> i64 {
+        read!(self.database, "test.count", |conn| { Ok(sqlx::query_scalar(select).fetch_one(&mut *conn).await?) })
+            .unwrap()
+    }
+
     /// One sealed value of a person.
     pub async fn bytes(&self, select: &'static str, person: PersonId) -> Vec<u8> {
         let person = person.to_string();
