@@ -27,24 +27,56 @@ mod staff;
 mod table;
 mod trust;
 
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use tokio::time::timeout;
+
+use crate::fault::Dressed;
+
 pub use call::Call;
 pub use guard::guard;
 pub use problem::Problem;
 pub use table::CALLS;
 
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
-
-use crate::fault::Dressed;
-
 /// Largest body of a call, in bytes; the largest real one is under 4 KiB.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
+/// A body that is too long is taken in up to this, in bytes, so that the caller reads why it was refused.
+const THROWN_AWAY_MAX_BYTES: usize = 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// Where the API begins.
 pub const ROOT: &str = "/api/v1";
 
 /// Whether a path belongs to the API: what goes wrong there is said in JSON, and cookies do not count.
 pub fn is_call(path: &str) -> bool {
     path.strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Takes in the whole body of a call, before anything is decided: an answer to a caller that is still sending would be
+/// lost with the connection. What is too long is taken in for a while too, and thrown away.
+pub async fn take_in(body: Body) -> Result<Body, Problem> {
+    let mut taken = Vec::new();
+    let mut length = 0_usize;
+    let mut parts = body.into_data_stream();
+    let all = async {
+        while let Some(part) = parts.next().await {
+            // The connection broke, or what came is no HTTP.
+            let part = part.map_err(|_| Problem::invalid("body", "it broke off"))?;
+            length = length.saturating_add(part.len());
+            if length > THROWN_AWAY_MAX_BYTES {
+                break;
+            }
+            if length <= BODY_MAX_BYTES {
+                taken.extend_from_slice(&part);
+            }
+        }
+        if length > BODY_MAX_BYTES { Err(Problem::TooLarge(BODY_MAX_BYTES)) } else { Ok(Body::from(taken)) }
+    };
+    timeout(BODY_WITHIN, all).await.unwrap_or(Err(Problem::Slow))
 }
 
 /// Says in JSON what a bare error means: an unknown path, a method that is not there, a handler that took too long.

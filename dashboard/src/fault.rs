@@ -152,14 +152,17 @@ pub async fn dress(State(app): State<App>, request: Request, next: Next) -> Resp
     let (parts, body) = request.into_parts();
     let wants_page = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let wants_page = wants_page.is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"));
-    let asked = parts.clone();
-    let mut response = next.run(Request::from_parts(parts, body)).await;
-    let status = response.status();
-    if api::is_call(asked.uri.path()) {
-        response = api::dress(response);
+    if api::is_call(parts.uri.path()) {
+        let mut response = match api::take_in(body).await {
+            Ok(body) => api::dress(next.run(Request::from_parts(parts, body)).await),
+            Err(problem) => problem.into_response(),
+        };
         headers::put(response.headers_mut());
         return response;
     }
+    let asked = parts.clone();
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let status = response.status();
     let is_bare = response.extensions().get::<Dressed>().is_none();
     if is_bare && (status.is_client_error() || status.is_server_error()) {
         let fault = response.extensions().get::<Fault>().copied();

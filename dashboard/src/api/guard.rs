@@ -109,7 +109,7 @@ async fn check(
     let body = match (route.verb, &operation.takes) {
         (Verb::Change, Some(_)) => {
             is_json(&parts.headers)?;
-            read(body, &parts.headers).await?
+            to_bytes(body, BODY_MAX_BYTES).await.map_err(|_| Problem::TooLarge(BODY_MAX_BYTES))?
         }
         // Nothing is expected; what is sent all the same is not read.
         _ => Bytes::new(),
@@ -224,14 +224,6 @@ fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
     let is_json = parts.next() == Some("application/json");
     let utf8 = |part: &str| matches!(part.strip_prefix("charset="), Some("utf-8" | "\"utf-8\"" | "utf8"));
     if is_json && parts.all(utf8) { Ok(()) } else { Err(Problem::MediaType) }
-}
-
-async fn read(body: Body, headers: &HeaderMap) -> Result<Bytes, Problem> {
-    let said = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if said.is_some_and(|length| length > BODY_MAX_BYTES) {
-        return Err(Problem::TooLarge(BODY_MAX_BYTES));
-    }
-    to_bytes(body, BODY_MAX_BYTES).await.map_err(|_| Problem::TooLarge(BODY_MAX_BYTES))
 }
 
 /// Does a named request once.
