@@ -38,6 +38,7 @@ pub use lines::line;
 pub use proof::{Proof, consistency, proof, root_at};
 pub use publish::{ENTRIES_PER_HEAD, Publisher, Publishing, publish_heads};
 pub use read::{Filter, Note, PAGE_MAX, Page, Position, Recorded, entry, search, size};
+pub use second_place::file_of as heads_file;
 pub use strangers::{STRANGERS_WINDOW_MS, flush_strangers};
 
 codes! {

@@ -81,6 +81,9 @@ pub enum Command {
     /// Accounts of those who use the pages
     #[command(subcommand)]
     Accounts(AccountsCommand),
+    /// The audit log: check it, take it away, prove an entry
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Controllers and systems in the network: how far their streams have got, what was set aside
     Peers(PeersArgs),
     /// Certificates for acs-link: controllers and systems that speak XML with the gateway
@@ -235,6 +238,96 @@ pub enum PeopleCommand {
 pub enum AccountsCommand {
     /// Print a one-time sign-in link for the administrator's account (valid 24 hours)
     Link,
+}
+
+/// `tapward audit …`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check the whole log against itself and the configured second places; says what is wrong and where
+    Verify {
+        /// An export (lines of JSON) instead of the database
+        #[arg(long, value_name = "FILE")]
+        export: Option<PathBuf>,
+        /// A file of a second place instead of the configured ones; may be given several times
+        #[arg(long, value_name = "FILE")]
+        heads: Vec<PathBuf>,
+        /// A public key, or a file that holds it, instead of this installation's
+        #[arg(long, value_name = "KEY")]
+        key: Vec<String>,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the whole log out; who did it is written into the log first
+    Export {
+        /// As lines for the verifier, as FHIR AuditEvents one a line, or as one FHIR Bundle
+        #[arg(long, value_enum, default_value_t = AuditForm::Lines)]
+        form: AuditForm,
+        /// A new file, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Write the proof of one entry, for `tapward-audit proof`
+    Proof {
+        /// The entry's number
+        number: u64,
+        /// A new file, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Print the last signed heads, and how the second places are doing
+    Heads,
+    /// Print the public key that checks the heads
+    Key,
+    /// Blot out the note of one entry; the log still verifies, and says that it was done
+    Blot {
+        /// The entry's number
+        number: u64,
+        /// Why
+        #[arg(long, value_enum)]
+        reason: BlotReason,
+    },
+}
+
+/// As what the log is written out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuditForm {
+    /// Lines of JSON with everything that the verifier needs.
+    Lines,
+    /// FHIR R4 AuditEvents, one a line.
+    Fhir,
+    /// One FHIR R4 Bundle.
+    FhirBundle,
+}
+
+impl AuditForm {
+    /// The word on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lines => "lines",
+            Self::Fhir => "fhir",
+            Self::FhirBundle => "fhir-bundle",
+        }
+    }
+}
+
+/// Why a note is blotted out.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum BlotReason {
+    /// The person whom it is about asked for erasure.
+    Erasure,
+    /// Something was typed that does not belong there.
+    WrongEntry,
+}
+
+impl BlotReason {
+    /// The code that stands in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Erasure => "erasure",
+            Self::WrongEntry => "wrong_entry",
+        }
+    }
 }
 
 /// `tapward peers …`

@@ -52,6 +52,9 @@ pub struct Running {
     gateway_stop: CancellationToken,
     others: Vec<JoinHandle<anyhow::Result<()>>>,
     others_stop: CancellationToken,
+    /// Ends after all others: the last head of the audit log covers what they did.
+    audit: Option<JoinHandle<anyhow::Result<()>>>,
+    audit_stop: CancellationToken,
     database: Option<Database>,
     /// Where the pages are and how to sign in the first time, if they run here.
     pub pages: Option<Pages>,
@@ -81,6 +84,8 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
         gateway_stop: CancellationToken::new(),
         others: Vec::new(),
         others_stop: CancellationToken::new(),
+        audit: None,
+        audit_stop: CancellationToken::new(),
         database: database.clone(),
         pages: None,
     };
@@ -92,6 +97,11 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
             mis_bridge::run(settings, database, link, clock, stop).await;
             Ok(())
         }));
+    }
+    if let (true, Some(database)) = (programs.bridge, &database) {
+        let work = crate::audit::Work::new(config)?;
+        let (database, clock, stop) = (database.clone(), clock.clone(), running.audit_stop.clone());
+        running.audit = Some(tokio::spawn(crate::audit::run(work, database, clock, stop)));
     }
     let mut vault = None;
     if let Some(database) = &database {
@@ -271,6 +281,14 @@ impl Running {
                     tracing::warn!("a part of the program does not end; it is cut off");
                     task.abort();
                 }
+            }
+        }
+        self.audit_stop.cancel();
+        if let Some(mut task) = self.audit {
+            match tokio::time::timeout(STOP_LIMIT, &mut task).await {
+                Ok(ended) => result = result.and(ended?),
+                // A second place that does not answer; it is told at the next start.
+                Err(_) => task.abort(),
             }
         }
         if let Some(database) = self.database

@@ -1,5 +1,6 @@
 //! The executable: reads the command line and the configuration, composes the programs, waits.
 
+mod audit;
 mod cli;
 mod clock;
 mod commands;
@@ -115,6 +116,7 @@ async fn carry_out_tool(
         Command::Journal(command) => return commands::journal::journal(&configured()?.1, command).await,
         Command::Policy(command) => return commands::policy::policy(&configured()?.1, command, clock).await,
         Command::People(command) => return commands::people::people(&configured()?.1, command, clock).await,
+        Command::Audit(command) => return commands::audit::audit(&configured()?.1, command, clock).await,
         Command::Accounts(command) => return commands::accounts::accounts(&configured()?.1, &command, clock).await,
         Command::Run | Command::Gateway | Command::Bridge | Command::Dashboard => {}
     }

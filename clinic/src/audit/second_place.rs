@@ -23,7 +23,7 @@ pub(super) enum Answer {
 }
 
 /// The file of a place: the path itself, or in a folder one named after the site.
-pub(super) fn file_of(place: &Path, site: &SiteId) -> PathBuf {
+pub fn file_of(place: &Path, site: &SiteId) -> PathBuf {
     if place.is_dir() {
         let name: String =
             site.as_str().chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
