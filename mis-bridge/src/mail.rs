@@ -4,6 +4,8 @@
 //! function), never logs an address, a subject or a body, never sends in the clear but to this computer. May import
 //! `clinic::notices`.
 
+mod sender;
 mod settings;
 
+pub use sender::{Sender, run};
 pub use settings::{MailPassword, Security, Settings, SettingsError};

@@ -73,6 +73,14 @@ pub enum SettingsError {
     /// No address to send from.
     #[error("{0:?} is not an address to send from; write for example \"Tapward <tapward@clinic.example>\"")]
     From(String),
+    /// The authority's certificate cannot be used.
+    #[error("the certificate of the mail server's authority, {}, cannot be used: {why}", path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// No server.
     #[error("the mail server's name is empty or has characters that no name has")]
     Server,
@@ -103,7 +111,7 @@ impl Settings {
         self.from.parse::<Mailbox>().map(|_| ()).map_err(|_| bad())
     }
 
-    fn is_here(&self) -> bool {
+    pub(super) fn is_here(&self) -> bool {
         self.server == "localhost" || self.server.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
