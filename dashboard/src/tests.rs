@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod forms;
 mod look;
+mod matrix;
 mod orders;
 #[path = "../tests/scene/mod.rs"]
 mod scene;
@@ -128,6 +129,44 @@ impl Stage {
 
     async fn get(&self, path: &str, token: Option<&SessionToken>) -> Answer {
         self.ask(request("GET", path, token).body(Body::empty()).unwrap()).await
+    }
+
+    /// Every row of every table but `but`, as text.
+    async fn everything(&self, but: &[&str]) -> Vec<String> {
+        store::read!(self.database, "test.everything", |conn| {
+            let tables: Vec<String> = store::sqlx::query_scalar(
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name",
+            )
+            .fetch_all(&mut *conn)
+            .await?;
+            let mut rows = Vec::new();
+            for table in tables.iter().filter(|table| !but.iter().any(|prefix| table.starts_with(prefix))) {
+                let columns: Vec<String> = store::sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
+                    .bind(table)
+                    .fetch_all(&mut *conn)
+                    .await?;
+                let columns: Vec<String> = columns.iter().map(|column| format!("quote({column})")).collect();
+                let mut query = store::sqlx::QueryBuilder::<Db>::new("SELECT ");
+                query.push(columns.join(" || ',' || ")).push(" FROM ").push(table).push(" ORDER BY 1");
+                let found: Vec<String> = query.build_query_scalar().fetch_all(&mut *conn).await?;
+                rows.extend(found.into_iter().map(|row| format!("{table}: {row}")));
+            }
+            Ok(rows)
+        })
+        .unwrap()
+    }
+
+    /// The refusals of the audit log in their order: actor, object, detail.
+    async fn refusals(&self) -> Vec<(String, String, String)> {
+        store::read!(self.database, "test.refusals", |conn| {
+            Ok(store::sqlx::query_as(
+                "SELECT COALESCE(actor, ''), COALESCE(object, ''), COALESCE(detail, '') FROM audit_entry \
+                 WHERE action = 'refused' AND outcome = 'refused' ORDER BY no",
+            )
+            .fetch_all(&mut *conn)
+            .await?)
+        })
+        .unwrap()
     }
 
     /// The hidden field of a page made now.

@@ -1,36 +1,6 @@
 use super::*;
-use crate::fault::Fault;
 use crate::headers;
 use crate::routes::{Access, Csrf, ROUTES, Verb};
-use domain::Rights;
-
-#[tokio::test]
-async fn every_route_opens_for_its_roles_and_for_nobody_else() {
-    let stage = Stage::new().await;
-    for route in ROUTES {
-        let path = filled(route.path);
-        for (role, token) in stage.tokens.iter().map(|(role, token)| (Some(*role), Some(token))).chain([(None, None)]) {
-            let request = match route.verb {
-                Verb::Show => request(if path == "/live/stream" { "HEAD" } else { "GET" }, &path, token)
-                    .body(Body::empty())
-                    .unwrap(),
-                // Nothing typed: a handler that is reached answers otherwise than the guard, and changes nothing.
-                Verb::Change | Verb::Put | Verb::Delete => form(&path, token, "form=wrong".to_owned()),
-            };
-            let status = stage.ask(request).await.status;
-            let allowed = route.access.lets(role.map(Rights::of).as_ref());
-            let refusals = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
-            match (allowed, route.verb) {
-                (true, Verb::Show) => assert!(!refusals.contains(&status), "{path} {role:?}: {status}"),
-                (true, Verb::Change | Verb::Put | Verb::Delete) => {
-                    assert_eq!(status, Fault::Form.status(), "{path} {role:?}")
-                }
-                (false, _) if role.is_none() => assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}"),
-                (false, _) => assert_eq!(status, StatusCode::FORBIDDEN, "{path} {role:?}"),
-            }
-        }
-    }
-}
 
 #[test]
 fn the_table_is_sound() {

@@ -153,3 +153,27 @@ async fn what_a_controller_tells_afterwards_is_in_the_table_and_never_large_or_s
     let journal = stage.get("/journal?open=2", Some(&token)).await.text;
     assert!(journal.contains("Happened at") && journal.contains("2026-11-24 09:10:07.000 +02:00"), "{journal}");
 }
+
+#[tokio::test]
+async fn a_stream_ends_within_a_second_of_a_lost_right() {
+    let stage = Stage::new().await;
+    let administrator = stage.session(&stage.token(Role::Administrator)).await.acting(&visitor());
+    let zone = |name: &str| Some(domain::ZoneId::new(name).unwrap());
+    scene::furnish(&stage.database, stage.hands.now()).await;
+    for (role, left) in [
+        // Another role without the live page; the same role in one zone only.
+        (Role::Guard, Grant::site(Role::Cashier)),
+        (Role::Manager, Grant { role: Role::Manager.into(), zone: zone("yard") }),
+    ] {
+        let (token, account) = (stage.token(role), stage.account(role).await);
+        let body = open(&stage, "/live/stream", &token, None).await;
+        let begun = tokio::time::Instant::now();
+        let taking = async {
+            let now = stage.hands.now();
+            clinic::roles::give(&stage.database, &administrator, now, &account, &[left]).await.unwrap();
+        };
+        let ((ids, text), ()) = tokio::join!(drain(body, 1), taking);
+        assert!(ids.is_empty() && text.contains("event: over"), "{role}: {text}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(3), "{role}: {:?}", begun.elapsed());
+    }
+}
