@@ -25,6 +25,7 @@ pub mod requests;
 pub mod retention;
 pub mod roles;
 mod rows;
+pub mod subjects;
 pub mod vault;
 pub mod watch;
 
