@@ -10,6 +10,7 @@ pub mod api_keys;
 pub mod audit;
 pub mod break_glass;
 pub mod commands;
+pub mod data_map;
 pub mod devices;
 pub mod disclosures;
 mod draw;

@@ -14,12 +14,10 @@ use thiserror::Error as ThisError;
 
 use crate::acting::Acting;
 use crate::audit::{self, Action, Draft, Purpose};
-use crate::disclosures::{
-    self, Class, Disclosure, DisclosureError, Ground, Line, Recipient, RecipientKind, Route,
-};
+use crate::disclosures::{self, Class, Disclosure, DisclosureError, Ground, Line, Recipient, RecipientKind, Route};
 use crate::requests::{self, Filter, Hold, Request, RequestError};
 use crate::rows::column;
-use crate::vault::{Size, Vault, VaultError};
+use crate::vault::{Consent, Size, Vault, VaultError};
 
 /// Looks and events in one package or on one page: the newest.
 pub const LINES_MAX: i64 = 100_000;
@@ -153,8 +151,7 @@ pub enum SubjectError {
     Store(#[from] Error),
 }
 
-type LookRow =
-    (i64, i64, String, Option<String>, String, String, Option<String>, Option<String>, Option<String>);
+type LookRow = (i64, i64, String, Option<String>, String, String, Option<String>, Option<String>, Option<String>);
 
 /// What the officer sees of a person; the look is recorded.
 ///
@@ -270,11 +267,11 @@ async fn photo(vault: &Vault, acting: &Acting, person: PersonId) -> Result<Optio
         other => Err(SubjectError::Vault(other)),
     };
     match vault.photo_of(acting, person).await {
-        Ok(Some(photo)) => match vault.photo(acting, &photo.id, Size::Full).await {
+        Ok(Consent::Given(photo)) => match vault.photo(acting, &photo.id, Size::Full).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) => none(error),
         },
-        Ok(None) => Ok(None),
+        Ok(_) => Ok(None),
         Err(error) => none(error),
     }
 }

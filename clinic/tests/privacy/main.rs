@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
 
+mod data_map;
 mod disclosures;
+mod erasure;
 mod glass;
 mod incidents;
 mod requests;
