@@ -207,13 +207,80 @@ async fn a_lost_connection_is_said_and_made_good_without_loss_or_doubling() {
     stage.end().await;
 }
 
+/// Presses what the selector finds and waits for what must be there then.
+async fn press(page: &Client, selector: &str, what: &str, then: &str) {
+    page.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+    chromium::until(page, what, then).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_is_copied_changed_given_in_a_zone_and_removed() {
+    let stage = stage().await;
+    let browser = chromium::Browser::start(1280, 1500).await;
+    let page = browser.page();
+    stage.first_sign_in(page).await;
+    page.goto(&stage.url("/roles?open=guard")).await.unwrap();
+    press(page, "a[href*='copy=guard']", "the copy", "return document.getElementById('name')?.value === 'Guard, own'")
+        .await;
+    page.execute("document.getElementById('name').value = 'Night guard'; return 1", vec![]).await.unwrap();
+    press(
+        page,
+        "input[value=door_open]",
+        "no door",
+        "return !document.querySelector('input[value=door_open]').checked",
+    )
+    .await;
+    press(
+        page,
+        "#role .btn.primary",
+        "the role",
+        "return document.querySelector('.note.ok') && location.search.includes('done=made')",
+    )
+    .await;
+
+    page.goto(&stage.url("/accounts?open=new")).await.unwrap();
+    page.find(Locator::Id("login")).await.unwrap().send_keys("night.1").await.unwrap();
+    press(page, "#account .btn.primary", "the link", "return !!document.querySelector('[data-link]')").await;
+    let open = "[...document.querySelectorAll('a.whole')].find(a => a.closest('tr').textContent.includes('night.1')).click(); return 1";
+    page.execute(open, vec![]).await.unwrap();
+    chromium::until(page, "the account", "return !!document.getElementById('add-role')").await;
+    let choose = "const pick = (id, text) => { const list = document.getElementById(id); list.value = [...list.options].find(o => o.text === text).value; }; \
+                  pick('add-role', 'Night guard'); pick('add-zone', 'Yard'); document.querySelector('input[name=grant]').click(); return 1";
+    page.execute(choose, vec![]).await.unwrap();
+    press(
+        page,
+        "form[action='/accounts/roles'] .btn",
+        "the roles",
+        "return document.querySelector('form[action=\"/accounts/roles\"]').textContent.includes('Night guard · Yard')",
+    )
+    .await;
+    stage.picture(page, "desk-account-given").await;
+
+    let held: Vec<(String, String)> = store::read!(stage.database, "test", |conn| {
+        Ok(store::sqlx::query_as(
+            "SELECT role.name, zone FROM account_role JOIN account ON account.id = account \
+             JOIN role ON role.id = account_role.role WHERE login = 'night.1'",
+        )
+        .fetch_all(&mut *conn)
+        .await?)
+    })
+    .unwrap();
+    assert_eq!(held, [("Night guard".to_owned(), "yard".to_owned())]);
+    page.goto(&stage.url("/roles?q=night")).await.unwrap();
+    press(page, "a.whole", "the role", "return !!document.querySelector('#role .help')").await;
+    let buttons = "return document.querySelectorAll(\"form[action='/roles/remove']\").length";
+    assert_eq!(page.execute(buttons, vec![]).await.unwrap(), 0, "somebody has it");
+    browser.end().await;
+    stage.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_page_scrolls_sideways_on_a_phone_or_a_desk() {
     let stage = stage().await;
     let desk = chromium::Browser::start(1280, 1500).await;
     stage.first_sign_in(desk.page()).await;
     // A row with each state of an account.
-    desk.page().goto(&stage.url("/accounts")).await.unwrap();
+    desk.page().goto(&stage.url("/accounts?open=new")).await.unwrap();
     desk.page().find(Locator::Id("login")).await.unwrap().send_keys("guard.07").await.unwrap();
     desk.page().find(Locator::Css("form[action='/accounts/create'] button")).await.unwrap().click().await.unwrap();
     chromium::until(
@@ -225,6 +292,11 @@ async fn no_page_scrolls_sideways_on_a_phone_or_a_desk() {
     stage.picture(desk.page(), "desk-accounts-link").await;
     let newest = clinic::events::last_id(&stage.database).await.unwrap();
     let entry = format!("/journal?open={newest}");
+    let guards: String = store::read!(stage.database, "test", |conn| {
+        Ok(store::sqlx::query_scalar("SELECT id FROM account WHERE login = 'guard.07'").fetch_one(&mut *conn).await?)
+    })
+    .unwrap();
+    let account = format!("/accounts?open={guards}");
     let places = [
         ("live", "/live"),
         ("devices", "/devices"),
@@ -233,6 +305,11 @@ async fn no_page_scrolls_sideways_on_a_phone_or_a_desk() {
         ("journal", "/journal"),
         ("entry", entry.as_str()),
         ("accounts", "/accounts"),
+        ("account-new", "/accounts?open=new"),
+        ("account", account.as_str()),
+        ("roles", "/roles"),
+        ("role", "/roles?open=pass_office"),
+        ("role-new", "/roles?open=new&copy=guard"),
         ("me", "/me"),
         ("missing", "/nowhere"),
         ("nothing", "/journal?q=nothing-like-it"),

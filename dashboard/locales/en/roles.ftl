@@ -63,6 +63,7 @@ roles-count = { $n ->
 }
 roles-search = Role, or what it may do
 role-who = Has it
+role-nobody = nobody
 role-permissions = May do
 role-fields = Sees of a person
 role-is-own = own

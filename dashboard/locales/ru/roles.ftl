@@ -64,6 +64,7 @@ roles-count = { $n ->
 }
 roles-search = Роль или что она разрешает
 role-who = У кого
+role-nobody = ни у кого
 role-permissions = Может
 role-fields = Видит о человеке
 role-is-own = своя

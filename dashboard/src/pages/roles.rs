@@ -142,7 +142,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<(Page, Vec<RoleLine>), Fau
         name: role_name(&frame, line),
         about: role_about(&frame, line),
         is_shipped: matches!(line.role, RoleId::Shipped(_)),
-        accounts: frame.x.n("accounts-count", line.accounts),
+        accounts: holders(&frame, line),
         permissions: frame.x.n("permissions-count", line.text.permissions.len()),
         fields: fields_in_words(&frame, line),
         is_open: Some(line.role.as_str()) == open,
@@ -175,6 +175,11 @@ fn wanted(frame: &Frame, line: &RoleLine, search: &str) -> bool {
     texts.extend(line.text.permissions.iter().map(|permission| frame.x.code("permission-", permission.as_str())));
     texts.extend(line.text.fields.iter().map(|field| frame.x.code("field-", field.as_str())));
     search.is_empty() || texts.iter().any(|text| text.to_lowercase().contains(&search))
+}
+
+/// How many have it, in words.
+fn holders(frame: &Frame, line: &RoleLine) -> String {
+    if line.accounts == 0 { frame.x.t("role-nobody") } else { frame.x.n("accounts-count", line.accounts) }
 }
 
 fn fields_in_words(frame: &Frame, line: &RoleLine) -> String {
@@ -248,7 +253,7 @@ impl Panel {
             about: role_about(frame, line),
             action: panel.action.filter(|_| may_edit && id.is_some()),
             is_shipped: id.is_none(),
-            accounts: frame.x.n("accounts-count", line.accounts),
+            accounts: holders(frame, line),
             is_unused: line.accounts == 0,
             ..panel
         }
