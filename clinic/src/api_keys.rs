@@ -21,6 +21,7 @@ use store::Database;
 
 use crate::acting::{Acting, Actor};
 use crate::audit::{self, Action, Draft};
+use crate::notices::{self, Notice, NoticeKind, To};
 use crate::rows::{code, column};
 
 /// Keys listed at most: what other systems a clinic has, not its people.
@@ -143,6 +144,9 @@ impl ApiKeys {
             fields: new.fields,
             ..acting.draft(now, Action::ApiKeyChanged)
         };
+        let notice = Notice::new(now, To::Holders(Permission::ApiKeyEdit), NoticeKind::ApiKey)
+            .with("name", &name)
+            .with("until", expires.to_rfc3339());
         let (stored_id, stored, owner) = (id.to_string(), token.stored(), account.clone());
         let made = store::transact!(self.database, "api_keys.make", |conn| {
             let open: i64 = store::sqlx::query_scalar(
@@ -176,6 +180,7 @@ impl ApiKeys {
                     .await?;
             }
             audit::record!(conn, &entry);
+            notices::enqueue!(conn, &notice);
             Ok(true)
         })?;
         if made { Ok((id, token)) } else { Err(ApiKeyError::TooMany) }
@@ -327,7 +332,6 @@ impl ApiKeys {
 }
 
 /// Inside a transaction: ends all keys of an account for good, also if it is opened again later.
-#[allow(unused_macros, reason = "used where accounts are closed")]
 macro_rules! end_keys_of {
     ($conn:expr, $now:expr, $account:expr) => {
         store::sqlx::query(
@@ -339,7 +343,6 @@ macro_rules! end_keys_of {
         .await?
     };
 }
-#[allow(unused_imports, reason = "used where accounts are closed")]
 pub(crate) use end_keys_of;
 
 /// Whether the one who acts may make such a key: for which account, and the rows of its limits.

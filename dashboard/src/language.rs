@@ -68,12 +68,14 @@ impl Language {
                 include_str!("../locales/en/accounts.ftl"),
                 include_str!("../locales/en/events.ftl"),
                 include_str!("../locales/en/roles.ftl"),
+                include_str!("../locales/en/api.ftl"),
             ],
             Self::Ru => &[
                 include_str!("../locales/ru/pages.ftl"),
                 include_str!("../locales/ru/accounts.ftl"),
                 include_str!("../locales/ru/events.ftl"),
                 include_str!("../locales/ru/roles.ftl"),
+                include_str!("../locales/ru/api.ftl"),
             ],
         }
     }

@@ -1,6 +1,8 @@
 //! The pages, one module each. A handler reads its query or form, asks `clinic`, and renders its template.
 
 pub mod accounts;
+pub mod api;
+pub mod api_keys;
 pub mod assets;
 pub mod devices;
 pub mod error;

@@ -25,7 +25,7 @@ use crate::api::describe::Operation;
 use crate::app::App;
 use crate::fault::{Fault, dress};
 use crate::guard::{FORM_MAX_BYTES, guard};
-use crate::pages::{accounts, assets, devices, journal, live, me, roles, sign_in, welcome};
+use crate::pages::{accounts, api as api_page, api_keys, assets, devices, journal, live, me, roles, sign_in, welcome};
 pub use crate::rate::Rate;
 
 /// How long a handler may take; streams are not counted, their answer begins at once.
@@ -285,6 +285,12 @@ pub static ROUTES: &[Route] = &[
     change("/roles/create", P::RoleEdit, Action::RoleEdited, |at| on(at, roles::create)),
     change("/roles/change", P::RoleEdit, Action::RoleEdited, |at| on(at, roles::change)),
     change("/roles/remove", P::RoleEdit, Action::RoleEdited, |at| on(at, roles::remove)),
+    show("/api", P::OwnAccount, &[], |at| on(at, api_page::show)).open_to(Access::Anyone),
+    show("/api-keys", P::ApiKeyEdit, &[Data::Staff], |at| on(at, api_keys::show)).at(Group::Office, "api_keys"),
+    show("/api-keys.csv", P::ApiKeyEdit, &[Data::Staff], |at| on(at, api_keys::export)),
+    change("/api-keys/create", P::ApiKeyEdit, Action::ApiKeyChanged, |at| on(at, api_keys::create))
+        .shows(&[Data::Secret]),
+    change("/api-keys/end", P::ApiKeyEdit, Action::ApiKeyChanged, |at| on(at, api_keys::end)),
     show("/me", P::OwnAccount, &[Data::Staff], |at| on(at, me::show)),
     change("/me/preferences", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::preferences)),
     change("/me/password", P::OwnAccount, Action::PasswordChanged, |at| on(at, me::password)),

@@ -220,6 +220,7 @@ impl Accounts {
                 .await?;
             if disabled {
                 end_all!(conn, now, &id, "", "disabled");
+                crate::api_keys::end_keys_of!(conn, now, &id);
                 store::sqlx::query("DELETE FROM account_half WHERE account = $1").bind(&id).execute(&mut *conn).await?;
                 notices::enqueue!(conn, &notice);
             }
