@@ -1,10 +1,9 @@
-//! What an installation does by itself beside its programs: signs the audit log and tells second places, removes what has
-//! outlived its term, ends what has run out. Runs where the bridge runs; two of them at once do no harm.
+//! What an installation does by itself beside its programs: removes what has outlived its term, ends what has run out.
+//! Runs where the bridge runs; two of them at once do no harm. (The audit log's own work stands in `audit`.)
 
 use std::future::Future;
 use std::time::Duration;
 
-use clinic::audit::{self, Publishing};
 use clinic::vault::Vault;
 use clinic::{break_glass, erasure, retention};
 use domain::{Clock, UtcMillis};
@@ -14,7 +13,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::keys;
 
 /// How often it is looked whether a breaking of glass has run out. Its effect ends by itself; this writes it down.
 const GLASS_EVERY: Duration = Duration::from_secs(10);
@@ -24,12 +22,8 @@ const CLEAR_EVERY: Duration = Duration::from_secs(600);
 const CLEAR_AFTER_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// What has to be done before pages and bridge work: whoever a restored copy of the database has brought back is erased
-/// again, and the older log of accounts is taken over into the audit log.
+/// again.
 pub async fn before(database: &Database, vault: &Vault, clock: &Clock) -> anyhow::Result<()> {
-    let adopted = audit::adopt(database, clock.now()).await?;
-    if adopted > 0 {
-        tracing::info!(lines = adopted, "audit.adopted");
-    }
     let again = erasure::reapply(database, vault, clock.now()).await?;
     if !again.is_empty() {
         tracing::warn!(persons = again.len(), "privacy.erased_again");
@@ -43,15 +37,7 @@ pub fn start(
     database: &Database,
     clock: &Clock,
     stop: &CancellationToken,
-) -> anyhow::Result<Vec<JoinHandle<anyhow::Result<()>>>> {
-    let publishing = Publishing {
-        site: config.gateway.site.clone(),
-        key: keys::audit_key(&config.data)?,
-        places: config.audit.heads.clone(),
-        every: Duration::from_secs(60 * config.audit.every_min),
-    };
-    let ended = stop.clone().cancelled_owned();
-    let publisher = audit::publish_heads(database.clone(), clock.clone(), publishing, ended);
+) -> Vec<JoinHandle<anyhow::Result<()>>> {
     let (glass, clearing) = (database.clone(), database.clone());
     let (at, terms) = (clock.clone(), config.retention);
     let glass = every(GLASS_EVERY, stop.clone(), clock.clone(), move |now| {
@@ -70,10 +56,7 @@ pub fn start(
             }
         }
     });
-    let mut tasks = vec![spawn(publisher)];
-    tasks.push(spawn(glass));
-    tasks.push(spawn(clearing));
-    Ok(tasks)
+    vec![spawn(glass), spawn(clearing)]
 }
 
 /// Removes what has outlived its term, if that was not done within the last day.

@@ -202,6 +202,7 @@ impl Checker<'_> {
                 SettingsError::Clear(_) | SettingsError::ClearPassword => {
                     (mail.security.as_ref().unwrap_or(&mail.server), "mail.security")
                 }
+                SettingsError::Authority { .. } => (mail.ca.as_ref().unwrap_or(&mail.server), "mail.ca"),
                 SettingsError::Server => (&mail.server, "mail.server"),
             };
             self.fault(at, key, problem.to_string());
