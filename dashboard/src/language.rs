@@ -65,6 +65,7 @@ impl Language {
         match self {
             Self::En => &[
                 include_str!("../locales/en/pages.ftl"),
+                include_str!("../locales/en/local.ftl"),
                 include_str!("../locales/en/accounts.ftl"),
                 include_str!("../locales/en/events.ftl"),
                 include_str!("../locales/en/roles.ftl"),
@@ -72,6 +73,7 @@ impl Language {
             ],
             Self::Ru => &[
                 include_str!("../locales/ru/pages.ftl"),
+                include_str!("../locales/ru/local.ftl"),
                 include_str!("../locales/ru/accounts.ftl"),
                 include_str!("../locales/ru/events.ftl"),
                 include_str!("../locales/ru/roles.ftl"),

@@ -11,5 +11,6 @@ pub mod live;
 pub mod me;
 pub mod query;
 pub mod roles;
+pub mod sealed;
 pub mod sign_in;
 pub mod welcome;

@@ -25,7 +25,10 @@ use crate::api::describe::Operation;
 use crate::app::App;
 use crate::fault::{Fault, dress};
 use crate::guard::{FORM_MAX_BYTES, guard};
-use crate::pages::{accounts, api as api_page, api_keys, assets, devices, journal, live, me, roles, sign_in, welcome};
+use crate::pages::sealed::boxes;
+use crate::pages::{
+    accounts, api as api_page, api_keys, assets, devices, journal, live, me, roles, sealed, sign_in, welcome,
+};
 pub use crate::rate::Rate;
 
 /// How long a handler may take; streams are not counted, their answer begins at once.
@@ -234,6 +237,11 @@ pub const fn call(
     Route { csrf, rate, body_max, operation: Some(operation), uses_session: false, ..route(verb, path, access, mount) }
 }
 
+/// Sealed boxes, in or out, as JSON with the form's token in a header.
+const fn boxes(path: &'static str, needs: Permission, audit: Action, data: &'static [Data], mount: Mount) -> Route {
+    Route { data, body_max: boxes::PAGE_MAX_BYTES, ..change(path, needs, audit, mount) }
+}
+
 impl Route {
     /// What it shows.
     pub const fn shows(self, data: &'static [Data]) -> Self {
@@ -291,6 +299,44 @@ pub static ROUTES: &[Route] = &[
     change("/api-keys/create", P::ApiKeyEdit, Action::ApiKeyChanged, |at| on(at, api_keys::create))
         .shows(&[Data::Secret]),
     change("/api-keys/end", P::ApiKeyEdit, Action::ApiKeyChanged, |at| on(at, api_keys::end)),
+    // People whose passports workstations seal: pages without a name in them, and the boxes that their script asks for.
+    show("/sealed", P::PersonFind, &[], |at| on(at, sealed::people)).at(Group::People, "sealed"),
+    show("/sealed/new", P::PersonEdit, &[], |at| on(at, sealed::register)),
+    show("/sealed/{person}", P::PersonSee, &[], |at| on(at, sealed::person)),
+    Route {
+        rate: Rate::Search,
+        ..boxes("/sealed/search", P::PersonFind, Action::PersonSearched, &[Data::Identity], |at| on(at, boxes::search))
+    },
+    boxes("/sealed/cards", P::PersonSee, Action::PersonSeen, &[Data::Identity], |at| on(at, boxes::cards)),
+    // The page of a post asks by itself, so this is not use of the session.
+    Route {
+        uses_session: false,
+        ..boxes("/sealed/live-cards", P::LiveWatch, Action::PersonSeen, &[Data::Identity], |at| on(at, boxes::cards))
+    },
+    Route {
+        rate: Rate::Reveal,
+        ..boxes("/sealed/reveal", P::PersonReveal, Action::PersonRevealed, &[Data::Identity], |at| {
+            on(at, boxes::reveal)
+        })
+    },
+    boxes("/sealed/put", P::PersonEdit, Action::PersonChanged, &[], |at| on(at, boxes::put)),
+    Route {
+        rate: Rate::File,
+        ..boxes("/sealed/photo", P::PersonSee, Action::PersonSeen, &[Data::Photo], |at| on(at, boxes::photo))
+    },
+    Route {
+        rate: Rate::File,
+        uses_session: false,
+        ..boxes("/sealed/live-photo", P::LiveWatch, Action::PersonSeen, &[Data::Photo], |at| on(at, boxes::photo))
+    },
+    Route {
+        rate: Rate::File,
+        ..boxes("/sealed/photo/put", P::PersonEdit, Action::PhotoChanged, &[], |at| on(at, boxes::put_photo))
+    },
+    show("/vault/key", P::OwnAccount, &[], |at| on(at, sealed::key)).at(Group::People, "key"),
+    boxes("/sealed/key", P::VaultManage, Action::VaultKeyChanged, &[], |at| on(at, boxes::announce)),
+    boxes("/sealed/key/next", P::VaultManage, Action::PersonSeen, &[Data::Identity], |at| on(at, boxes::to_rewrap)),
+    boxes("/sealed/key/wrapped", P::VaultManage, Action::VaultKeyChanged, &[], |at| on(at, boxes::rewrap)),
     show("/me", P::OwnAccount, &[Data::Staff], |at| on(at, me::show)),
     change("/me/preferences", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::preferences)),
     change("/me/password", P::OwnAccount, Action::PasswordChanged, |at| on(at, me::password)),

@@ -12,6 +12,7 @@ use domain::{Permission, Rights, UtcMillis};
 use crate::fault::{Dressed, Fault};
 use crate::language::{Language, Texts};
 use crate::pages::assets;
+use crate::pages::sealed::{self, Sealed};
 use crate::routes::{self, Group};
 use crate::times::Times;
 use crate::visit::Visit;
@@ -57,6 +58,8 @@ pub struct Frame {
     pub style: String,
     pub script: String,
     pub icon: String,
+    /// Where workstations seal passports: what opens them in the browser.
+    pub sealed: Option<Sealed>,
 }
 
 impl Frame {
@@ -66,7 +69,8 @@ impl Frame {
             .session
             .as_ref()
             .map(|session| Who { name: session.account.shown_name.clone(), roles: session.roles.clone() });
-        let groups = visit.rights().map_or_else(Vec::new, |rights| groups(rights, here));
+        let is_sealed = sealed::is_on(&visit.app.vault);
+        let groups = visit.rights().map_or_else(Vec::new, |rights| groups(rights, here, is_sealed));
         Self {
             x: visit.texts(),
             times: visit.times(),
@@ -80,6 +84,7 @@ impl Frame {
             style: assets::path("tapward.css"),
             script: assets::path("live.js"),
             icon: assets::path("icon.svg"),
+            sealed: (is_sealed && visit.session.is_some()).then(|| Sealed::new(&visit.texts())),
         }
     }
 
@@ -130,9 +135,11 @@ impl Frame {
 }
 
 /// What somebody may open, by headings in their order; within one, in the order of the table.
-fn groups(rights: &Rights, here: &str) -> Vec<PlaceGroup> {
+/// People stand in one of two places: that of the server's vault, or that of the workstations' own key.
+fn groups(rights: &Rights, here: &str, is_sealed: bool) -> Vec<PlaceGroup> {
     let mut groups: BTreeMap<Group, Vec<Place>> = BTreeMap::new();
-    for (place, path) in routes::places(rights) {
+    let elsewhere: &[&str] = if is_sealed { &["people"] } else { &["sealed", "key"] };
+    for (place, path) in routes::places(rights).filter(|(place, _)| !elsewhere.contains(&place.key)) {
         let shown = Place { key: place.key, path, is_here: place.key == here };
         groups.entry(place.group).or_default().push(shown);
     }

@@ -68,6 +68,7 @@ sealed-change-text = The key is being changed. Until everybody is done, both key
 sealed-change-do = Go on
 sealed-scripts = What opens the boxes
 sealed-scripts-text = SHA-256 of the two scripts as this server serves them. Compare them with those of the release.
+place-sealed = People
 place-key = The clinic's key
 
 sealed-say-no-key = The clinic's key is not loaded in this browser.

@@ -68,6 +68,7 @@ sealed-change-text = Ключ меняется. Пока не закончено
 sealed-change-do = Продолжить
 sealed-scripts = Чем открываются коробки
 sealed-scripts-text = SHA-256 двух скриптов, как их отдаёт этот сервер. Сравните с выпуском.
+place-sealed = Люди
 place-key = Ключ клиники
 
 sealed-say-no-key = Ключ клиники не загружен в этот браузер.

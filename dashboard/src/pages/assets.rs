@@ -11,15 +11,21 @@ use crate::fault::{Dressed, Fault};
 const FILES: &[(&str, &str, &str)] = &[
     ("tapward.css", "text/css; charset=utf-8", include_str!("../../assets/tapward.css")),
     ("live.js", "text/javascript; charset=utf-8", include_str!("../../assets/live.js")),
+    ("local-keys.js", "text/javascript; charset=utf-8", include_str!("../../assets/local-keys.js")),
+    ("vault.js", "text/javascript; charset=utf-8", include_str!("../../assets/vault.js")),
     ("icon.svg", "image/svg+xml; charset=utf-8", include_str!("../../assets/icon.svg")),
 ];
 
 /// The address of a file, for example `/assets/tapward.css?v=1f3a…`.
 pub fn path(name: &str) -> String {
-    let text = FILES.iter().find(|(file, ..)| *file == name).map_or("", |(_, _, text)| text);
-    let digest = Sha256::digest(text.as_bytes());
-    let version: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let version: String = digest(name).chars().take(12).collect();
     format!("/assets/{name}?v={version}")
+}
+
+/// SHA-256 of a file, in hexadecimal digits.
+pub fn digest(name: &str) -> String {
+    let text = FILES.iter().find(|(file, ..)| *file == name).map_or("", |(_, _, text)| text);
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `GET /assets/{name}`

@@ -89,6 +89,13 @@ pub fn is_on(vault: &Vault) -> bool {
     matches!(vault.source(), KeySource::Workstation)
 }
 
+async fn state(visit: &Visit) -> Result<LocalState, Fault> {
+    visit.app.vault.local_state().await.map_err(|error| {
+        tracing::error!(error = %error, "sealed.failed");
+        Fault::Unavailable
+    })
+}
+
 /// A choice of a form: the code and its text.
 struct Choice {
     code: &'static str,
@@ -96,7 +103,8 @@ struct Choice {
 }
 
 fn purposes(texts: &Texts) -> Vec<Choice> {
-    let choice = |purpose: &Purpose| Choice { code: purpose.as_str(), text: texts.code("sealed-purpose-", purpose.as_str()) };
+    let choice =
+        |purpose: &Purpose| Choice { code: purpose.as_str(), text: texts.code("sealed-purpose-", purpose.as_str()) };
     Purpose::ALL.iter().map(choice).collect()
 }
 
@@ -111,7 +119,7 @@ struct People {
 /// `GET /sealed`
 pub async fn people(visit: Visit) -> Result<Response, Fault> {
     let may_register = may_edit(&visit);
-    let mut frame = Frame::new(&visit, "people");
+    let mut frame = Frame::new(&visit, "sealed");
     frame.sealed.get_or_insert_with(|| Sealed::new(&visit.texts()));
     let purposes = purposes(&frame.x);
     render(StatusCode::OK, &People { frame, purposes, may_register })
@@ -144,8 +152,8 @@ pub async fn register(visit: Visit) -> Result<Response, Fault> {
 }
 
 async fn frame_of_person(visit: &Visit, person: Option<PersonId>) -> Result<Response, Fault> {
-    let current = visit.app.vault.local_state().await?.current;
-    let mut frame = Frame::new(visit, "people");
+    let current = state(visit).await?.current;
+    let mut frame = Frame::new(visit, "sealed");
     frame.sealed.get_or_insert_with(|| Sealed::new(&visit.texts()));
     let x = &frame.x;
     let documents = DocumentKind::ALL.iter().map(|kind| kind.as_str());
@@ -166,9 +174,9 @@ async fn frame_of_person(visit: &Visit, person: Option<PersonId>) -> Result<Resp
 /// A passport is sealed as a whole, index included: only who may see all of it can change it.
 fn may_edit(visit: &Visit) -> bool {
     let all = [Field::Name, Field::BirthDate, Field::Document, Field::Contact];
-    visit.rights().is_some_and(|rights| {
-        rights.allows(Permission::PersonEdit) && all.iter().all(|field| rights.shows(*field))
-    })
+    visit
+        .rights()
+        .is_some_and(|rights| rights.allows(Permission::PersonEdit) && all.iter().all(|field| rights.shows(*field)))
 }
 
 #[derive(Template)]
@@ -183,7 +191,7 @@ struct Key {
 
 /// `GET /vault/key`
 pub async fn key(visit: Visit) -> Result<Response, Fault> {
-    let state = visit.app.vault.local_state().await?;
+    let state = state(&visit).await?;
     let mut frame = Frame::new(&visit, "key");
     frame.sealed.get_or_insert_with(|| Sealed::new(&visit.texts()));
     let may_manage = visit.rights().is_some_and(|rights| rights.allows(Permission::VaultManage));

@@ -20,9 +20,7 @@ use serde_json::{Value, json};
 use crate::fault::{Dressed, Fault};
 use crate::visit::Visit;
 
-/// Largest request with one passport, in bytes: four boxes in base64 and the hashes.
-pub const PASSPORT_MAX_BYTES: usize = 256 * 1024;
-/// Largest request with a photograph or a page of a key change, in bytes.
+/// Largest request, in bytes: a photograph in two sizes in base64, or a page of a key change.
 pub const PAGE_MAX_BYTES: usize = 1024 * 1024;
 
 type Answer = Result<Response, Fault>;
