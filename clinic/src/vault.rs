@@ -23,6 +23,8 @@ mod ring;
 mod rotate;
 mod rows;
 mod shred;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::fmt;
 use std::path::PathBuf;
