@@ -70,6 +70,7 @@ impl Language {
                 include_str!("../locales/en/events.ftl"),
                 include_str!("../locales/en/roles.ftl"),
                 include_str!("../locales/en/api.ftl"),
+                include_str!("../locales/en/vault.ftl"),
             ],
             Self::Ru => &[
                 include_str!("../locales/ru/pages.ftl"),
@@ -78,6 +79,7 @@ impl Language {
                 include_str!("../locales/ru/events.ftl"),
                 include_str!("../locales/ru/roles.ftl"),
                 include_str!("../locales/ru/api.ftl"),
+                include_str!("../locales/ru/vault.ftl"),
             ],
         }
     }

@@ -13,4 +13,5 @@ pub mod query;
 pub mod roles;
 pub mod sealed;
 pub mod sign_in;
+pub mod vault;
 pub mod welcome;

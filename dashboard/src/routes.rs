@@ -26,9 +26,8 @@ use crate::app::App;
 use crate::fault::{Fault, dress};
 use crate::guard::{FORM_MAX_BYTES, guard};
 use crate::pages::sealed::boxes;
-use crate::pages::{
-    accounts, api as api_page, api_keys, assets, devices, journal, live, me, roles, sealed, sign_in, welcome,
-};
+use crate::pages::{accounts, api as api_page, api_keys, assets, devices, journal, live, me, roles, sealed, sign_in, use crate::pages::{
+    accounts, vault, welcome};
 pub use crate::rate::Rate;
 
 /// How long a handler may take; streams are not counted, their answer begins at once.
@@ -337,6 +336,11 @@ pub static ROUTES: &[Route] = &[
     boxes("/sealed/key", P::VaultManage, Action::VaultKeyChanged, &[], |at| on(at, boxes::announce)),
     boxes("/sealed/key/next", P::VaultManage, Action::PersonSeen, &[Data::Identity], |at| on(at, boxes::to_rewrap)),
     boxes("/sealed/key/wrapped", P::VaultManage, Action::VaultKeyChanged, &[], |at| on(at, boxes::rewrap)),
+    show("/vault", P::VaultManage, &[], |at| on(at, vault::show)).at(Group::Office, "vault"),
+    change("/vault/unlock", P::VaultManage, Action::VaultOpened, |at| on(at, vault::unlock)),
+    change("/vault/lock", P::VaultManage, Action::VaultOpened, |at| on(at, vault::lock)),
+    change("/vault/rotate", P::VaultManage, Action::VaultKeyChanged, |at| on(at, vault::rotate)),
+    change("/vault/index", P::VaultManage, Action::VaultKeyChanged, |at| on(at, vault::index)),
     show("/me", P::OwnAccount, &[Data::Staff], |at| on(at, me::show)),
     change("/me/preferences", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::preferences)),
     change("/me/password", P::OwnAccount, Action::PasswordChanged, |at| on(at, me::password)),

@@ -84,6 +84,9 @@ pub enum Command {
     /// The audit log: check it, take it away, prove an entry
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// The identity vault: its state, its keys, erased persons
+    #[command(subcommand)]
+    Vault(VaultCommand),
     /// Controllers and systems in the network: how far their streams have got, what was set aside
     Peers(PeersArgs),
     /// Certificates for acs-link: controllers and systems that speak XML with the gateway
@@ -238,6 +241,29 @@ pub enum PeopleCommand {
 pub enum AccountsCommand {
     /// Print a one-time sign-in link for the administrator's account (valid 24 hours)
     Link,
+}
+
+/// `tapward vault …`
+#[derive(Debug, Subcommand)]
+pub enum VaultCommand {
+    /// Say whether it opens, how many persons it holds, and how far a change of keys is; exit code 4 if it is locked
+    State,
+    /// Change its key, and stay until that is done; may be stopped and started again at any time. A passphrase is read
+    /// from standard input
+    Rotate {
+        /// Change the key of the search index instead
+        #[arg(long)]
+        index: bool,
+    },
+    /// Erase again whom a restored backup has brought back; every start does it too
+    Reapply,
+    /// Remove pictures that no person has any more; happens once a day by itself too
+    Sweep,
+    /// Make a new file with a key, for a medium that can be taken out; never overwrites
+    MakeKey {
+        /// The file
+        file: PathBuf,
+    },
 }
 
 /// `tapward audit …`

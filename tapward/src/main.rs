@@ -117,6 +117,7 @@ async fn carry_out_tool(
         Command::Policy(command) => return commands::policy::policy(&configured()?.1, command, clock).await,
         Command::People(command) => return commands::people::people(&configured()?.1, command, clock).await,
         Command::Audit(command) => return commands::audit::audit(&configured()?.1, command, clock).await,
+        Command::Vault(command) => return commands::vault::vault(&configured()?.1, command, clock).await,
         Command::Accounts(command) => return commands::accounts::accounts(&configured()?.1, &command, clock).await,
         Command::Run | Command::Gateway | Command::Bridge | Command::Dashboard => {}
     }

@@ -39,6 +39,23 @@ pub enum Locked {
     Workstation,
 }
 
+impl Locked {
+    /// A stable word, the end of the key of its translation.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotOpened => "not_opened",
+            Self::KeyAbsent => "key_absent",
+            Self::KeyUnreadable => "key_unreadable",
+            Self::WrongKey => "wrong_key",
+            Self::PassphraseNeeded => "passphrase_needed",
+            Self::NoPassphraseYet => "no_passphrase_yet",
+            Self::ListDamaged => "list_damaged",
+            Self::ByHand => "by_hand",
+            Self::Workstation => "workstation",
+        }
+    }
+}
+
 /// Why the vault did not do it.
 #[derive(Debug, Error)]
 pub enum VaultError {

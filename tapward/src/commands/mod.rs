@@ -11,6 +11,7 @@ pub mod people;
 pub mod policy;
 pub mod run;
 pub mod sim;
+pub mod vault;
 
 /// Whether the reader of our output has gone, as in `tapward people list | head`.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
