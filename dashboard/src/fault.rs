@@ -6,8 +6,11 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use clinic::accounts::AccountError;
+use clinic::audit::AuditError;
 use clinic::disclosures::DisclosureError;
+use clinic::people::{PassError, PersonError};
 use clinic::roles::RoleError;
+use clinic::vault::VaultError;
 use clinic::watch::WatchError;
 use domain::Denied;
 
@@ -30,6 +33,8 @@ pub enum Fault {
     NotFound,
     /// Something typed cannot be understood.
     Invalid,
+    /// The identity vault is locked: names cannot be shown or written now.
+    Locked,
     /// The database or another part does not answer now.
     Unavailable,
 }
@@ -42,7 +47,7 @@ impl Fault {
             Self::Forbidden | Self::Form => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Invalid => StatusCode::BAD_REQUEST,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Locked | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -124,6 +129,61 @@ impl From<RoleError> for Fault {
             | RoleError::BadText
             | RoleError::NameTaken
             | RoleError::InUse(_) => Self::Invalid,
+        }
+    }
+}
+
+impl From<VaultError> for Fault {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Denied(denied) => Self::from(denied),
+            VaultError::NothingToShow => Self::Forbidden,
+            VaultError::Unknown | VaultError::Erased(_) => Self::NotFound,
+            VaultError::Locked(_) => Self::Locked,
+            VaultError::Store(error) => Self::from(error),
+            VaultError::Refused(_)
+            | VaultError::Picture(_)
+            | VaultError::NoConsent
+            | VaultError::Query(_)
+            | VaultError::TooMany => Self::Invalid,
+            other => {
+                tracing::error!(error = %other, "page.vault.failed");
+                Self::Unavailable
+            }
+        }
+    }
+}
+
+impl From<PersonError> for Fault {
+    fn from(error: PersonError) -> Self {
+        match error {
+            PersonError::Denied(denied) => Self::from(denied),
+            PersonError::Unknown => Self::NotFound,
+            PersonError::ReferenceTaken => Self::Invalid,
+            PersonError::Store(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<PassError> for Fault {
+    fn from(error: PassError) -> Self {
+        match error {
+            PassError::Denied(denied) => Self::from(denied),
+            PassError::ChangedSince(_) | PassError::Withdrawn => Self::Invalid,
+            PassError::Store(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<AuditError> for Fault {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Denied(denied) => Self::from(denied),
+            AuditError::Store(error) => Self::from(error),
+            other => {
+                tracing::error!(error = %other, "page.audit.failed");
+                Self::Unavailable
+            }
         }
     }
 }

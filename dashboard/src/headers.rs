@@ -21,10 +21,11 @@ pub static ALWAYS: &[(&str, &str)] = &[
     ("permissions-policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
 ];
 
-/// Puts them on an answer; what is not said to be cacheable is never stored.
+/// Puts them on an answer; what is not said to be cacheable is never stored. A handler that has set one itself keeps it:
+/// a picture that may do less than a page, the one page that may ask for the camera.
 pub fn put(headers: &mut HeaderMap) {
     for (name, value) in ALWAYS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }

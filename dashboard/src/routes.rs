@@ -26,8 +26,10 @@ use crate::app::App;
 use crate::fault::{Fault, dress};
 use crate::guard::{FORM_MAX_BYTES, guard};
 use crate::pages::sealed::boxes;
-use crate::pages::{accounts, api as api_page, api_keys, assets, devices, journal, live, me, roles, sealed, sign_in, use crate::pages::{
-    accounts, vault, welcome};
+use crate::pages::{
+    accounts, api as api_page, api_keys, assets, devices, journal, live, me, roles, sealed, sign_in, vault, welcome,
+};
+use crate::pages::{inside, people};
 pub use crate::rate::Rate;
 
 /// How long a handler may take; streams are not counted, their answer begins at once.
@@ -282,6 +284,69 @@ pub static ROUTES: &[Route] = &[
     show("/journal", P::JournalSee, &[Data::Traces, Data::Staff], |at| on(at, journal::show))
         .at(Group::Post, "journal"),
     show("/journal.csv", P::JournalExport, &[Data::Traces], |at| on(at, journal::export)).recorded(Action::Exported),
+    show("/inside", P::PresenceSee, &[Data::Traces, Data::Identity, Data::Photo], |at| on(at, inside::show))
+        .recorded(Action::PersonSeen)
+        .at(Group::Post, "inside"),
+    Route {
+        rate: Rate::Export,
+        ..show("/inside.csv", P::PresenceSee, &[Data::Traces, Data::Identity], |at| on(at, inside::export))
+            .recorded(Action::Exported)
+    },
+    show("/people", P::PersonFind, &[], |at| on(at, people::show)).at(Group::People, "people"),
+    // What is looked for travels in the body, never in an address; it changes nothing but the audit log.
+    Route {
+        rate: Rate::Search,
+        data: &[Data::Identity, Data::Photo],
+        ..change("/people", P::PersonFind, Action::PersonSearched, |at| on(at, people::search))
+    },
+    Route {
+        rate: Rate::Export,
+        data: &[Data::Identity],
+        ..change("/people.csv", P::PersonReveal, Action::Exported, |at| on(at, people::export))
+    },
+    show("/people/new", P::PersonEdit, &[], |at| on(at, people::new)),
+    change("/people/new", P::PersonEdit, Action::PersonChanged, |at| on(at, people::create)),
+    show("/people/{person}", P::PersonSee, &[Data::Identity, Data::Photo, Data::Traces], |at| {
+        on(at, people::show_person)
+    })
+    .recorded(Action::PersonSeen),
+    Route {
+        rate: Rate::Reveal,
+        data: &[Data::Identity],
+        ..change("/people/{person}/reveal", P::PersonReveal, Action::PersonRevealed, |at| on(at, people::reveal))
+    },
+    Route {
+        rate: Rate::Reveal,
+        data: &[Data::Identity],
+        ..change("/people/{person}/history", P::PersonReveal, Action::PersonRevealed, |at| on(at, people::history))
+    },
+    Route {
+        data: &[Data::Audit],
+        ..change("/people/{person}/looks", P::PrivacyManage, Action::AuditRead, |at| on(at, people::looks))
+    },
+    Route {
+        rate: Rate::Reveal,
+        ..show("/people/{person}/edit", P::PersonEdit, &[Data::Identity], |at| on(at, people::edit))
+            .recorded(Action::PersonRevealed)
+    },
+    change("/people/{person}/edit", P::PersonEdit, Action::PersonChanged, |at| on(at, people::save)),
+    change("/people/{person}/passes", P::PassEdit, Action::PassChanged, |at| on(at, people::change_pass)),
+    show("/people/{person}/photo", P::PersonEdit, &[Data::Identity, Data::Photo], |at| on(at, people::take_photo))
+        .recorded(Action::PersonSeen),
+    Route {
+        rate: Rate::File,
+        body_max: people::PHOTO_BODY_MAX,
+        ..change("/people/{person}/photo", P::PersonEdit, Action::PhotoChanged, |at| on(at, people::store_photo))
+    },
+    change("/people/{person}/photo/remove", P::PersonEdit, Action::PhotoChanged, |at| on(at, people::remove_photo)),
+    // The vault decides by field: whoever sees people pass or looks at a person may see the photograph that belongs to it.
+    Route {
+        rate: Rate::File,
+        uses_session: false,
+        ..show("/photos/{photo}", P::OwnAccount, &[Data::Photo], |at| on(at, people::show_photo))
+            .open_to(Access::SignedIn)
+            .recorded(Action::PersonSeen)
+    },
     show("/accounts", P::AccountSee, &[Data::Staff], |at| on(at, accounts::show)).at(Group::Office, "accounts"),
     change("/accounts/create", P::AccountEdit, Action::AccountCreated, |at| on(at, accounts::create)),
     show("/accounts.csv", P::AccountSee, &[Data::Staff], |at| on(at, accounts::export)).recorded(Action::Exported),

@@ -118,6 +118,11 @@ impl Frame {
         }
     }
 
+    /// The script of pages about people.
+    pub fn people_script(&self) -> String {
+        assets::path("people.js")
+    }
+
     /// The languages of the menu.
     pub fn languages(&self) -> &'static [Language] {
         Language::ALL

@@ -1,5 +1,6 @@
 //! How a recorded fact is said: its tone, its words, what to do about it, and short forms of pseudonyms and names.
 
+use clinic::vault::{Locked, VaultState};
 use domain::event::AGE_UNKNOWN_MS;
 use domain::{Direction, Draft, Kind, Reason};
 
@@ -182,6 +183,19 @@ pub fn where_of(fact: &Draft, gateway: &str, texts: &Texts) -> String {
         (None, Some(reader)) => label(reader.as_str()),
         (None, None) => label(gateway),
     }
+}
+
+/// Why the vault shows no names now, and what to do; `None` while it is open.
+pub fn locked(state: &VaultState, texts: &Texts) -> Option<String> {
+    let key = match state {
+        VaultState::Open { .. } => return None,
+        VaultState::Locked(Locked::KeyAbsent) => "vault-locked-absent",
+        VaultState::Locked(Locked::PassphraseNeeded | Locked::NoPassphraseYet) => "vault-locked-passphrase",
+        VaultState::Locked(Locked::ByHand) => "vault-locked-by-hand",
+        VaultState::Locked(Locked::Workstation) => "vault-locked-workstation",
+        VaultState::Locked(Locked::NotOpened | Locked::KeyUnreadable | Locked::WrongKey) => "vault-locked-key",
+    };
+    Some(texts.t(key))
 }
 
 /// Who a fact is about: a person or card by short pseudonym.

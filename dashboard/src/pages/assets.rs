@@ -13,6 +13,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("live.js", "text/javascript; charset=utf-8", include_str!("../../assets/live.js")),
     ("local-keys.js", "text/javascript; charset=utf-8", include_str!("../../assets/local-keys.js")),
     ("vault.js", "text/javascript; charset=utf-8", include_str!("../../assets/vault.js")),
+    ("people.js", "text/javascript; charset=utf-8", include_str!("../../assets/people.js")),
     ("icon.svg", "image/svg+xml; charset=utf-8", include_str!("../../assets/icon.svg")),
 ];
 

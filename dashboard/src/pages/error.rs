@@ -21,6 +21,7 @@ struct Page {
 pub fn page(visit: &Visit, status: StatusCode, fault: Option<Fault>) -> Result<Response, Fault> {
     let key = match (status, fault) {
         (_, Some(Fault::Form)) => "form",
+        (_, Some(Fault::Locked)) => "locked",
         (StatusCode::BAD_REQUEST, _) => "400",
         (StatusCode::UNAUTHORIZED, _) => "401",
         (StatusCode::FORBIDDEN, Some(Fault::Forbidden)) => "403",

@@ -4,11 +4,13 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use clinic::accounts::AccountId;
+use clinic::audit::Purpose;
 use clinic::events::{self, Event, Filter, Position};
 use clinic::watch;
-use domain::{Kind, PointId, Reason, UtcMillis};
+use domain::{Kind, Permission, PointId, Reason, UtcMillis};
 
 use crate::csv::{Csv, ROWS_MAX};
+use crate::faces::Faces;
 use crate::fault::Fault;
 use crate::pages::live::sub_of;
 use crate::pages::query::Query;
@@ -140,11 +142,15 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
         }
     };
     let open_id: Option<u64> = query.one("open").and_then(|text| text.parse().ok());
-    let open = match open_id {
-        Some(id) => match watch::event(database, &acting, id).await? {
-            Some(event) => Some(whole(&visit, &event, ordered_by(&visit, &event).await?)),
-            None => None,
-        },
+    let open_event = match open_id {
+        Some(id) => watch::event(database, &acting, id).await?,
+        None => None,
+    };
+    let persons = found.events.iter().filter_map(|event| event.entry.fact.person);
+    let persons: Vec<_> = persons.chain(open_event.as_ref().and_then(|event| event.entry.fact.person)).collect();
+    let faces = Faces::look(&visit.app, &acting, persons, Purpose::Incident).await?;
+    let open = match &open_event {
+        Some(event) => Some(whole(&visit, event, &faces, ordered_by(&visit, event).await?)),
         None => None,
     };
     let lines = found.events.iter().map(|event| {
@@ -157,7 +163,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
             tone: words::tone_of(fact).class(),
             result: words::result_of(fact, &texts),
             late: words::late_words(fact, &texts, &times),
-            who: words::who_in_line(fact, &texts),
+            who: faces.name(fact.person).map_or_else(|| words::who_in_line(fact, &texts), str::to_owned),
             sub: sub_of(event, &texts),
             place: words::where_of(fact, event.entry.gateway.as_str(), &texts),
         }
@@ -219,7 +225,7 @@ async fn ordered_by(visit: &Visit, event: &Event) -> Result<Option<String>, Faul
     }
 }
 
-fn whole(visit: &Visit, event: &Event, ordered_by: Option<String>) -> Whole {
+fn whole(visit: &Visit, event: &Event, faces: &Faces, ordered_by: Option<String>) -> Whole {
     let (texts, times, fact) = (visit.texts(), visit.times(), &event.entry.fact);
     let mut facts = Vec::new();
     let mut add = |key: &str, value: Option<String>, is_code: bool, link: Option<String>| {
@@ -236,6 +242,9 @@ fn whole(visit: &Visit, event: &Event, ordered_by: Option<String>) -> Whole {
     );
     add("fact-direction", fact.direction.map(|way| words::direction(Some(way), &texts)), false, None);
     add("fact-reader", fact.reader.as_ref().map(|reader| label(reader.as_str())), false, None);
+    let may_open = visit.rights().is_some_and(|rights| rights.allows(Permission::PersonSee));
+    let page = fact.person.filter(|_| may_open).map(|id| format!("/people/{id}?for=incident"));
+    add("fact-name", faces.name(fact.person).map(str::to_owned), false, page);
     add("fact-person", fact.person.map(|id| id.to_string()), true, fact.person.map(|id| format!("/journal?q={id}")));
     add("fact-card", fact.card.map(|id| id.to_string()), true, fact.card.map(|id| format!("/journal?card={id}")));
     add("fact-pass", Some(sub_of(event, &texts)).filter(|text| event.pass.is_some() && !text.is_empty()), false, None);

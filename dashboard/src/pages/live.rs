@@ -6,6 +6,7 @@ mod stream;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
+use clinic::audit::Purpose;
 use clinic::events::{self, Event, Filter};
 use clinic::roles::Reach;
 use clinic::watch;
@@ -14,6 +15,7 @@ use domain::{Draft, Kind, Permission, PointId};
 pub use attempt::{Banner, Row, sub_of};
 pub use stream::stream;
 
+use crate::faces::Faces;
 use crate::fault::Fault;
 use crate::pages::devices::grouped;
 use crate::pages::query::Query;
@@ -122,10 +124,12 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
     let mut past: Vec<_> = found.events.into_iter().filter(|event| event.id <= after).collect();
     past.retain(|event| attempt::is_of_post(event, &chosen));
     past.sort_by_key(|event| event.id);
-    let rows = attempt::fold(&past, &texts, &times, ROWS);
+    let persons = attempt::persons_shown(&past, ROWS);
+    let faces = Faces::look(&visit.app, &acting, persons, Purpose::Checkpoint).await?;
+    let rows = attempt::fold(&past, &faces, &texts, &times, ROWS);
     let is_large = |fact: &Draft| place_of(fact.kind) != Place::Quiet && !is_told_late(fact);
     let banner = past.iter().rev().find(|event| is_large(&event.entry.fact));
-    let banner = banner.map(|event| Banner::new(event, &texts, &times));
+    let banner = banner.map(|event| Banner::new(event, &faces, &texts, &times));
     let facts = sight.of_facts(&post::read(database, now).await?);
     let choices: Vec<Choice> = facts
         .points()

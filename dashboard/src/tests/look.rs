@@ -84,6 +84,7 @@ fn every_component_renders_for_every_kind_reason_and_language() {
     for language in crate::language::Language::ALL {
         let texts = language.texts();
         let times = crate::times::Times::new(chrono_tz::Europe::Kyiv, texts);
+        let faces = crate::faces::Faces::default();
         let mut words = String::new();
         for kind in Kind::ALL {
             for reason in domain::Reason::ALL.iter().copied().map(Some).chain([None]) {
@@ -99,8 +100,8 @@ fn every_component_renders_for_every_kind_reason_and_language() {
                 };
                 let event =
                     clinic::events::Event { id: 1, received: domain::UtcMillis(0), entry, category: None, pass: None };
-                words += &Row::new(&event, &texts, &times).render().unwrap();
-                words += &Banner::new(&event, &texts, &times).render().unwrap();
+                words += &Row::new(&event, &faces, &texts, &times).render().unwrap();
+                words += &Banner::new(&event, &faces, &texts, &times).render().unwrap();
             }
         }
         for key in ["kind-", "reason-", "todo-", "verdict-held", "verdict-alarm"] {

@@ -3,8 +3,9 @@
 
 use askama::Template;
 use clinic::events::Event;
-use domain::PointId;
+use domain::{PersonId, PointId};
 
+use crate::faces::{Face, Faces};
 use crate::language::Texts;
 use crate::times::Times;
 use crate::words::{self, Place, label, place_of};
@@ -19,7 +20,9 @@ pub struct Row {
     /// Whether an outcome may still change it.
     pub is_open: bool,
     pub clock: String,
+    /// A name for who may see it, a pseudonym for others.
     pub who: String,
+    pub face: Option<Face>,
     pub sub: String,
     pub place: String,
     pub tone: &'static str,
@@ -40,6 +43,7 @@ pub struct Banner {
     pub verdict: String,
     pub clock: String,
     pub who: String,
+    pub face: Option<Face>,
     pub sub: String,
     pub place: String,
     pub late: Option<String>,
@@ -76,14 +80,17 @@ pub fn sub_of(event: &Event, texts: &Texts) -> String {
 
 impl Row {
     /// The line of one event.
-    pub fn new(event: &Event, texts: &Texts, times: &Times) -> Self {
+    pub fn new(event: &Event, faces: &Faces, texts: &Texts, times: &Times) -> Self {
         let fact = &event.entry.fact;
+        let face = faces.get(fact.person).cloned();
+        let name = face.as_ref().and_then(|face| face.name.clone());
         Self {
             id: event.id,
             slot: slot(event),
             is_open: fact.kind == domain::Kind::Granted,
             clock: times.clock(fact.at),
-            who: words::who_in_line(fact, texts),
+            who: name.unwrap_or_else(|| words::who_in_line(fact, texts)),
+            face,
             sub: sub_of(event, texts),
             place: words::where_of(fact, event.entry.gateway.as_str(), texts),
             tone: words::tone_of(fact).class(),
@@ -92,19 +99,27 @@ impl Row {
             x: *texts,
         }
     }
+
+    /// Whether a name would be shown if the vault were open.
+    fn is_locked(&self) -> bool {
+        self.face.as_ref().is_some_and(Face::is_locked)
+    }
 }
 
 impl Banner {
     /// The banner of one event.
-    pub fn new(event: &Event, texts: &Texts, times: &Times) -> Self {
+    pub fn new(event: &Event, faces: &Faces, texts: &Texts, times: &Times) -> Self {
         let fact = &event.entry.fact;
+        let face = faces.get(fact.person).cloned();
+        let name = face.as_ref().and_then(|face| face.name.clone());
         Self {
             id: event.id,
             slot: slot(event),
             tone: words::tone_of(fact).class(),
             verdict: texts.code("verdict-", fact.kind.as_str()),
             clock: times.clock(fact.at),
-            who: words::who_of(fact, texts),
+            who: name.unwrap_or_else(|| words::who_of(fact, texts)),
+            face,
             sub: sub_of(event, texts),
             place: words::where_of(fact, event.entry.gateway.as_str(), texts),
             late: words::late_words(fact, texts, times),
@@ -112,6 +127,15 @@ impl Banner {
             todo: words::todo_of(fact, texts),
             x: *texts,
         }
+    }
+
+    fn is_locked(&self) -> bool {
+        self.face.as_ref().is_some_and(Face::is_locked)
+    }
+
+    /// Whether there is a place for a photograph.
+    fn has_place(&self) -> bool {
+        self.face.as_ref().is_some_and(|face| face.has_place)
     }
 }
 
@@ -124,16 +148,23 @@ pub fn slot(event: &Event) -> String {
     format!("{point}|{way}|{card}")
 }
 
+/// The persons of what [`fold`] may show of these events: no look is recorded at somebody who is on no line.
+pub fn persons_shown(events: &[Event], most: usize) -> Vec<PersonId> {
+    let attempts = events.iter().rev().filter(|event| place_of(event.entry.fact.kind) != Place::Quiet);
+    // The banner's event and an outcome without its attempt make a line of their own.
+    attempts.take(2 * most).filter_map(|event| event.entry.fact.person).collect()
+}
+
 /// Lines of events given in the order of their numbers: newest first, at most `most`. The page's script does the same
 /// with what the stream brings.
-pub fn fold(events: &[Event], texts: &Texts, times: &Times, most: usize) -> Vec<Row> {
+pub fn fold(events: &[Event], faces: &Faces, texts: &Texts, times: &Times, most: usize) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for event in events {
         match place_of(event.entry.fact.kind) {
             Place::Quiet => {}
-            Place::Attempt | Place::Alert => rows.push(Row::new(event, texts, times)),
+            Place::Attempt | Place::Alert => rows.push(Row::new(event, faces, texts, times)),
             Place::Outcome => {
-                let mut row = Row::new(event, texts, times);
+                let mut row = Row::new(event, faces, texts, times);
                 match rows.iter_mut().rev().find(|open| open.is_open && open.slot == row.slot) {
                     Some(open) => {
                         open.is_open = false;
@@ -184,9 +215,9 @@ mod tests {
             event(6, Kind::Passed, 9, None),
             event(7, Kind::Online, 9, None),
         ];
-        let rows = fold(&events, &texts, &times, 10);
+        let rows = fold(&events, &Faces::default(), &texts, &times, 10);
         let lines: Vec<_> = rows.iter().map(|row| (row.id, row.result.as_str())).collect();
         assert_eq!(lines, [(6, "passed"), (4, "granted, did not pass"), (2, "refused: expired"), (1, "passed")]);
-        assert_eq!(fold(&events, &texts, &times, 2).len(), 2);
+        assert_eq!(fold(&events, &Faces::default(), &texts, &times, 2).len(), 2);
     }
 }

@@ -12,6 +12,7 @@ use askama::Template;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as SseEvent, Sse};
 use axum::response::{IntoResponse, Response};
+use clinic::audit::Purpose;
 use clinic::events::Event;
 use domain::{Permission, PointId, Rights};
 use serde_json::json;
@@ -21,6 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::attempt::{self, Banner, Row};
 use super::{Post, Sight, chosen};
+use crate::faces::Faces;
 use crate::fault::{Dressed, Fault};
 use crate::pages::query::Query;
 use crate::visit::Visit;
@@ -153,12 +155,18 @@ impl Streamer {
     async fn catch_up(&mut self) -> Result<(), End> {
         let app = self.visit.app.clone();
         let found = app.feed.after(&app.database, self.last, BATCH).await.map_err(|_| End::Failed)?;
-        for event in found {
-            if self.sight.has(&event)
-                && attempt::is_of_post(&event, &self.chosen)
+        let is_shown = |event: &&std::sync::Arc<Event>| {
+            self.sight.has(event)
+                && attempt::is_of_post(event, &self.chosen)
                 && place_of(event.entry.fact.kind) != Place::Quiet
-            {
-                let message = self.entry(&event)?;
+        };
+        // One look for all of them, before the first is sent: what cannot be recorded is not shown.
+        let acting = self.visit.acting().map_err(|_| End::Session)?;
+        let persons: Vec<_> = found.iter().filter(is_shown).filter_map(|event| event.entry.fact.person).collect();
+        let faces = Faces::look(&app, &acting, persons, Purpose::Checkpoint).await.map_err(|_| End::Failed)?;
+        for event in found {
+            if is_shown(&&event) {
+                let message = self.entry(&event, &faces)?;
                 self.send(message).await?;
             }
             self.last = event.id;
@@ -166,11 +174,11 @@ impl Streamer {
         Ok(())
     }
 
-    fn entry(&self, event: &Event) -> Result<SseEvent, End> {
+    fn entry(&self, event: &Event, faces: &Faces) -> Result<SseEvent, End> {
         let (texts, times) = (self.visit.texts(), self.visit.times());
         let fact = &event.entry.fact;
         let place = place_of(fact.kind);
-        let (row, banner) = (Row::new(event, &texts, &times), Banner::new(event, &texts, &times));
+        let (row, banner) = (Row::new(event, faces, &texts, &times), Banner::new(event, faces, &texts, &times));
         let (tone, is_late) = (tone_of(fact), is_told_late(fact));
         // Screen readers hear refusals and alarms, not every grant.
         let say = (tone == Tone::Bad && !is_late).then(|| {
