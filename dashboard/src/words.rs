@@ -193,6 +193,7 @@ pub fn locked(state: &VaultState, texts: &Texts) -> Option<String> {
         VaultState::Locked(Locked::PassphraseNeeded | Locked::NoPassphraseYet) => "vault-locked-passphrase",
         VaultState::Locked(Locked::ByHand) => "vault-locked-by-hand",
         VaultState::Locked(Locked::Workstation) => "vault-locked-workstation",
+        VaultState::Locked(Locked::ListDamaged) => "vault-locked-list",
         VaultState::Locked(Locked::NotOpened | Locked::KeyUnreadable | Locked::WrongKey) => "vault-locked-key",
     };
     Some(texts.t(key))

@@ -309,7 +309,7 @@ fn groups(
         };
         Group {
             field: field.as_str(),
-            name: texts.code("field-", field.as_str()),
+            name: texts.code("known-", field.as_str()),
             is_empty: values.is_empty(),
             values,
             is_masked,
@@ -372,7 +372,7 @@ fn before(past: &Past, visit: &Visit) -> Before {
         (Field::Contact, contacts.iter().map(|one| contact(one, &texts)).collect())
     };
     let values = if values.is_empty() { none() } else { values };
-    Before { until: visit.times().full(past.until), name: texts.code("field-", field.as_str()), values }
+    Before { until: visit.times().full(past.until), name: texts.code("known-", field.as_str()), values }
 }
 
 /// The last events, for who may read the journal; `None` for others.
