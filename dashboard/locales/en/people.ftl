@@ -134,6 +134,7 @@ pass-do-active = Make it work again
 pass-do-blocked = Block
 pass-do-lost = Mark as lost
 pass-do-withdrawn = Withdraw
+pass-change = Change
 pass-why = Why (kept with the change; no names)
 valid-always = without end
 valid-from = valid from { $a }

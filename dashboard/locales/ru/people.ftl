@@ -135,6 +135,7 @@ pass-do-active = Вернуть в действие
 pass-do-blocked = Заблокировать
 pass-do-lost = Отметить потерянным
 pass-do-withdrawn = Изъять
+pass-change = Изменить
 pass-why = Почему (останется в записи; без имён)
 valid-always = бессрочно
 valid-from = действует с { $a }

@@ -145,11 +145,16 @@ pub async fn remove(visit: Visit, Path(person): Path<String>, Form(asked): Form<
 pub async fn show(visit: Visit, Path(photo): Path<String>, query: Query) -> Result<Response, Fault> {
     let acting = visit.acting()?;
     if !acting.rights.shows(Field::Photo) {
-        return Err(Fault::Forbidden);
+        // For this one there are no photographs, not even ones that are refused.
+        return Err(Fault::NotFound);
     }
     let photo: PhotoId = photo.parse().map_err(|_| Fault::NotFound)?;
     let size = if query.one("size") == Some("small") { Size::Small } else { Size::Full };
-    let bytes = visit.app.vault.photo(&acting, &photo, size).await?;
+    let bytes = match visit.app.vault.photo(&acting, &photo, size).await {
+        Ok(bytes) => bytes,
+        Err(VaultError::Denied(_) | VaultError::NothingToShow) => return Err(Fault::NotFound),
+        Err(error) => return Err(error.into()),
+    };
     let mut response = (StatusCode::OK, bytes).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
