@@ -54,6 +54,11 @@ impl Csv {
         }
     }
 
+    /// What was written so far, for a table that is sent in pieces.
+    pub fn into_text(self) -> String {
+        self.text
+    }
+
     /// As a download; the name is ours, never the visitor's.
     pub fn into_response(self, name: &'static str) -> Response {
         let mut response = (StatusCode::OK, self.text).into_response();

@@ -103,6 +103,16 @@ impl From<DisclosureError> for Fault {
     }
 }
 
+impl From<AuditError> for Fault {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Denied(denied) => Self::from(denied),
+            AuditError::Disclosure(error) => Self::from(error),
+            AuditError::Store(error) => Self::from(error),
+        }
+    }
+}
+
 impl From<WatchError> for Fault {
     fn from(error: WatchError) -> Self {
         match error {

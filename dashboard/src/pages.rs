@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod api;
 pub mod api_keys;
 pub mod assets;
+pub mod audit;
 pub mod devices;
 pub mod error;
 pub mod inside;

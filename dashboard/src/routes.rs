@@ -25,6 +25,7 @@ use crate::api::describe::Operation;
 use crate::app::App;
 use crate::fault::{Fault, dress};
 use crate::guard::{FORM_MAX_BYTES, guard};
+use crate::pages::audit;
 use crate::pages::sealed::boxes;
 use crate::pages::{
     accounts, api as api_page, api_keys, assets, devices, journal, live, me, roles, sealed, sign_in, vault, welcome,
@@ -406,6 +407,29 @@ pub static ROUTES: &[Route] = &[
     change("/vault/lock", P::VaultManage, Action::VaultOpened, |at| on(at, vault::lock)),
     change("/vault/rotate", P::VaultManage, Action::VaultKeyChanged, |at| on(at, vault::rotate)),
     change("/vault/index", P::VaultManage, Action::VaultKeyChanged, |at| on(at, vault::index)),
+    show("/audit", P::AuditSee, &[Data::Audit, Data::Staff], |at| on(at, audit::show))
+        .recorded(Action::AuditRead)
+        .at(Group::Trust, "audit"),
+    show("/audit/proof", P::AuditSee, &[Data::Audit], |at| on(at, audit::proof)).recorded(Action::AuditRead),
+    change("/audit/check", P::AuditSee, Action::AuditRead, |at| on(at, audit::check)),
+    Route {
+        rate: Rate::Export,
+        ..show("/audit.csv", P::AuditExport, &[Data::Audit], |at| on(at, audit::csv)).recorded(Action::Exported)
+    },
+    Route {
+        rate: Rate::Export,
+        ..show("/audit.jsonl", P::AuditExport, &[Data::Audit], |at| on(at, audit::lines)).recorded(Action::Exported)
+    },
+    Route {
+        rate: Rate::Export,
+        ..show("/audit.fhir.ndjson", P::AuditExport, &[Data::Audit], |at| on(at, audit::events))
+            .recorded(Action::Exported)
+    },
+    Route {
+        rate: Rate::Export,
+        ..show("/audit.fhir.json", P::AuditExport, &[Data::Audit], |at| on(at, audit::bundle))
+            .recorded(Action::Exported)
+    },
     show("/me", P::OwnAccount, &[Data::Staff], |at| on(at, me::show)),
     change("/me/preferences", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::preferences)),
     change("/me/password", P::OwnAccount, Action::PasswordChanged, |at| on(at, me::password)),
