@@ -75,11 +75,6 @@ audit-leaf = Hash of the entry
 audit-root = Root
 audit-privacy = People are pseudonyms here. That you opened this entry is recorded too.
 
-actor-account = Account
-actor-api_key = Key
-actor-console = Command line
-actor-system = Tapward itself
-actor-anybody = Nobody signed in
 
 outcome-done = done
 outcome-refused = refused

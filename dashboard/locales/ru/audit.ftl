@@ -80,11 +80,6 @@ audit-leaf = Хеш записи
 audit-root = Корень
 audit-privacy = Люди здесь под псевдонимами. То, что вы открыли эту запись, тоже записано.
 
-actor-account = Учётная запись
-actor-api_key = Ключ
-actor-console = Командная строка
-actor-system = Сам Tapward
-actor-anybody = Никто не вошёл
 
 outcome-done = сделано
 outcome-refused = отказано
