@@ -214,15 +214,16 @@ async function onePerson(page) {
 
   function show(out) {
     find("[data-sealed-name]").textContent = fullName(out.names);
-    const kind = (rows, code) => find(`option[value=${CSS.escape(code)}]`, find(`[data-sealed-rows=${rows}] template`)?.content ?? document)?.textContent ?? code;
+    const labelOf = (part) => (part === "birth" ? words("label_birth") : words("label_name"));
+    const kind = (rows, code) => say[`${rows}_${code}`] ?? code;
     const lines = [
-      ["names", fullName(out.names)], ["birth", out.birth ?? ""],
+      [labelOf("family"), fullName(out.names)], [labelOf("birth"), out.birth ?? ""],
       ...(out.documents ?? []).map(([code, number, issued]) => [kind("documents", code), [number, issued].filter((text) => text).join(", ")]),
       ...(out.contacts ?? []).map(([code, value]) => [kind("contacts", code), value]),
     ];
     facts.replaceChildren(...lines.filter(([, value]) => value).map(([label, value]) => {
       const line = document.createElement("div"), term = document.createElement("dt"), fact = document.createElement("dd");
-      term.textContent = say["label_" + label] ?? label;
+      term.textContent = label;
       fact.textContent = value;
       line.append(term, fact);
       return line;

@@ -109,6 +109,8 @@ sealed-say-changing = Changing the key: # persons left.
 sealed-say-changed = The key is changed. Put the former key file away with the backups of its time.
 sealed-say-bad-picture = This is not a JPEG or PNG picture of at most 5 MB and 4096 pixels.
 sealed-say-photo-saved = Sealed and stored.
+sealed-say-label-name = Name
+sealed-say-label-birth = Date of birth
 sealed-say-born = born #
 
 sealed-refused-form = The server did not accept the box: it is too long, or not one.

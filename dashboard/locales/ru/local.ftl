@@ -109,6 +109,8 @@ sealed-say-changing = Ключ меняется: осталось # челове
 sealed-say-changed = Ключ сменён. Прежний файл уберите к резервным копиям того времени.
 sealed-say-bad-picture = Это не снимок JPEG или PNG до 5 МБ и 4096 точек.
 sealed-say-photo-saved = Запечатано и сохранено.
+sealed-say-label-name = Имя
+sealed-say-label-birth = Дата рождения
 sealed-say-born = родился(-ась) #
 
 sealed-refused-form = Сервер не принял коробку: она слишком длинная или это не коробка.

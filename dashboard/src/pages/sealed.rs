@@ -61,6 +61,8 @@ const SCRIPT_TEXTS: &[&str] = &[
     "bad_picture",
     "photo_saved",
     "born",
+    "label_name",
+    "label_birth",
 ];
 
 /// What a page needs to open boxes: the script, its texts as JSON, the module with the form of keys and boxes.
@@ -74,8 +76,14 @@ impl Sealed {
     /// For pages of this language.
     pub fn new(texts: &Texts) -> Self {
         let text = |key: &str| texts.code("sealed-say-", &key.replace('_', "-"));
-        let said: serde_json::Map<String, serde_json::Value> =
+        let mut said: serde_json::Map<String, serde_json::Value> =
             SCRIPT_TEXTS.iter().map(|key| ((*key).to_owned(), text(key).into())).collect();
+        for kind in DocumentKind::ALL.iter().map(|kind| kind.as_str()) {
+            said.insert(format!("documents_{kind}"), texts.code("sealed-document-", kind).into());
+        }
+        for kind in ContactKind::ALL.iter().map(|kind| kind.as_str()) {
+            said.insert(format!("contacts_{kind}"), texts.code("sealed-contact-", kind).into());
+        }
         Self {
             script: assets::path("vault.js"),
             keys: assets::path("local-keys.js"),
