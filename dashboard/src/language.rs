@@ -73,6 +73,8 @@ impl Language {
                 include_str!("../locales/en/roles.ftl"),
                 include_str!("../locales/en/api.ftl"),
                 include_str!("../locales/en/vault.ftl"),
+                include_str!("../locales/en/me.ftl"),
+                include_str!("../locales/en/notices.ftl"),
             ],
             Self::Ru => &[
                 include_str!("../locales/ru/pages.ftl"),
@@ -84,6 +86,8 @@ impl Language {
                 include_str!("../locales/ru/roles.ftl"),
                 include_str!("../locales/ru/api.ftl"),
                 include_str!("../locales/ru/vault.ftl"),
+                include_str!("../locales/ru/me.ftl"),
+                include_str!("../locales/ru/notices.ftl"),
             ],
         }
     }
@@ -139,6 +143,15 @@ impl Texts {
     pub fn a(&self, key: &str, a: &str) -> String {
         let mut args = FluentArgs::new();
         args.set("a", a.to_owned());
+        self.find(key, Some(&args)).unwrap_or_else(|| key.to_owned())
+    }
+
+    /// The text of `key` with several named values in it.
+    pub fn with(&self, key: &str, values: &[(&str, String)]) -> String {
+        let mut args = FluentArgs::new();
+        for (name, value) in values {
+            args.set((*name).to_owned(), value.clone());
+        }
         self.find(key, Some(&args)).unwrap_or_else(|| key.to_owned())
     }
 

@@ -9,6 +9,7 @@
 mod address;
 mod api;
 mod app;
+mod browser;
 mod connection;
 mod csv;
 mod faces;
@@ -18,6 +19,7 @@ mod form;
 mod guard;
 mod headers;
 mod language;
+mod letters;
 mod multipart;
 mod pages;
 mod post;
@@ -34,5 +36,6 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use letters::wording;
 pub use server::{Dashboard, DashboardError};
 pub use settings::{Settings, TlsSource};

@@ -31,6 +31,7 @@ use crate::pages::{
     accounts, api as api_page, api_keys, assets, devices, journal, live, me, roles, sealed, sign_in, vault, welcome,
 };
 use crate::pages::{inside, people};
+use crate::pages::{notices, second_step};
 pub use crate::rate::Rate;
 
 /// How long a handler may take; streams are not counted, their answer begins at once.
@@ -434,9 +435,21 @@ pub static ROUTES: &[Route] = &[
     change("/me/preferences", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::preferences)),
     change("/me/password", P::OwnAccount, Action::PasswordChanged, |at| on(at, me::password)),
     change("/me/sessions", P::OwnAccount, Action::SessionEnded, |at| on(at, me::sessions)),
+    show("/me/factor", P::OwnAccount, &[Data::Secret], |at| on(at, me::show_factor)),
+    change("/me/factor", P::OwnAccount, Action::FactorChanged, |at| on(at, me::change_factor)).shows(&[Data::Secret]),
+    change("/me/factor/confirm", P::OwnAccount, Action::FactorChanged, |at| on(at, me::confirm_factor))
+        .shows(&[Data::Secret]),
+    change("/me/email", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::ask_email)),
+    show("/me/email/{link}", P::OwnAccount, &[Data::Staff], |at| on(at, me::show_email)),
+    change("/me/email/{link}", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::confirm_email)),
+    show("/notices", P::NoticeSee, &[Data::Staff], |at| on(at, notices::show)).at(Group::Office, "notices"),
+    show("/notices.csv", P::NoticeSee, &[Data::Staff], |at| on(at, notices::export)).recorded(Action::Exported),
+    change("/notices/test", P::NoticeSee, Action::NoticeTested, |at| on(at, notices::test)),
     change("/sign-out", P::OwnAccount, Action::SessionEnded, |at| on(at, sign_in::sign_out)).open_to(Access::SignedIn),
     show("/sign-in", P::OwnAccount, &[], |at| on(at, sign_in::show)).open_to(Access::Anyone),
     change("/sign-in", P::OwnAccount, Action::SignedIn, |at| on(at, sign_in::sign_in)).open_to(Access::Anyone),
+    show("/sign-in/step", P::OwnAccount, &[Data::Secret], |at| on(at, second_step::show)).open_to(Access::Anyone),
+    change("/sign-in/step", P::OwnAccount, Action::SignedIn, |at| on(at, second_step::finish)).open_to(Access::Anyone),
     show("/welcome/{link}", P::OwnAccount, &[], |at| on(at, welcome::show)).open_to(Access::Anyone),
     change("/welcome/{link}", P::OwnAccount, Action::PasswordSet, |at| on(at, welcome::redeem)).open_to(Access::Anyone),
     Route {

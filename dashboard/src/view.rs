@@ -123,6 +123,12 @@ impl Frame {
         assets::path("people.js")
     }
 
+    /// As for somebody who is not signed in: a page without the places of the navigation.
+    pub fn alone(&mut self) {
+        self.who = None;
+        self.groups.clear();
+    }
+
     /// The languages of the menu.
     pub fn languages(&self) -> &'static [Language] {
         Language::ALL

@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::request::Parts;
-use clinic::accounts::{AccountError, Session, SessionToken, Visitor};
+use clinic::accounts::{AccountError, DeviceToken, HalfToken, Session, SessionToken, Visitor};
 use clinic::acting::Acting;
 use domain::Rights;
 
@@ -19,6 +19,10 @@ use crate::times::Times;
 pub const SESSION_COOKIE: &str = "__Host-tapward";
 /// Holds a random value that forms before sign-in are bound to.
 pub const VISIT_COOKIE: &str = "__Host-tapward-visit";
+/// Holds what a browser is known again by: guessing elsewhere does not slow it down.
+pub const DEVICE_COOKIE: &str = "__Host-tapward-device";
+/// Holds what stands between password and second factor.
+pub const STEP_COOKIE: &str = "__Host-tapward-step";
 const COOKIE_ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Strict";
 
 /// One request.
@@ -31,6 +35,8 @@ pub struct Visit {
     pub visit_token: SessionToken,
     /// Whether the browser has the visit cookie already.
     pub has_visit_cookie: bool,
+    /// What the browser holds between password and second factor.
+    pub half: Option<HalfToken>,
     pub language: Language,
     pub visitor: Visitor,
     pub path_and_query: String,
@@ -69,6 +75,8 @@ impl Visit {
         let language = chosen.or_else(by_query).or_else(|| Language::from_header(&asked)).unwrap_or(app.language);
         let address = address::of(parts, &app.settings.trusted_proxies);
         let agent = text_of(&parts.headers, &header::USER_AGENT);
+        let device = cookie(&parts.headers, DEVICE_COOKIE).and_then(|text| DeviceToken::parse(&text));
+        let half = cookie(&parts.headers, STEP_COOKIE).and_then(|text| HalfToken::parse(&text));
         let path_and_query = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
         Ok(Self {
             app: app.clone(),
@@ -76,10 +84,20 @@ impl Visit {
             session,
             visit_token,
             has_visit_cookie,
+            half,
             language,
-            visitor: Visitor::new(address, agent),
+            visitor: Visitor { device, ..Visitor::new(address, agent) },
             path_and_query,
         })
+    }
+
+    /// The visitor with something to be known again by; drawn where the browser has nothing yet.
+    pub fn with_device(&self) -> Result<Visitor, AccountError> {
+        let mut visitor = self.visitor.clone();
+        if visitor.device.is_none() {
+            visitor.device = Some(DeviceToken::draw()?);
+        }
+        Ok(visitor)
     }
 
     /// The texts of this visit's language.
@@ -130,6 +148,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Visit {
 /// The `Set-Cookie` value that hands out a token.
 pub fn set_cookie(name: &str, token: &SessionToken) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("{name}={}; {COOKIE_ATTRIBUTES}", token.reveal())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The `Set-Cookie` value of a cookie that outlives the browser's session, by its age in seconds.
+pub fn set_lasting_cookie(name: &str, text: &str, age_s: i64) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("{name}={text}; Max-Age={age_s}; {COOKIE_ATTRIBUTES}")).ok()?;
     value.set_sensitive(true);
     Some(value)
 }

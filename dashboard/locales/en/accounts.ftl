@@ -26,6 +26,7 @@ password-long = Too long: take at most 256 characters.
 password-common = This is one of the passwords that are tried first. Take another one.
 password-pattern = This repeats a few characters or counts up. Take another one.
 password-about-you = This is made from your sign-in name or the name of the site. Take another one.
+password-weak = This can be guessed. One or two unusual words more make it good.
 set-password = Set the password
 change-password = Change the password
 

@@ -2,14 +2,15 @@
 
 use askama::Template;
 use axum::extract::{Form, Path};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use clinic::accounts::{AccountError, LinkPurpose, LinkToken, Login, PASSWORD_MIN_CHARS, Password};
 use serde::Deserialize;
 
 use crate::fault::Fault;
+use crate::pages::sign_in::{half_open, opened};
 use crate::view::{Frame, go, page as render};
-use crate::visit::{SESSION_COOKIE, Visit, set_cookie};
+use crate::visit::Visit;
 
 #[derive(Template)]
 #[template(path = "welcome.html")]
@@ -74,15 +75,15 @@ pub async fn redeem(visit: Visit, Path(link): Path<String>, Form(typed): Form<Ty
         Err(AccountError::LinkSpent) => return spent(&visit),
         Err(other) => return Err(other.into()),
     };
-    let texts = visit.texts();
+    let (texts, visitor) = (visit.texts(), visit.with_device()?);
     let outcome = if typed.password == typed.again {
         let password = Password::new(typed.password.clone());
         match &purpose {
-            LinkPurpose::SetPassword(_) => accounts.redeem_password(&token, password, &visit.visitor).await,
+            LinkPurpose::SetPassword(_) => accounts.redeem_password(&token, password, &visitor).await,
             LinkPurpose::FirstRun => match Login::new(&typed.login) {
                 Ok(login) => {
                     let locale = visit.language.code();
-                    accounts.redeem_first_run(&token, &login, &typed.shown_name, locale, password, &visit.visitor).await
+                    accounts.redeem_first_run(&token, &login, &typed.shown_name, locale, password, &visitor).await
                 }
                 Err(error) => Err(error),
             },
@@ -94,11 +95,11 @@ pub async fn redeem(visit: Visit, Path(link): Path<String>, Form(typed): Form<Ty
     let problem = match outcome {
         Ok(session) => {
             tracing::info!(address = %visit.visitor.address, "account.password.set");
-            let mut response = go("/");
-            if let Some(cookie) = set_cookie(SESSION_COOKIE, &session) {
-                response.headers_mut().append(header::SET_COOKIE, cookie);
-            }
-            return Ok(response);
+            return Ok(opened(go("/"), &session, &visitor));
+        }
+        Err(AccountError::SecondStep(half)) => return Ok(half_open(&half, "")),
+        Err(AccountError::Busy { retry_ms }) => {
+            Problem { field: "password", text: texts.a("sign-in-busy", &visit.times().span(retry_ms)) }
         }
         Err(AccountError::LinkSpent) => return spent(&visit),
         Err(AccountError::BadLogin) => Problem { field: "login", text: texts.t("login-bad") },
