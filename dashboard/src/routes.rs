@@ -448,7 +448,7 @@ pub static ROUTES: &[Route] = &[
     change("/sign-out", P::OwnAccount, Action::SessionEnded, |at| on(at, sign_in::sign_out)).open_to(Access::SignedIn),
     show("/sign-in", P::OwnAccount, &[], |at| on(at, sign_in::show)).open_to(Access::Anyone),
     change("/sign-in", P::OwnAccount, Action::SignedIn, |at| on(at, sign_in::sign_in)).open_to(Access::Anyone),
-    show("/sign-in/step", P::OwnAccount, &[Data::Secret], |at| on(at, second_step::show)).open_to(Access::Anyone),
+    show("/sign-in/step", P::OwnAccount, &[], |at| on(at, second_step::show)).open_to(Access::Anyone),
     change("/sign-in/step", P::OwnAccount, Action::SignedIn, |at| on(at, second_step::finish)).open_to(Access::Anyone),
     show("/welcome/{link}", P::OwnAccount, &[], |at| on(at, welcome::show)).open_to(Access::Anyone),
     change("/welcome/{link}", P::OwnAccount, Action::PasswordSet, |at| on(at, welcome::redeem)).open_to(Access::Anyone),
