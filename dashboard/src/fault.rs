@@ -185,19 +185,6 @@ impl From<PassError> for Fault {
     }
 }
 
-impl From<AuditError> for Fault {
-    fn from(error: AuditError) -> Self {
-        match error {
-            AuditError::Denied(denied) => Self::from(denied),
-            AuditError::Store(error) => Self::from(error),
-            other => {
-                tracing::error!(error = %other, "page.audit.failed");
-                Self::Unavailable
-            }
-        }
-    }
-}
-
 impl From<askama::Error> for Fault {
     fn from(error: askama::Error) -> Self {
         tracing::error!(error = %error, "page.template.failed");
