@@ -93,7 +93,9 @@ async fn an_independent_program_agrees_on_export_and_proof_on_both_engines() {
         }
         let file_text = std::fs::read_to_string(&file).unwrap();
         let spoilt = name("spoilt.json");
-        for (from, to) in [("\"no\": 17", "\"no\": 18"), ("\"size\": 42", "\"size\": 41"), ("person_revealed", "person_seen")] {
+        for (from, to) in
+            [("\"no\": 17", "\"no\": 18"), ("\"size\": 42", "\"size\": 41"), ("person_revealed", "person_seen")]
+        {
             assert!(file_text.contains(from), "{from} in {file_text}");
             std::fs::write(&spoilt, file_text.replacen(from, to, 1)).unwrap();
             assert!(!verify_proof(&spoilt, &published(&heads)).unwrap().is_sound(), "{from}");
