@@ -189,12 +189,12 @@ pub fn where_of(fact: &Draft, gateway: &str, texts: &Texts) -> String {
 pub fn locked(state: &VaultState, texts: &Texts) -> Option<String> {
     let key = match state {
         VaultState::Open { .. } => return None,
-        VaultState::Locked(Locked::KeyAbsent) => "vault-locked-absent",
-        VaultState::Locked(Locked::PassphraseNeeded | Locked::NoPassphraseYet) => "vault-locked-passphrase",
-        VaultState::Locked(Locked::ByHand) => "vault-locked-by-hand",
-        VaultState::Locked(Locked::Workstation) => "vault-locked-workstation",
-        VaultState::Locked(Locked::ListDamaged) => "vault-locked-list",
-        VaultState::Locked(Locked::NotOpened | Locked::KeyUnreadable | Locked::WrongKey) => "vault-locked-key",
+        VaultState::Locked(Locked::KeyAbsent) => "names-locked-absent",
+        VaultState::Locked(Locked::PassphraseNeeded | Locked::NoPassphraseYet) => "names-locked-passphrase",
+        VaultState::Locked(Locked::ByHand) => "names-locked-by-hand",
+        VaultState::Locked(Locked::Workstation) => "names-locked-workstation",
+        VaultState::Locked(Locked::ListDamaged) => "names-locked-list",
+        VaultState::Locked(Locked::NotOpened | Locked::KeyUnreadable | Locked::WrongKey) => "names-locked-key",
     };
     Some(texts.t(key))
 }

@@ -45,6 +45,8 @@ const TEST_EDGES: &[(&str, &[&str])] = &[
     ("store", &["store"]),
     ("bus", &["bus"]),
     ("gateway", &["controller-sim"]),
+    // Faces for pages that show some.
+    ("dashboard", &["controller-sim"]),
     // The verifier's tests need somebody who writes a log.
     ("audit-verify", &["clinic"]),
 ];
