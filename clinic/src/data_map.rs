@@ -1,7 +1,7 @@
 //! The data map: every column of every table and every file, with its purpose, class, legal basis, term and protection.
 //! The map is `docs/privacy/data-map.toml`, compiled in; the papers of the laws are made from it by [`papers`].
 //!
-//! Pure: reads no database. A test compares it with the schema, so that nothing is kept that is not on the map. May
+//! Reads no database, but for the two numbers of [`papers::counts`]. A test compares it with the schema, so that nothing is kept that is not on the map. May
 //! import nothing but the classes of data.
 
 pub mod papers;

@@ -13,6 +13,7 @@ pub mod live;
 pub mod me;
 pub mod notices;
 pub mod people;
+pub mod privacy;
 pub mod query;
 pub mod roles;
 pub mod sealed;

@@ -28,7 +28,8 @@ use crate::guard::{FORM_MAX_BYTES, guard};
 use crate::pages::audit;
 use crate::pages::sealed::boxes;
 use crate::pages::{
-    accounts, api as api_page, api_keys, assets, devices, journal, live, me, roles, sealed, sign_in, vault, welcome,
+    accounts, api as api_page, api_keys, assets, devices, journal, live, me, privacy, roles, sealed, sign_in, vault,
+    welcome,
 };
 use crate::pages::{inside, people};
 use crate::pages::{notices, second_step};
@@ -431,6 +432,53 @@ pub static ROUTES: &[Route] = &[
         ..show("/audit.fhir.json", P::AuditExport, &[Data::Audit], |at| on(at, audit::bundle))
             .recorded(Action::Exported)
     },
+    // Breaking glass: who may, and who answers for it.
+    show("/glass/break", P::BreakGlassUse, &[], |at| on(at, privacy::glass::ask)).at(Group::People, "glass-break"),
+    change("/glass/break", P::BreakGlassUse, Action::GlassBroken, |at| on(at, privacy::glass::start)),
+    change("/glass/end", P::BreakGlassUse, Action::GlassBroken, |at| on(at, privacy::glass::end)),
+    show("/privacy", P::PrivacyManage, &[], |at| on(at, privacy::overview::show)).at(Group::Trust, "privacy"),
+    change("/privacy/retention", P::PrivacyManage, Action::DataExpired, |at| on(at, privacy::overview::clear)),
+    show("/privacy/person", P::PrivacyManage, &[], |at| on(at, privacy::overview::person)),
+    show("/privacy/map", P::PrivacyManage, &[], |at| on(at, privacy::map::show)),
+    show("/privacy/map.csv", P::PrivacyManage, &[], |at| on(at, privacy::map::export)),
+    show("/requests", P::PrivacyManage, &[Data::Traces], |at| on(at, privacy::requests::list))
+        .at(Group::Trust, "requests"),
+    show("/requests.csv", P::PrivacyManage, &[Data::Traces], |at| on(at, privacy::requests::export)),
+    change("/requests/add", P::PrivacyManage, Action::RequestHandled, |at| on(at, privacy::requests::add)),
+    show("/requests/{id}", P::PrivacyManage, &[Data::Traces], |at| on(at, privacy::requests::show)),
+    change("/requests/{id}", P::PrivacyManage, Action::RequestHandled, |at| on(at, privacy::requests::step)),
+    show("/subjects/{person}", P::PrivacyManage, &[Data::Audit, Data::Disclosures, Data::Staff], |at| {
+        on(at, privacy::persons::show)
+    }),
+    change("/subjects/{person}", P::PrivacyManage, Action::PersonRestricted, |at| on(at, privacy::persons::mark)),
+    Route {
+        data: &[Data::Identity, Data::Photo, Data::Traces, Data::Audit, Data::Disclosures],
+        ..change("/subjects/{person}/package", P::PrivacyManage, Action::Disclosed, |at| {
+            on(at, privacy::persons::paper)
+        })
+    },
+    Route {
+        data: &[Data::Identity, Data::Photo, Data::Traces, Data::Audit, Data::Disclosures],
+        ..change("/subjects/{person}/package.json", P::PrivacyManage, Action::Disclosed, |at| {
+            on(at, privacy::persons::json)
+        })
+    },
+    show("/subjects/{person}/erase", P::PersonErase, &[], |at| on(at, privacy::persons::ask)),
+    change("/subjects/{person}/erase", P::PersonErase, Action::PersonErased, |at| on(at, privacy::persons::erase)),
+    show("/erasures", P::PrivacyManage, &[Data::Staff], |at| on(at, privacy::persons::acts)),
+    show("/erasures/{id}", P::PrivacyManage, &[Data::Staff], |at| on(at, privacy::persons::act)),
+    show("/incidents", P::PrivacyManage, &[], |at| on(at, privacy::incidents::list)),
+    change("/incidents/add", P::PrivacyManage, Action::IncidentHandled, |at| on(at, privacy::incidents::add)),
+    change("/incidents/{id}", P::PrivacyManage, Action::IncidentHandled, |at| on(at, privacy::incidents::mark)),
+    show("/disclosures", P::DisclosureSee, &[Data::Disclosures, Data::Staff], |at| on(at, privacy::disclosures::show))
+        .at(Group::Trust, "disclosures"),
+    show("/disclosures.csv", P::DisclosureSee, &[Data::Disclosures], |at| on(at, privacy::disclosures::export)),
+    change("/disclosures/add", P::PrivacyManage, Action::Disclosed, |at| on(at, privacy::disclosures::add)),
+    show("/glass", P::BreakGlassReview, &[Data::Staff], |at| on(at, privacy::glass::list)).at(Group::Trust, "glass"),
+    show("/glass.csv", P::BreakGlassReview, &[Data::Staff], |at| on(at, privacy::glass::export)),
+    show("/glass/{id}", P::BreakGlassReview, &[Data::Staff, Data::Audit], |at| on(at, privacy::glass::case)),
+    change("/glass/{id}/review", P::BreakGlassReview, Action::GlassReviewed, |at| on(at, privacy::glass::review)),
+    change("/glass/{id}/end", P::BreakGlassReview, Action::GlassBroken, |at| on(at, privacy::glass::stop)),
     show("/me", P::OwnAccount, &[Data::Staff], |at| on(at, me::show)),
     change("/me/preferences", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::preferences)),
     change("/me/password", P::OwnAccount, Action::PasswordChanged, |at| on(at, me::password)),

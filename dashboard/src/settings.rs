@@ -20,6 +20,8 @@ pub struct Settings {
     pub tls: TlsSource,
     /// How long sessions live, and who needs a second factor.
     pub sessions: SessionRules,
+    /// How long each class of data is kept.
+    pub retention: clinic::retention::Terms,
     /// Seals what belongs to accounts.
     pub accounts_key: BoxKey,
     /// The proxies whose `X-Forwarded-For` is believed; nobody's, if there is none.

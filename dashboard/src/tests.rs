@@ -68,6 +68,7 @@ impl Stage {
             language: "en".to_owned(),
             tls: TlsSource::Own { folder: folder.path().join("tls"), names: vec![] },
             sessions: SessionRules::default(),
+            retention: clinic::retention::Terms::default(),
             accounts_key: scene::accounts_key(),
             trusted_proxies: Vec::new(),
         };

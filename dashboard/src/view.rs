@@ -42,6 +42,16 @@ pub struct Who {
     pub roles: Vec<Held>,
 }
 
+/// The mark on every page of who has broken glass.
+pub struct GlassMark {
+    /// Until when, in the clinic's zone.
+    pub until: String,
+    /// How long that is.
+    pub left: String,
+    /// The same instant for the page's script, in milliseconds since 1970.
+    pub until_ms: i64,
+}
+
 /// The frame of a page: `{{ frame.x.t("key") }}` gives a text.
 pub struct Frame {
     pub x: Texts,
@@ -52,6 +62,8 @@ pub struct Frame {
     /// The navigation: what this one may open, by headings.
     pub groups: Vec<PlaceGroup>,
     rights: Rights,
+    /// The glass that this one has broken.
+    pub glass: Option<GlassMark>,
     pub theme: Theme,
     /// Hidden field of every form.
     pub form: String,
@@ -71,7 +83,13 @@ impl Frame {
             .map(|session| Who { name: session.account.shown_name.clone(), roles: session.roles.clone() });
         let is_sealed = sealed::is_on(&visit.app.vault);
         let groups = visit.rights().map_or_else(Vec::new, |rights| groups(rights, here, is_sealed));
+        let glass = visit.session.as_ref().and_then(|session| session.glass.as_ref()).map(|glass| GlassMark {
+            until: visit.times().clock(glass.ends),
+            left: visit.times().span(glass.remaining_ms(visit.app.now())),
+            until_ms: glass.ends.0,
+        });
         Self {
+            glass,
             x: visit.texts(),
             times: visit.times(),
             now: visit.app.now(),

@@ -87,6 +87,9 @@ pub enum Command {
     /// The identity vault: its state, its keys, erased persons
     #[command(subcommand)]
     Vault(VaultCommand),
+    /// Personal data: the map and papers of this installation, terms of keeping
+    #[command(subcommand)]
+    Privacy(PrivacyCommand),
     /// Controllers and systems in the network: how far their streams have got, what was set aside
     Peers(PeersArgs),
     /// Certificates for acs-link: controllers and systems that speak XML with the gateway
@@ -354,6 +357,27 @@ impl BlotReason {
             Self::WrongEntry => "wrong_entry",
         }
     }
+}
+
+/// `tapward privacy …`
+#[derive(Debug, Subcommand)]
+pub enum PrivacyCommand {
+    /// Print the data map: every column and file with its class and purpose
+    Map {
+        /// One JSON object a line, with ground, term and protection
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the records of processing (GDPR article 30) with this installation's numbers
+    Records,
+    /// Print the list of data sets with programs, structure and flows
+    Sets,
+    /// Remove what has outlived its term, as happens by itself once a day
+    Retention {
+        /// Say what would be removed and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// `tapward peers …`

@@ -187,6 +187,7 @@ async fn start_pages(
         language: config.dashboard.language.clone(),
         tls,
         sessions: sessions(config),
+        retention: config.retention,
         accounts_key: keys::accounts_key(&config.data)?,
         trusted_proxies: config.dashboard.trusted_proxies.clone(),
     };

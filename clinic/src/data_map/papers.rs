@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use store::{Database, Error, read};
+
 use super::{Entry, Map};
 
 /// From this number of subjects who are not staff on, Decree 1119 raises the level of protection (Russia).
@@ -137,6 +139,21 @@ pub fn sets(map: &Map, site: Option<&Site>) -> String {
 fn join<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let mut seen = BTreeSet::new();
     words.filter(|word| seen.insert(*word)).collect::<Vec<_>>().join("; ")
+}
+
+/// How many events and accounts there are, for [`Site`].
+///
+/// # Errors
+/// Engine errors.
+pub async fn counts(database: &Database) -> Result<(u64, u64), Error> {
+    let (events, accounts): (i64, i64) = read!(database, "data_map.counts", |conn| {
+        Ok(sqlx::query_as(
+            "SELECT (SELECT COUNT(*) FROM event), (SELECT COUNT(*) FROM account WHERE disabled_at IS NULL)",
+        )
+        .fetch_one(&mut *conn)
+        .await?)
+    })?;
+    Ok((events.cast_unsigned(), accounts.cast_unsigned()))
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 
 use clinic::accounts::AccountId;
 use clinic::break_glass::GlassError;
-use clinic::disclosures::DisclosureError;
 use clinic::erasure::ErasureError;
 use clinic::incidents::IncidentError;
 use clinic::requests::RequestError;
@@ -80,14 +79,15 @@ impl Names {
     }
 }
 
+/// What each error of the clinic is to a visitor: no right, not there, the database, or something typed.
 macro_rules! faults {
-    ($($error:ident: $denied:pat, $store:ident, $($missing:pat)|+;)*) => {
+    ($($error:ident, $missing:path;)*) => {
         $(impl From<$error> for Fault {
             fn from(error: $error) -> Self {
                 match error {
-                    $denied => Self::Forbidden,
-                    $error::$store(error) => Self::from(error),
-                    $($missing)|+ => Self::NotFound,
+                    $error::Denied(denied) => Self::from(denied),
+                    $error::Store(error) => Self::from(error),
+                    error if matches!(error, $missing) => Self::NotFound,
                     _ => Self::Invalid,
                 }
             }
@@ -95,26 +95,16 @@ macro_rules! faults {
     };
 }
 faults! {
-    GlassError: GlassError::Denied(_) | GlassError::NotAPerson, Store, GlassError::NotFound;
-    RequestError: RequestError::Denied(_), Store, RequestError::NotFound;
-    IncidentError: IncidentError::Denied(_), Store, IncidentError::NotFound;
-    ErasureError: ErasureError::Denied(_), Store, ErasureError::Unknown;
-}
-
-impl From<DisclosureError> for Fault {
-    fn from(error: DisclosureError) -> Self {
-        match error {
-            DisclosureError::Denied(_) => Self::Forbidden,
-            DisclosureError::Store(error) => Self::from(error),
-            DisclosureError::TooMany | DisclosureError::BadRecipient => Self::Invalid,
-        }
-    }
+    GlassError, GlassError::NotFound;
+    RequestError, RequestError::NotFound;
+    IncidentError, IncidentError::NotFound;
+    ErasureError, ErasureError::Unknown;
 }
 
 impl From<RetentionError> for Fault {
     fn from(error: RetentionError) -> Self {
         match error {
-            RetentionError::Denied(_) => Self::Forbidden,
+            RetentionError::Denied(denied) => Self::from(denied),
             RetentionError::Store(error) => Self::from(error),
         }
     }

@@ -9,6 +9,7 @@ pub mod osdp;
 pub mod peers;
 pub mod people;
 pub mod policy;
+pub mod privacy;
 pub mod run;
 pub mod sim;
 pub mod vault;

@@ -155,7 +155,8 @@ async fn page(visit: &Visit, status: StatusCode, query: Query, problem: Option<S
         }
         lines.push(row(visit, &mut names, line, link, is_open).await?);
     }
-    let next = found.next.map(|(at, id)| format!("/disclosures{}", query.with("behind", Some(&format!("{}:{id}", at.0)))));
+    let next =
+        found.next.map(|(at, id)| format!("/disclosures{}", query.with("behind", Some(&format!("{}:{id}", at.0)))));
     let text = |key: &str| query.one(key).unwrap_or_default().to_owned();
     let page = Page {
         lines,
@@ -193,13 +194,22 @@ pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     let _turn = visit.app.heavy.acquire().await.map_err(|_| Fault::Unavailable)?;
     let (acting, times, filter) = (visit.acting()?, visit.times(), filter_of(&visit, &query)?);
     let mut csv = Csv::new(&[
-        "id", "at", "route", "recipient_kind", "recipient", "ground", "actor", "object", "classes", "fields", "records",
+        "id",
+        "at",
+        "route",
+        "recipient_kind",
+        "recipient",
+        "ground",
+        "actor",
+        "object",
+        "classes",
+        "fields",
+        "records",
         "persons",
     ]);
     let (mut after, mut count) = (None, 0);
     loop {
-        let page =
-            disclosures::list(&visit.app.database, &acting, &filter, after, disclosures::LIST_MAX).await?;
+        let page = disclosures::list(&visit.app.database, &acting, &filter, after, disclosures::LIST_MAX).await?;
         for line in &page.lines {
             csv.row(&[
                 line.id.clone(),

@@ -92,7 +92,7 @@ struct List {
     frame: Frame,
     lines: Vec<Line>,
     queues: Vec<Choice>,
-    queue: &'static str,
+    queue: String,
     export: String,
 }
 
@@ -148,7 +148,10 @@ pub async fn list(visit: Visit, query: Query) -> Result<Response, Fault> {
     }
     let queues = choices(visit.texts(), "glass-queue-", Queue::ALL.iter().map(|it| it.as_str()));
     let export = format!("/glass.csv{}", query.with("", None));
-    render(StatusCode::OK, &List { frame: Frame::new(&visit, "glass"), lines, queues, queue: queue.as_str(), export })
+    render(
+        StatusCode::OK,
+        &List { frame: Frame::new(&visit, "glass"), lines, queues, queue: queue.to_string(), export },
+    )
 }
 
 /// `GET /glass.csv`
@@ -234,9 +237,14 @@ async fn whole(
             number: look.number,
             what: texts.code("action-", &look.action),
             person: look.subject.map(|person| (person.to_string(), short_id(&person.to_string()))),
-            fields: look.fields.split([',', ' ']).filter(|code| !code.is_empty()).map(|code| texts.code("field-", code))
-                .collect::<Vec<_>>().join(", "),
-            purpose: look.purpose.map(|code| texts.code("purpose-", &code)).unwrap_or_default(),
+            fields: look
+                .fields
+                .split([',', ' '])
+                .filter(|code| !code.is_empty())
+                .map(|code| texts.code("field-", code))
+                .collect::<Vec<_>>()
+                .join(", "),
+            purpose: look.purpose.map(|code| texts.code("audit-purpose-", &code)).unwrap_or_default(),
         })
         .collect();
     let is_own = acting.account() == Some(case.account.as_str());
@@ -278,14 +286,13 @@ pub async fn review(visit: Visit, Path(id): Path<String>, Form(judged): Form<Jud
         return whole(&visit, StatusCode::UNPROCESSABLE_ENTITY, &id, problem, judged.comment).await;
     };
     let (acting, now) = (visit.acting()?, visit.app.now());
-    let problem =
-        match break_glass::review(&visit.app.database, &acting, &id, verdict, &judged.comment, now).await {
-            Ok(()) => return Ok(go(&format!("/glass/{id}"))),
-            Err(GlassError::BadReason) => texts.n("glass-bad-comment", REASON_MIN_CHARS),
-            Err(GlassError::Own) => texts.t("glass-own"),
-            Err(GlassError::NotReviewable) => texts.t("glass-not-reviewable"),
-            Err(other) => return Err(other.into()),
-        };
+    let problem = match break_glass::review(&visit.app.database, &acting, &id, verdict, &judged.comment, now).await {
+        Ok(()) => return Ok(go(&format!("/glass/{id}"))),
+        Err(GlassError::BadReason) => texts.n("glass-bad-comment", REASON_MIN_CHARS),
+        Err(GlassError::Own) => texts.t("glass-own"),
+        Err(GlassError::NotReviewable) => texts.t("glass-not-reviewable"),
+        Err(other) => return Err(other.into()),
+    };
     whole(&visit, StatusCode::UNPROCESSABLE_ENTITY, &id, Some(problem), judged.comment).await
 }
 

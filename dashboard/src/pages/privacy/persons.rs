@@ -26,7 +26,7 @@ const LOOKS: usize = 200;
 impl From<SubjectError> for Fault {
     fn from(error: SubjectError) -> Self {
         match error {
-            SubjectError::Denied(_) => Self::Forbidden,
+            SubjectError::Denied(denied) => Self::from(denied),
             SubjectError::Unknown => Self::NotFound,
             SubjectError::Store(error) => Self::from(error),
             SubjectError::Disclosure(error) => Self::from(error),
@@ -108,7 +108,7 @@ async fn page(
             who,
             what: texts.code("action-", &look.action),
             fields: fields.join(", "),
-            purpose: look.purpose.as_ref().map(|code| texts.code("purpose-", code)).unwrap_or_default(),
+            purpose: look.purpose.as_ref().map(|code| texts.code("audit-purpose-", code)).unwrap_or_default(),
             under_glass: look.under_glass,
             is_refused: look.outcome != "done",
         });
@@ -226,11 +226,11 @@ struct Paper {
     name: String,
     locked: bool,
     facts: Vec<(String, String)>,
-    passes: Vec<(String, String, String)>,
-    traces: Vec<(String, String, String)>,
-    looks: Vec<(String, String, String)>,
-    given: Vec<(String, String, String)>,
+    sections: Vec<(String, Vec<Entry>)>,
 }
+
+/// When, what, and where or what for.
+type Entry = (String, String, String);
 
 /// `POST /subjects/{person}/package`: for people, to be printed.
 pub async fn paper(visit: Visit, Path(person): Path<String>) -> Result<Response, Fault> {
@@ -256,44 +256,51 @@ pub async fn paper(visit: Visit, Path(person): Path<String>) -> Result<Response,
         facts.push((texts.code("field-", "reference"), reference.reveal().to_owned()));
     }
     let subject = &package.subject;
+    let passes: Vec<Entry> = package
+        .passes
+        .iter()
+        .map(|pass| (times.full(pass.since), texts.code("pass-", &pass.kind), texts.code("pass-state-", &pass.state)))
+        .collect();
+    let traces: Vec<Entry> = package
+        .traces
+        .iter()
+        .map(|trace| {
+            let place = trace.point.as_deref().map(label).unwrap_or_default();
+            (times.full(trace.at), texts.code("kind-", &trace.kind), place)
+        })
+        .collect();
+    let looks: Vec<Entry> = subject
+        .looks
+        .iter()
+        .map(|look| {
+            let purpose = look.purpose.as_ref().map(|code| texts.code("audit-purpose-", code)).unwrap_or_default();
+            (times.full(look.at), texts.code("action-", &look.action), purpose)
+        })
+        .collect();
+    let given: Vec<Entry> = subject
+        .disclosures
+        .iter()
+        .map(|line| {
+            let recipient = match line.recipient_kind {
+                RecipientKind::Organisation => line.recipient.clone(),
+                other => texts.code("recipient-", other.as_str()),
+            };
+            (times.full(line.at), texts.code("disclosure-route-", line.route.as_str()), recipient)
+        })
+        .collect();
+    let sections = vec![
+        (texts.t("package-passes"), passes),
+        (texts.t("package-passages"), traces),
+        (texts.t("subject-looks"), looks),
+        (texts.t("disclosures-title"), given),
+    ];
     let page = Paper {
         frame: Frame::new(&visit, "requests"),
         made: times.full(package.made),
         name,
         locked: package.locked,
         facts,
-        passes: package
-            .passes
-            .iter()
-            .map(|pass| (times.full(pass.since), texts.code("pass-", &pass.kind), texts.code("pass-state-", &pass.state)))
-            .collect(),
-        traces: package
-            .traces
-            .iter()
-            .map(|trace| {
-                let place = trace.point.as_deref().map(label).unwrap_or_default();
-                (times.full(trace.at), texts.code("kind-", &trace.kind), place)
-            })
-            .collect(),
-        looks: subject
-            .looks
-            .iter()
-            .map(|look| {
-                let purpose = look.purpose.as_ref().map(|code| texts.code("purpose-", code)).unwrap_or_default();
-                (times.full(look.at), texts.code("action-", &look.action), purpose)
-            })
-            .collect(),
-        given: subject
-            .disclosures
-            .iter()
-            .map(|line| {
-                let recipient = match line.recipient_kind {
-                    RecipientKind::Organisation => line.recipient.clone(),
-                    other => texts.code("recipient-", other.as_str()),
-                };
-                (times.full(line.at), texts.code("disclosure-route-", line.route.as_str()), recipient)
-            })
-            .collect(),
+        sections,
     };
     render(StatusCode::OK, &page)
 }

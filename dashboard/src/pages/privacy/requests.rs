@@ -4,9 +4,7 @@ use askama::Template;
 use axum::extract::{Form, Path};
 use axum::http::StatusCode;
 use axum::response::Response;
-use clinic::requests::{
-    self, Channel, Filter, Identity, Kind, Law, NewRequest, Request, RequestError, State,
-};
+use clinic::requests::{self, Channel, Filter, Identity, Kind, Law, NewRequest, Request, RequestError, State};
 use domain::{PersonId, UtcMillis};
 use serde::Deserialize;
 
@@ -275,9 +273,7 @@ pub async fn step(visit: Visit, Path(id): Path<String>, Form(typed): Form<Steppe
             let identity = Identity::parse(&typed.identity).ok_or(Fault::Invalid)?;
             requests::identify(database, &acting, &id, identity, now).await
         }
-        ("extend", _) => {
-            requests::extend(database, &acting, &id, &typed.note, visit.app.settings.time_zone, now).await
-        }
+        ("extend", _) => requests::extend(database, &acting, &id, &typed.note, visit.app.settings.time_zone, now).await,
         (_, Some(state)) => requests::close(database, &acting, &id, state, Some(&typed.note), now).await,
         _ => return Err(Fault::Invalid),
     };
