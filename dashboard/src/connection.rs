@@ -12,10 +12,10 @@ use axum_server::Server;
 use axum_server::accept::Accept;
 use hyper_util::rt::TokioTimer;
 use std::net::SocketAddr;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 /// Connections at once; browsers open up to six each. One more is closed at once.
 const CONNECTIONS_MAX: usize = 1024;
@@ -23,6 +23,15 @@ const CONNECTIONS_MAX: usize = 1024;
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// Longest headers of a request, in bytes.
 const HEADERS_MAX_BYTES: usize = 32 * 1024;
+/// From the connection to its first byte: who says nothing keeps no place.
+const FIRST_BYTE_WITHIN: Duration = Duration::from_secs(10);
+/// How long a client without TLS may take to read that it should use it.
+const REFUSAL_WITHIN: Duration = Duration::from_secs(2);
+/// What a request without TLS is answered. It may hold a password or key by then: it is never answered otherwise, nor
+/// sent on by itself.
+const PLAIN_REFUSED: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\
+     Cache-Control: no-store\r\nConnection: close\r\nContent-Length: 64\r\n\r\n\
+     This port speaks TLS only. Open the same address with https://.\n";
 /// A client that takes no byte for this long is cut off.
 const WRITE_WITHIN: Duration = Duration::from_secs(20);
 
@@ -61,9 +70,27 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Bounded {
                 io::Error::other("all connections are in use")
             })?;
             stream.set_nodelay(true)?;
+            let mut first = [0];
+            timeout(FIRST_BYTE_WITHIN, stream.peek(&mut first)).await??;
+            if first[0].is_ascii_alphabetic() {
+                refuse_plain(stream).await?;
+                return Err(io::Error::other("a request without TLS"));
+            }
             Ok((Reading { stream, late: None, _place: place }, service))
         })
     }
+}
+
+/// Says once that this is the wrong way, and closes.
+async fn refuse_plain(mut stream: TcpStream) -> io::Result<()> {
+    let talk = async {
+        // What was sent is read first: closing over unread bytes would throw the answer away.
+        let mut unread = [0; 4096];
+        let _ = stream.read(&mut unread).await?;
+        stream.write_all(PLAIN_REFUSED.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    timeout(REFUSAL_WITHIN, talk).await?
 }
 
 /// A connection whose other side must read.

@@ -82,12 +82,17 @@ impl Server {
 
     /// A key with these permissions and all fields.
     pub async fn key(&self, permissions: &[Permission]) -> String {
+        self.key_from(permissions, vec![]).await
+    }
+
+    /// As [`Server::key`], of use from these networks only.
+    pub async fn key_from(&self, permissions: &[Permission], networks: Vec<Network>) -> String {
         let new = NewKey {
             name: "test".to_owned(),
             permissions: permissions.to_vec(),
             fields: self.acting.rights.fields().collect(),
             zones: Zones::All,
-            networks: vec![],
+            networks,
             life_days: 90,
         };
         self.keys.make(&self.acting, new).await.unwrap().1.reveal()
