@@ -232,7 +232,8 @@ pub async fn dress(State(app): State<App>, request: Request, next: Next) -> Resp
             },
         };
         if let (true, Some(visit)) = (wants_page, visit) {
-            let allow = response.headers().get(header::ALLOW).cloned();
+            let kept = [header::ALLOW, header::RETRY_AFTER];
+            let kept = kept.map(|name| response.headers().get(&name).cloned().map(|value| (name, value)));
             let dressed = if fault == Some(Fault::SignIn) {
                 pages::sign_in::page(&visit, status, None)
             } else {
@@ -240,9 +241,7 @@ pub async fn dress(State(app): State<App>, request: Request, next: Next) -> Resp
             };
             if let Ok(dressed) = dressed {
                 response = dressed;
-                if let Some(allow) = allow {
-                    response.headers_mut().insert(header::ALLOW, allow);
-                }
+                response.headers_mut().extend(kept.into_iter().flatten());
             }
         }
     }

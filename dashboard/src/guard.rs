@@ -5,16 +5,18 @@
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use clinic::acting::{Acting, Actor};
 use clinic::audit::{self, Action, Outcome};
 use domain::Rights;
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::fault::Fault;
 use crate::form::{self, Foreign};
+use crate::rate::TooSoon;
 use crate::routes::{Access, Csrf, Route, Verb};
 use crate::visit::{VISIT_COOKIE, Visit, set_cookie};
 
@@ -28,6 +30,8 @@ enum Refusal {
     Forbidden,
     Foreign(Foreign),
     TooLarge,
+    /// Asked too often for what is expensive.
+    TooSoon(TooSoon),
 }
 
 impl Refusal {
@@ -37,6 +41,10 @@ impl Refusal {
             Self::Forbidden => Fault::Forbidden.into_response(),
             Self::Foreign(_) => Fault::Form.into_response(),
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+            Self::TooSoon(soon) => {
+                let seconds = HeaderValue::from(soon.retry_after.as_secs());
+                (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds)]).into_response()
+            }
         }
     }
 }
@@ -63,8 +71,10 @@ pub async fn guard(State((app, route)): State<(App, &'static Route)>, request: R
                 Refusal::Forbidden => "no_permission",
                 Refusal::Foreign(foreign) => foreign.as_str(),
                 Refusal::TooLarge => "too_large",
+                Refusal::TooSoon(_) => "rate",
             };
-            if visit.session.is_some() || matches!(refusal, Refusal::Foreign(_)) {
+            let is_repeated = matches!(refusal, Refusal::TooSoon(soon) if !soon.begins);
+            if (visit.session.is_some() && !is_repeated) || matches!(refusal, Refusal::Foreign(_)) {
                 note(&visit, route, why).await;
             }
             refusal.response()
@@ -118,6 +128,10 @@ async fn note(visit: &Visit, route: &Route, why: &'static str) {
 async fn check(visit: &Visit, route: &Route, parts: Parts, body: Body) -> Result<Request, Refusal> {
     if !route.access.lets(visit.rights()) {
         return Err(if visit.rights().is_none() { Refusal::SignIn } else { Refusal::Forbidden });
+    }
+    if let Some(session) = &visit.session {
+        let who = session.account.id.as_str();
+        visit.app.rates.take(who, route.rate, Instant::now()).map_err(Refusal::TooSoon)?;
     }
     if route.verb == Verb::Show {
         return Ok(Request::from_parts(parts, Body::empty()));

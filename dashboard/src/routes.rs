@@ -257,6 +257,11 @@ impl Route {
         Self { audit: Some(action), ..self }
     }
 
+    /// How much work it makes.
+    pub const fn rated(self, rate: Rate) -> Self {
+        Self { rate, ..self }
+    }
+
     /// As a place in the navigation; `key` names its text and its icon.
     const fn at(self, group: Group, key: &'static str) -> Self {
         Self { place: Some(Place { key, group }), ..self }
@@ -276,7 +281,7 @@ pub static ROUTES: &[Route] = &[
     Route { uses_session: false, ..show("/live/stream", P::LiveWatch, &[Data::Traces], |at| on(at, live::stream)) },
     show("/devices", P::DevicesSee, &[Data::Devices, Data::Staff], |at| on(at, devices::show))
         .at(Group::Post, "devices"),
-    show("/devices.csv", P::DevicesSee, &[Data::Devices], |at| on(at, devices::export)),
+    show("/devices.csv", P::DevicesSee, &[Data::Devices], |at| on(at, devices::export)).rated(Rate::Export),
     // The last part of each of these paths is the order. A guard helps people through and out; what stays in force
     // until somebody ends it is for those who answer for the whole clinic.
     change("/doors/open", P::DoorOpen, Action::DoorOrdered, |at| on(at, devices::give)),
@@ -286,7 +291,9 @@ pub static ROUTES: &[Route] = &[
     change("/doors/normal", P::DoorCommand, Action::DoorOrdered, |at| on(at, devices::give)),
     show("/journal", P::JournalSee, &[Data::Traces, Data::Staff], |at| on(at, journal::show))
         .at(Group::Post, "journal"),
-    show("/journal.csv", P::JournalExport, &[Data::Traces], |at| on(at, journal::export)).recorded(Action::Exported),
+    show("/journal.csv", P::JournalExport, &[Data::Traces], |at| on(at, journal::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
     show("/inside", P::PresenceSee, &[Data::Traces, Data::Identity, Data::Photo], |at| on(at, inside::show))
         .recorded(Action::PersonSeen)
         .at(Group::Post, "inside"),
@@ -352,17 +359,19 @@ pub static ROUTES: &[Route] = &[
     },
     show("/accounts", P::AccountSee, &[Data::Staff], |at| on(at, accounts::show)).at(Group::Office, "accounts"),
     change("/accounts/create", P::AccountEdit, Action::AccountCreated, |at| on(at, accounts::create)),
-    show("/accounts.csv", P::AccountSee, &[Data::Staff], |at| on(at, accounts::export)).recorded(Action::Exported),
+    show("/accounts.csv", P::AccountSee, &[Data::Staff], |at| on(at, accounts::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
     change("/accounts/roles", P::AccountEdit, Action::RolesChanged, |at| on(at, accounts::give)),
     change("/accounts/change", P::AccountEdit, Action::AccountDisabled, |at| on(at, accounts::change)),
     show("/roles", P::AccountSee, &[], |at| on(at, roles::show)).at(Group::Office, "roles"),
-    show("/roles.csv", P::AccountSee, &[], |at| on(at, roles::export)),
+    show("/roles.csv", P::AccountSee, &[], |at| on(at, roles::export)).rated(Rate::Export),
     change("/roles/create", P::RoleEdit, Action::RoleEdited, |at| on(at, roles::create)),
     change("/roles/change", P::RoleEdit, Action::RoleEdited, |at| on(at, roles::change)),
     change("/roles/remove", P::RoleEdit, Action::RoleEdited, |at| on(at, roles::remove)),
     show("/api", P::OwnAccount, &[], |at| on(at, api_page::show)).open_to(Access::Anyone),
     show("/api-keys", P::ApiKeyEdit, &[Data::Staff], |at| on(at, api_keys::show)).at(Group::Office, "api_keys"),
-    show("/api-keys.csv", P::ApiKeyEdit, &[Data::Staff], |at| on(at, api_keys::export)),
+    show("/api-keys.csv", P::ApiKeyEdit, &[Data::Staff], |at| on(at, api_keys::export)).rated(Rate::Export),
     change("/api-keys/create", P::ApiKeyEdit, Action::ApiKeyChanged, |at| on(at, api_keys::create))
         .shows(&[Data::Secret]),
     change("/api-keys/end", P::ApiKeyEdit, Action::ApiKeyChanged, |at| on(at, api_keys::end)),

@@ -1,4 +1,7 @@
-# Keys of the HTTP API, and its description.
+# Keys of the HTTP API, its description, and who asks too often.
+
+error-429-title = Too often
+error-429-text = Searches and exports are bounded for each account, so that everybody is served. Wait a minute and go on.
 
 place-api_keys = API keys
 api-title = Keys of the HTTP API

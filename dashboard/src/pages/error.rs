@@ -30,6 +30,7 @@ pub fn page(visit: &Visit, status: StatusCode, fault: Option<Fault>) -> Result<R
         (StatusCode::NOT_FOUND, _) => "404",
         (StatusCode::METHOD_NOT_ALLOWED, _) => "405",
         (StatusCode::PAYLOAD_TOO_LARGE, _) => "413",
+        (StatusCode::TOO_MANY_REQUESTS, _) => "429",
         (StatusCode::SERVICE_UNAVAILABLE, _) => "503",
         (status, _) if status.is_client_error() => "400",
         _ => "500",

@@ -147,3 +147,20 @@ async fn a_lost_role_counts_from_the_next_request() {
     stage.accounts.set_disabled(&acting, &id, true).await.unwrap();
     assert_eq!(stage.get("/live", Some(&token)).await.status, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn exports_are_bounded_for_each_account() {
+    let stage = Stage::new().await;
+    let (manager, administrator) = (stage.token(Role::Manager), stage.token(Role::Administrator));
+    let mut last = stage.get("/devices.csv", Some(&manager)).await;
+    for _ in 0..=crate::rate::Rate::Export.burst() {
+        if last.status != StatusCode::OK {
+            break;
+        }
+        last = stage.get("/devices.csv", Some(&manager)).await;
+    }
+    assert_eq!(last.status, StatusCode::TOO_MANY_REQUESTS, "{}", last.text);
+    assert!(last.headers.contains_key(header::RETRY_AFTER) && last.text.contains("<h1>"), "{}", last.text);
+    assert_eq!(stage.get("/devices.csv", Some(&administrator)).await.status, StatusCode::OK, "others go on");
+    assert_eq!(stage.get("/live", Some(&manager)).await.status, StatusCode::OK, "pages go on");
+}
