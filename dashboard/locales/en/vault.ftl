@@ -62,4 +62,3 @@ vault-locked-passphrase_needed = The vault waits for its passphrase.
 vault-locked-no_passphrase_yet = The vault has no passphrase yet. Choose one; from then on it is asked for after each start.
 vault-locked-list_damaged = The list of erased people was changed or is damaged. The log says where. Put a whole copy in its place and start the program again; until then nobody is shown who might have been erased.
 vault-locked-by_hand = Somebody locked the vault.
-vault-locked-workstation = People's data are encrypted by the workstations. This server has no key to them.
