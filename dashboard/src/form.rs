@@ -1,7 +1,7 @@
 //! Proof that a change comes from a page of ours in this browser: a token in the form, `Origin`, and Fetch metadata.
 //!
-//! The token is an HMAC under the session's own secret over the hour in which the page was made, so nothing is kept on
-//! the server, no other session's token fits, and a copied page is worth nothing two hours later. The hour before is
+//! The token is a hash under a secret of the session, which the cookie does not hold, over the hour in which the page was
+//! made: no other session's token fits, a copied cookie alone makes none, and a copied page is worth nothing two hours later. The hour before is
 //! accepted too; pages that stay open longer, as the live page does, are sent the new token with their stream. Pure.
 
 use axum::http::header::{self, HeaderMap};

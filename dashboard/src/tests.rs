@@ -172,13 +172,16 @@ impl Stage {
     }
 
     /// The hidden field of a page made now.
-    fn form_of(&self, token: &SessionToken) -> String {
-        crate::form::token(token, self.hands.clock().now())
+    async fn form_of(&self, token: &SessionToken) -> String {
+        let session = self.accounts.resume(token, false).await.unwrap();
+        // Nobody's session: a token that fits nothing.
+        let secret = session.map_or_else(|| token.clone(), |session| session.form_secret);
+        crate::form::token(&secret, self.hands.clock().now())
     }
 
     /// Posts a form with the right hidden field.
     async fn post(&self, path: &str, token: &SessionToken, fields: &str) -> Answer {
-        let body = format!("form={}&{fields}", self.form_of(token));
+        let body = format!("form={}&{fields}", self.form_of(token).await);
         self.ask(form(path, Some(token), body)).await
     }
 

@@ -110,14 +110,14 @@ impl Visit {
         self.app.times(self.texts())
     }
 
-    /// What forms of this visit must carry: known to this browser's cookie holder only.
+    /// What forms of this visit must carry.
     pub fn form_token(&self) -> String {
         form::token(self.form_secret(), self.app.now())
     }
 
     /// What the tokens of this visit's forms are made from.
     pub fn form_secret(&self) -> &SessionToken {
-        self.session.as_ref().map_or(&self.visit_token, |session| &session.token)
+        self.session.as_ref().map_or(&self.visit_token, |session| &session.form_secret)
     }
 
     /// Who is signed in; the guard lets nobody else reach a page that asks.

@@ -70,6 +70,8 @@ pub struct Session {
     pub id: SessionId,
     /// The secret that the browser holds.
     pub token: SessionToken,
+    /// What tokens of forms are made from: the browser never holds it, so a copied cookie alone makes no token.
+    pub form_secret: SessionToken,
     /// Whose it is.
     pub account: Account,
     /// The roles that it has now.
@@ -121,6 +123,8 @@ pub struct OpenSession {
 /// A session that is about to be opened.
 pub(super) struct Opening {
     pub token: SessionToken,
+    /// What tokens of forms are made from.
+    pub form_secret: SessionToken,
     pub id: String,
     pub stored: String,
     pub address: String,
@@ -135,6 +139,7 @@ impl Opening {
         Ok(Self {
             stored: token.stored(),
             token,
+            form_secret: SessionToken::draw()?,
             id: super::random_id(),
             address: visitor.address.to_string(),
             agent: visitor.shown_agent(),
@@ -153,8 +158,8 @@ macro_rules! open_session {
             .await?;
         store::sqlx::query(
             "INSERT INTO account_session \
-             (token_hash, id, account, opened_at, seen_at, confirmed_at, expires_at, address, agent) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             (token_hash, id, account, opened_at, seen_at, confirmed_at, expires_at, address, agent, form_secret) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(&$opening.stored)
         .bind(&$opening.id)
@@ -165,6 +170,7 @@ macro_rules! open_session {
         .bind($now.plus_ms($rules.absolute_ms).0)
         .bind(&$opening.address)
         .bind(&$opening.agent)
+        .bind($opening.form_secret.reveal())
         .execute(&mut *$conn)
         .await?;
         store::sqlx::query(
@@ -237,16 +243,18 @@ impl Accounts {
     pub async fn resume(&self, token: &SessionToken, use_it: bool) -> Result<Option<Session>, AccountError> {
         let now = self.clock.now();
         let stored = token.stored();
-        let row: Option<(String, i64, i64, i64)> = store::read!(self.database, "accounts.resume", |conn| {
+        let row: Option<(String, i64, i64, i64, String)> = store::read!(self.database, "accounts.resume", |conn| {
             Ok(store::sqlx::query_as(
-                "SELECT id, seen_at, confirmed_at, expires_at FROM account_session \
+                "SELECT id, seen_at, confirmed_at, expires_at, form_secret FROM account_session \
                  WHERE token_hash = $1 AND ended_at IS NULL",
             )
             .bind(&stored)
             .fetch_optional(&mut *conn)
             .await?)
         })?;
-        let Some((id, seen_at, confirmed_at, expires_at)) = row else { return Ok(None) };
+        let Some((id, seen_at, confirmed_at, expires_at, form_secret)) = row else { return Ok(None) };
+        // A session from before forms had secrets of their own.
+        let Some(form_secret) = SessionToken::parse(&form_secret) else { return Ok(None) };
         let idle_ms = now.since_ms(UtcMillis(seen_at));
         if now.0 >= expires_at || idle_ms >= self.rules.idle_ms {
             return Ok(None);
@@ -280,6 +288,7 @@ impl Accounts {
         Ok(Some(Session {
             id: SessionId::parse(&id).ok_or(AccountError::BadRow { table: "account_session", column: "id" })?,
             token: token.clone(),
+            form_secret,
             account,
             roles,
             rights,

@@ -23,8 +23,8 @@ async fn a_form_that_is_not_ours_changes_nothing() {
     let token = stage.token(Role::Administrator);
     let guard = stage.account(Role::Guard).await;
     let before = stage.state().await;
-    let right = stage.form_of(&token);
-    let others = stage.form_of(&stage.token(Role::Manager));
+    let right = stage.form_of(&token).await;
+    let others = stage.form_of(&stage.token(Role::Manager)).await;
     for route in ROUTES.iter().filter(|route| route.verb == Verb::Change) {
         let path = filled(route.path);
         let fields = fields(route.path, &guard);
@@ -79,7 +79,7 @@ async fn showing_changes_nothing() {
 async fn a_form_may_be_so_long_and_no_longer() {
     let stage = Stage::new().await;
     let token = stage.token(Role::Guard);
-    let start = format!("form={}&language=en&x=", stage.form_of(&token));
+    let start = format!("form={}&language=en&x=", stage.form_of(&token).await);
     let longest = format!("{start}{}", "y".repeat(FORM_MAX_BYTES - start.len()));
     assert_eq!(stage.ask(form("/me/preferences", Some(&token), longest.clone())).await.status, StatusCode::SEE_OTHER);
     assert_eq!(
@@ -131,12 +131,12 @@ async fn an_unknown_name_and_a_wrong_password_look_alike_and_slow_down() {
     for login in ["guard", "nobody-here"] {
         for n in 0..8 {
             let visit = SessionToken::draw().unwrap();
-            let body = format!("form={}&login={login}&password=wrong+password+{n}", stage.form_of(&visit));
+            let body = format!("form={}&login={login}&password=wrong+password+{n}", stage.form_of(&visit).await);
             let mut request = form("/sign-in", None, body);
             request.headers_mut().insert(header::COOKIE, format!("{VISIT_COOKIE}={}", visit.reveal()).parse().unwrap());
             let answer = stage.ask(request).await;
             // But for the hidden field and the name typed, which are the visitor's own.
-            let text = answer.text.replace(&stage.form_of(&visit), "").replace(login, "");
+            let text = answer.text.replace(&stage.form_of(&visit).await, "").replace(login, "");
             answers.push((answer.status, text));
         }
     }
