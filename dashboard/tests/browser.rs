@@ -423,3 +423,72 @@ async fn a_door_is_opened_from_its_tile_with_a_reason_on_a_desk_and_on_a_phone()
     phone.end().await;
     stage.end().await;
 }
+
+/// The code that a telephone would show now, out of the key on the page.
+async fn code_on_telephone(stage: &Stage, page: &Client) -> String {
+    let key = page.execute("return document.querySelector('.more-key .secret').textContent", vec![]).await.unwrap();
+    clinic::accounts::code_of_key(key.as_str().unwrap(), stage.clock.now()).unwrap()
+}
+
+async fn type_code(page: &Client, code: &str) {
+    page.find(Locator::Id("code")).await.unwrap().send_keys(code).await.unwrap();
+    page.find(Locator::Css("form button.primary")).await.unwrap().click().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_factor_is_set_up_by_scanning_and_asked_for_at_the_next_sign_in() {
+    let stage = stage().await;
+    let desk = chromium::Browser::start(1280, 1400).await;
+    let phone = chromium::Browser::start(360, 1300).await;
+    let page = desk.page();
+    stage.first_sign_in(page).await;
+    page.goto(&stage.url("/me")).await.unwrap();
+    stage.picture(page, "desk-me").await;
+    page.find(Locator::Id("factor-password")).await.unwrap().send_keys(PASSWORD).await.unwrap();
+    page.find(Locator::Css("button[value=begin]")).await.unwrap().click().await.unwrap();
+    chromium::until(page, "the picture to scan", "return !!document.querySelector('.scan svg path, .scan svg rect')").await;
+    stage.picture(page, "desk-factor").await;
+    let inline = "return document.querySelectorAll('main [style], main script').length";
+    assert_eq!(page.execute(inline, vec![]).await.unwrap(), 0, "nothing inline that the page's policy forbids");
+    let key = page.execute("return document.querySelector('.more-key .secret').textContent", vec![]).await.unwrap();
+    type_code(page, &code_on_telephone(&stage, page).await).await;
+    chromium::until(page, "ten codes", "return document.querySelectorAll('.codes li').length === 10").await;
+    stage.picture(page, "desk-codes").await;
+    let recovery = page.execute("return document.querySelector('.codes li').textContent", vec![]).await.unwrap();
+    page.find(Locator::Css("a.primary")).await.unwrap().click().await.unwrap();
+    chromium::until(page, "the account says so", "return !!document.querySelector('button[value=codes]')").await;
+    stage.picture(page, "desk-me-factor").await;
+
+    // On another browser: the password alone opens nothing.
+    let page = phone.page();
+    page.goto(&stage.url("/devices")).await.unwrap();
+    for (field, text) in [("login", "olena.b"), ("password", PASSWORD)] {
+        page.find(Locator::Id(field)).await.unwrap().send_keys(text).await.unwrap();
+    }
+    stage.picture(page, "phone-sign-in").await;
+    page.find(Locator::Css("button.primary")).await.unwrap().click().await.unwrap();
+    chromium::until(page, "the second step", "return location.pathname === '/sign-in/step'").await;
+    stage.picture(page, "phone-step").await;
+    let wide = "return Math.max(document.documentElement.scrollWidth, document.body.scrollWidth) - window.innerWidth";
+    assert!(page.execute(wide, vec![]).await.unwrap().as_i64().unwrap() <= 0);
+    type_code(page, "000000").await;
+    chromium::until(page, "the refusal", "return !!document.querySelector('#problem')").await;
+    stage.picture(page, "phone-step-wrong").await;
+    // The code that set it up is used up; a recovery code is not.
+    let used = clinic::accounts::code_of_key(key.as_str().unwrap(), stage.clock.now()).unwrap();
+    assert_eq!(used.len(), 6);
+    type_code(page, recovery.as_str().unwrap()).await;
+    chromium::until(page, "where the visit was meant for", "return location.pathname === '/devices'").await;
+    for (size, page) in [("desk", desk.page()), ("phone", phone.page())] {
+        for (name, path) in [("me", "/me"), ("notices", "/notices")] {
+            page.goto(&stage.url(path)).await.unwrap();
+            stage.picture(page, &format!("{size}-{name}-after")).await;
+            assert!(page.execute(wide, vec![]).await.unwrap().as_i64().unwrap() <= 0, "{size} {path} is too wide");
+        }
+    }
+    let told = "return document.querySelectorAll('table tbody tr').length";
+    assert!(phone.page().execute(told, vec![]).await.unwrap().as_i64().unwrap() >= 2, "notices of what happened");
+    desk.end().await;
+    phone.end().await;
+    stage.end().await;
+}

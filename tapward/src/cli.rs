@@ -244,6 +244,17 @@ pub enum PeopleCommand {
 pub enum AccountsCommand {
     /// Print a one-time sign-in link for the administrator's account (valid 24 hours)
     Link,
+    /// Make accounts for the users of an earlier system from CSV: login,shown_name,email,role,hash
+    ///
+    /// A hash is bcrypt or Argon2 and is replaced when its holder signs in; without one a person needs a password link.
+    /// Accounts that are there already stay as they are. With a bad line nothing is imported.
+    Import {
+        /// The CSV file, UTF-8, with a header line
+        file: PathBuf,
+        /// Report what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// `tapward vault …`

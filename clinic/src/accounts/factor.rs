@@ -163,7 +163,13 @@ fn six_digits(typed: &str) -> Option<Zeroizing<String>> {
 /// The code of a moment, as a telephone shows it: for tests of programs that sign in.
 #[doc(hidden)]
 pub fn code_at(enrolment: &Enrolment, at: UtcMillis) -> Option<String> {
-    let secret = Secret::try_from_base32(&enrolment.key).ok()?;
+    code_of_key(&enrolment.key, at)
+}
+
+/// As [`code_at`], of the key as a page shows it.
+#[doc(hidden)]
+pub fn code_of_key(key: &str, at: UtcMillis) -> Option<String> {
+    let secret = Secret::try_from_base32(key.replace(' ', "")).ok()?;
     let totp = Builder::new().with_secret(secret).build().ok()?;
     Some(totp.generate(u64::try_from(at.0 / 1000).ok()?).to_string())
 }
