@@ -30,7 +30,7 @@ async fn acts(database: &Database, hands: &scene::Hands) {
     })
     .unwrap();
     for n in 0..30_u32 {
-        hands.pass(37_000);
+        hands.pass(7_000);
         let draft = match n % 6 {
             0 => Draft {
                 subject: Some(scene::person(n)),

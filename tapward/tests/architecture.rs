@@ -36,7 +36,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "audit-verify",
         ],
     ),
-    ("bench", &["domain", "wire", "store", "bus", "clinic", "gateway", "controller-sim"]),
+    ("bench", &["domain", "wire", "store", "bus", "clinic", "gateway", "controller-sim", "audit-verify"]),
     ("tapward-fuzz", &["domain", "wire"]),
 ];
 
