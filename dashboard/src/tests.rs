@@ -6,6 +6,7 @@ mod forms;
 mod look;
 mod matrix;
 mod orders;
+mod people;
 mod roles_page;
 #[path = "../tests/scene/mod.rs"]
 mod scene;
