@@ -7,6 +7,7 @@ mod look;
 mod matrix;
 mod orders;
 mod people;
+mod privacy;
 mod roles_page;
 #[path = "../tests/scene/mod.rs"]
 mod scene;
