@@ -64,6 +64,9 @@ pub struct RoleLine {
     pub accounts: i64,
 }
 
+/// Id, name, description, when it was last changed.
+type OwnRow = (String, String, String, i64);
+
 /// All roles: the shipped ones, then the clinic's own by name.
 ///
 /// # Errors
@@ -77,17 +80,16 @@ pub async fn list(database: &Database, acting: &Acting) -> Result<Vec<RoleLine>,
     })?;
     let held: BTreeMap<String, i64> = held.into_iter().collect();
     let accounts = |role: &RoleId| held.get(role.as_str()).copied().unwrap_or(0);
-    let (own, permissions, fields): (Vec<(String, String, String, i64)>, Vec<_>, Vec<_>) =
-        store::read!(database, "roles.list", |conn| {
-            let own = store::sqlx::query_as("SELECT id, name, description, changed_at FROM role ORDER BY name, id")
-                .fetch_all(&mut *conn)
-                .await?;
-            let permissions: Vec<(String, String)> =
-                store::sqlx::query_as("SELECT role, permission FROM role_permission").fetch_all(&mut *conn).await?;
-            let fields: Vec<(String, String)> =
-                store::sqlx::query_as("SELECT role, field FROM role_field").fetch_all(&mut *conn).await?;
-            Ok((own, permissions, fields))
-        })?;
+    let (own, permissions, fields): (Vec<OwnRow>, Vec<_>, Vec<_>) = store::read!(database, "roles.list", |conn| {
+        let own = store::sqlx::query_as("SELECT id, name, description, changed_at FROM role ORDER BY name, id")
+            .fetch_all(&mut *conn)
+            .await?;
+        let permissions: Vec<(String, String)> =
+            store::sqlx::query_as("SELECT role, permission FROM role_permission").fetch_all(&mut *conn).await?;
+        let fields: Vec<(String, String)> =
+            store::sqlx::query_as("SELECT role, field FROM role_field").fetch_all(&mut *conn).await?;
+        Ok((own, permissions, fields))
+    })?;
     let tables = Tables::new(&permissions, &fields, &[])?;
     let line = |role: RoleId, name: String, description: String, changed_at: Option<UtcMillis>| {
         let (permissions, fields) = tables.of(&role);
