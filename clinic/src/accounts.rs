@@ -30,9 +30,9 @@ pub use account::{Account, AccountId, AccountSummary, LogLine, Login, NewAccount
 pub(crate) use cabinet::Cabinet;
 pub use device::{DEVICE_LIFE_MS, DEVICES_PER_ACCOUNT};
 pub use email::{Email, EmailState};
+pub use factor::{Enrolment, RECOVERY_CODES, RecoveryCode};
 #[doc(hidden)]
 pub use factor::{code_at, code_of_key};
-pub use factor::{Enrolment, RECOVERY_CODES, RecoveryCode};
 pub use import::{ImportProblem, ImportReport};
 pub use password::{Password, PasswordRefused};
 pub use rules::*;

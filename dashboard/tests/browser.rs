@@ -446,7 +446,8 @@ async fn a_second_factor_is_set_up_by_scanning_and_asked_for_at_the_next_sign_in
     stage.picture(page, "desk-me").await;
     page.find(Locator::Id("factor-password")).await.unwrap().send_keys(PASSWORD).await.unwrap();
     page.find(Locator::Css("button[value=begin]")).await.unwrap().click().await.unwrap();
-    chromium::until(page, "the picture to scan", "return !!document.querySelector('.scan svg path, .scan svg rect')").await;
+    chromium::until(page, "the picture to scan", "return !!document.querySelector('.scan svg path, .scan svg rect')")
+        .await;
     stage.picture(page, "desk-factor").await;
     let inline = "return document.querySelectorAll('main [style], main script').length";
     assert_eq!(page.execute(inline, vec![]).await.unwrap(), 0, "nothing inline that the page's policy forbids");

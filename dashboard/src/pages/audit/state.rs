@@ -47,7 +47,7 @@ impl State {
                 _ => texts.t("audit-place-untold"),
             };
             let text = match place.problem {
-                Some(problem) => format!("{told} {}: {problem}", times.full(place.since)),
+                Some(problem) => format!("{told}{}: {problem}", at_words(visit, place.since)),
                 None => told,
             };
             Shown { name: place.name, tone, word: texts.t(word), text }
