@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use clinic::vault::blobs::S3Place;
 use clinic::vault::{Blobs, KeySource, Vault, VaultState};
 use domain::Clock;
 use store::Database;
@@ -37,6 +38,14 @@ fn source(config: &Config) -> KeySource {
 fn blobs(place: &PhotoPlace) -> anyhow::Result<Blobs> {
     match place {
         PhotoPlace::Folder(folder) => Ok(Blobs::folder(Path::new(folder))),
-        PhotoPlace::S3(bucket) => anyhow::bail!("the bucket {} cannot be used yet", bucket.bucket),
+        PhotoPlace::S3(bucket) => Ok(Blobs::s3(&S3Place {
+            endpoint: bucket.endpoint.clone(),
+            bucket: bucket.bucket.clone(),
+            prefix: bucket.prefix.clone(),
+            region: bucket.region.clone(),
+            key_id: bucket.key_id.clone(),
+            secret: bucket.secret.clone(),
+            ca: bucket.ca.clone(),
+        })?),
     }
 }

@@ -37,7 +37,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("bench", &["domain", "wire", "store", "bus", "clinic", "gateway", "controller-sim", "audit-verify"]),
-    ("tapward-fuzz", &["domain", "wire"]),
+    ("tapward-fuzz", &["domain", "wire", "clinic"]),
 ];
 
 /// What tests may use beyond that: test servers behind the feature `testing` of a crate, and the simulator.

@@ -177,7 +177,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("list/shredded.log");
         for number in 1..=3 {
-            remember(&[place.clone()], person(number)).unwrap();
+            remember(std::slice::from_ref(&place), person(number)).unwrap();
         }
         (folder, place)
     }
@@ -203,7 +203,7 @@ mod tests {
         for length in whole.len() - 20..whole.len() {
             fs::write(&place, &whole[..length]).unwrap();
             assert_eq!(read(&place).unwrap().lines.len(), 2);
-            remember(&[place.clone()], person(3)).unwrap();
+            remember(std::slice::from_ref(&place), person(3)).unwrap();
             assert_eq!(fs::read(&place).unwrap(), whole);
         }
     }
@@ -217,16 +217,16 @@ mod tests {
             let mut changed = whole.clone();
             changed[index] ^= 1;
             fs::write(&place, &changed).unwrap();
-            let unreadable = read_all(&[place.clone()]);
+            let unreadable = read_all(std::slice::from_ref(&place));
             let is_noticed = unreadable.as_ref().map_or(true, |memory| memory.damage.is_some());
             assert!(is_noticed, "byte {index}");
-            assert!(remember(&[place.clone()], person(9)).is_err(), "byte {index}");
+            assert!(remember(std::slice::from_ref(&place), person(9)).is_err(), "byte {index}");
         }
         let lines: Vec<&str> = std::str::from_utf8(&whole).unwrap().split_inclusive('\n').collect();
         for order in [[1, 0, 2].as_slice(), &[0, 2], &[1, 2], &[0, 0, 1, 2], &[0, 1, 2, 2]] {
             let changed: String = order.iter().map(|index| lines[*index]).collect();
             fs::write(&place, changed).unwrap();
-            assert!(read_all(&[place.clone()]).unwrap().damage.is_some(), "{order:?}");
+            assert!(read_all(std::slice::from_ref(&place)).unwrap().damage.is_some(), "{order:?}");
         }
     }
 

@@ -45,7 +45,10 @@ pub struct Progress {
 impl Progress {
     /// From 0 to 100.
     pub const fn percent(self) -> u64 {
-        if self.all == 0 { 100 } else { 100 * self.all.saturating_sub(self.left) / self.all }
+        match (100 * self.all.saturating_sub(self.left)).checked_div(self.all) {
+            Some(percent) => percent,
+            None => 100,
+        }
     }
 }
 

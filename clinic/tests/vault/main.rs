@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
 
+mod bucket;
+mod dump;
 mod erasure;
 mod keys;
 mod looks;
