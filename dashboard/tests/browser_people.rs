@@ -137,6 +137,7 @@ async fn stage() -> Stage {
         sessions: SessionRules::default(),
         accounts_key: scene::accounts_key(),
         trusted_proxies: Vec::new(),
+        retention: clinic::retention::Terms::default(),
     };
     let dashboard = Dashboard::new(settings, database.clone(), clock.clone(), vault);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
