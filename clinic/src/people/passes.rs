@@ -6,7 +6,7 @@ use domain::{CardId, Denied, Permission, PersonId, UtcMillis};
 use store::{Database, transact};
 use thiserror::Error;
 
-use super::{Change, Edit, Pass, current, replace};
+use super::{Change, Edit, Pass};
 use crate::acting::Acting;
 use crate::audit::{self, Action, Draft};
 

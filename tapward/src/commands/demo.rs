@@ -22,7 +22,7 @@ use crate::cli::{CertificatesArgs, DemoArgs};
 use crate::commands::run::greet;
 use crate::commands::sim::{ended, print_report};
 use crate::compose::{self, Programs};
-use crate::config::{self, Config};
+use crate::config;
 use crate::{commands, keys, today};
 
 /// The gateway's name for controllers that speak acs-link.
