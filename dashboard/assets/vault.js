@@ -299,12 +299,21 @@ async function nameAll() {
   }
   for (const place of all(NAMED)) {
     const name = fullName(known.get(place.dataset.person)?.names);
-    if (name) { place.textContent = name; place.dataset.named = ""; }
+    if (!name) continue;
+    place.textContent = name;
+    place.dataset.named = "";
+    // The lock that stood for the name.
+    find(".lock", place.parentElement)?.remove();
   }
-  for (const canvas of all(FACED)) {
-    const person = known.get(canvas.dataset.face);
-    if (person?.photo && person.aes) { canvas.hidden = false; draw(canvas, person, false, "/sealed/live-photo", "checkpoint").catch(() => { canvas.hidden = true; }); }
-  }
+  await Promise.all(all(FACED).map((canvas) => showFace(canvas, known.get(canvas.dataset.face)).catch(() => {})));
+}
+
+/// The large photograph of a post, in place of the outline that stands for it.
+async function showFace(canvas, person) {
+  if (!person?.photo || !person.aes) return;
+  canvas.dataset.drawn = "";
+  await draw(canvas, person, false, "/sealed/live-photo", "checkpoint");
+  for (const other of canvas.parentElement.children) other.hidden = other !== canvas;
 }
 
 // ---- the key --------------------------------------------------------------------------------------------------------

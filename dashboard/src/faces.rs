@@ -28,6 +28,8 @@ pub struct Face {
     pub has_place: bool,
     /// Whether processing of this person's data is restricted.
     pub restricted: bool,
+    /// Whom the page's script is to name: a workstation sealed the name, and this role is shown names.
+    pub sealed: Option<PersonId>,
 }
 
 impl Face {
@@ -42,6 +44,7 @@ impl Face {
             large: at(""),
             has_place: acting.rights.shows(Field::Photo),
             restricted: card.restricted,
+            sealed: (card.state == CardState::Workstation && acting.rights.shows(Field::Name)).then_some(card.person),
         }
     }
 

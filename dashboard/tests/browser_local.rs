@@ -20,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use clinic::accounts::{Accounts, SessionRules};
 use clinic::vault::{Blobs, KeySource, Vault};
 use dashboard::{Dashboard, Settings, TlsSource};
-use domain::{Clock, SiteId, UtcMillis};
+use domain::{Clock, Direction, Kind, PersonId, Reason, SiteId, UtcMillis};
 use fantoccini::{Client, Locator};
 use serde_json::{Value, json};
 use store::{Database, read, sqlx};
@@ -40,6 +40,7 @@ static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 struct Stage {
     folder: TempDir,
     database: Database,
+    clock: Clock,
     address: SocketAddr,
     link: String,
     shutdown: CancellationToken,
@@ -80,7 +81,7 @@ async fn stage() -> Stage {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = tokio::spawn(async move { dashboard.serve(listener, ending, Some(ready)).await.unwrap() });
     let address = is_ready.await.unwrap();
-    Stage { folder, database, address, link, shutdown, server }
+    Stage { folder, database, clock, address, link, shutdown, server }
 }
 
 impl Stage {
@@ -189,6 +190,26 @@ impl Stage {
         page.find(Locator::Css("[data-sealed-edit] button.primary")).await.unwrap().click().await.unwrap();
         chromium::until(page, "the person", "return /^\\/sealed\\/[0-9a-f]{32}$/.test(location.pathname)").await;
         page.current_url().await.unwrap().path().to_owned()
+    }
+
+    /// Seals a name for somebody whom the server knows already, as the page of the person would.
+    async fn name(&self, page: &Client, person: PersonId, family: &str) {
+        let script = r#"
+            const [person, family, done] = arguments;
+            (async () => {
+                const keys = await import(document.querySelector("script[data-keys]").dataset.keys);
+                const [clinic] = await keys.kept(), own = await keys.newPersonKey(clinic, person), parts = {};
+                const texts = { names: [family, "", ""], birth: [""], documents: [], contacts: [] };
+                for (const [part, list] of Object.entries(texts)) {
+                    parts[part] = keys.base64(await keys.seal(own.aes, own.id, ["passport", part, person], keys.pack(list)));
+                }
+                const tokens = await keys.tokensOf(clinic, { names: texts.names, documents: [], contacts: [] });
+                const headers = { "content-type": "application/json", "x-tapward-form": document.querySelector("input[name=form]").value };
+                const body = { person, wrapped: keys.base64(own.wrapped), parts, tokens, base: null, purpose: "pass_issue" };
+                done((await fetch("/sealed/put", { method: "POST", headers, body: JSON.stringify(body) })).status);
+            })().catch((error) => done(String(error)));"#;
+        let answer = page.execute_async(script, vec![json!(person.to_string()), json!(family)]).await.unwrap();
+        assert_eq!(answer, json!(200));
     }
 
     async fn search(&self, page: &Client, words: &str) {
@@ -476,6 +497,66 @@ async fn the_browser_keeps_to_the_vectors_and_a_list_of_200_people_opens_fast() 
     let answer = page.execute_async(script, vec![vectors]).await.unwrap();
     assert_eq!(answer["wrong"], json!([]), "{answer}");
     println!("200 names opened in {} ms", answer["took"]);
+    browser.end().await;
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_post_is_named_by_the_browser_and_a_change_of_the_key_goes_to_its_end() {
+    let _turn = TURN.lock().await;
+    let stage = stage().await;
+    let browser = chromium::Browser::start(1280, 1000).await;
+    let page = browser.page();
+    stage.first_sign_in(page).await;
+    let first = stage.make_key(page, "first.key.json").await;
+    stage.name(page, scene::person(5), "Bondarenko").await;
+    stage.name(page, scene::person(6), "Melnychuk").await;
+
+    stage.open(page, "/live").await;
+    chromium::until(page, "the live page", "return !!document.querySelector('[data-link-state=live]')").await;
+    let now = stage.clock.now();
+    let tap = scene::fact(now, Kind::Granted, "turnstile-1", Direction::In, Some(5), Some(Reason::Allowed));
+    scene::Recorder::new(&stage.database).record(vec![tap]).await;
+    chromium::until(
+        page,
+        "the name in the list",
+        "return document.querySelector('[data-feed] [data-named]')?.textContent === 'Bondarenko'",
+    )
+    .await;
+    chromium::until(
+        page,
+        "the name in the banner",
+        "return document.querySelector('[data-now] [data-named]')?.textContent === 'Bondarenko'",
+    )
+    .await;
+    assert_eq!(stage.count("person_seen").await, 1, "one look in ten minutes");
+    stage.picture(page, "sealed-live").await;
+
+    let second = stage.make_key(page, "second.key.json").await;
+    chromium::until(page, "both keys", "return !document.querySelector('[data-sealed-changing]').hidden").await;
+    stage.picture(page, "key-changing").await;
+    page.find(Locator::Css("[data-sealed-change]")).await.unwrap().click().await.unwrap();
+    chromium::until(page, "the end", "const key = document.querySelector('[data-sealed-key]'); return key?.dataset.former === '' && key.dataset.sealed === '2'").await;
+    stage.picture(page, "key-changed").await;
+    // Only the new key from here on: the old one opens nothing any more.
+    run(page, "document.querySelector('[data-sealed-forget]').click()").await;
+    chromium::until(
+        page,
+        "no key",
+        "return document.querySelector('[data-sealed-holds]').textContent.includes('No key')",
+    )
+    .await;
+    let said = stage.load_key(page, &first, PHRASE).await;
+    assert!(said.contains("not the one"), "{said}");
+    let said = stage.load_key(page, &second, PHRASE).await;
+    assert!(said.contains("is loaded"), "{said}");
+    stage.search(page, "melny").await;
+    chromium::until(
+        page,
+        "who was looked for",
+        "return document.querySelector('[data-sealed-found] [data-name]')?.textContent === 'Melnychuk'",
+    )
+    .await;
     browser.end().await;
     stage.end().await;
 }
