@@ -283,7 +283,7 @@ async function unseal(file, passphrase) {
 
 // ---- keeping keys in this browser -----------------------------------------------------------------------------------
 
-const TAB = "tapward-tab", TAB_MAX_MS = 12 * 3_600_000;
+const STORE = "tapward-keys", TAB = "tapward-tab", TAB_MAX_MS = 12 * 3_600_000;
 
 /// A request of the database as a promise.
 const done = (request) => new Promise((good, bad) => {
@@ -291,8 +291,11 @@ const done = (request) => new Promise((good, bad) => {
   request.onerror = () => bad(new KeyFault("no_store"));
 });
 
-async function store(mode) {
-  const opening = indexedDB.open("tapward-keys", 1);
+/// The store of keys; null where none was ever kept, unless one is to be made. A page that is left while a store is being
+/// made would stop the next page from opening it: so only keeping a key makes one.
+async function store(mode, make) {
+  if (!make && indexedDB.databases && !(await indexedDB.databases()).some(({ name }) => name === STORE)) return null;
+  const opening = indexedDB.open(STORE, 1);
   opening.onupgradeneeded = () => opening.result.createObjectStore("key", { keyPath: "id" });
   const database = await done(opening);
   return { keys: database.transaction("key", mode).objectStore("key"), close: () => database.close() };
@@ -307,7 +310,7 @@ function tab() {
 
 /// Keeps a key: on this workstation until it is forgotten, or for this tab only.
 export async function keep(key, onWorkstation) {
-  const { keys, close } = await store("readwrite");
+  const { keys, close } = await store("readwrite", true);
   const former = await done(keys.get(key.id));
   const stays = onWorkstation || former?.tab === null;
   await done(keys.put({ ...key, tab: stays ? null : tab(), at: Date.now() }));
@@ -316,8 +319,9 @@ export async function keep(key, onWorkstation) {
 
 /// The keys at hand, the one loaded last first. Those of tabs that are gone are removed on the way.
 export async function kept() {
-  const { keys, close } = await store("readwrite");
-  const here = tab(), good = [];
+  const opened = await store("readwrite", false);
+  if (!opened) return [];
+  const { keys, close } = opened, here = tab(), good = [];
   for (const key of await done(keys.getAll())) {
     if (key.tab === null || key.tab === here) good.push(key);
     else if (Date.now() - key.at > TAB_MAX_MS) await done(keys.delete(key.id));
@@ -328,7 +332,9 @@ export async function kept() {
 
 /// Forgets one key, or with `id` null all that belong to tabs (at signing out).
 export async function forget(id) {
-  const { keys, close } = await store("readwrite");
+  const opened = await store("readwrite", false);
+  if (!opened) return;
+  const { keys, close } = opened;
   for (const key of await done(keys.getAll())) {
     if (id === null ? key.tab !== null : key.id === id) await done(keys.delete(key.id));
   }
