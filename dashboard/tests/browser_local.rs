@@ -71,6 +71,7 @@ async fn stage() -> Stage {
         sessions: SessionRules::default(),
         accounts_key: scene::accounts_key(),
         trusted_proxies: Vec::new(),
+        retention: clinic::retention::Terms::default(),
     };
     let blobs = Blobs::folder(&folder.path().join("photos"));
     let vault = Vault::new(database.clone(), clock.clone(), blobs, KeySource::Workstation);
