@@ -247,7 +247,7 @@ async fn page(
             .then(|| format!("/people/{person}/{path}{}", purpose.map(|it| format!("?for={it}")).unwrap_or_default()))
     };
     let may_reveal = may(Permission::PersonReveal) && !groups.is_empty();
-    let erasure = "/people/{person}/erasure";
+    let erasure = "/subjects/{person}/erase";
     let erase = routes::opens(&acting.rights, erasure).then(|| erasure.replace("{person}", &person.to_string()));
     let page = Page {
         frame: Frame::new(visit, "people"),
