@@ -14,7 +14,6 @@ macro_rules! current {
         row
     }};
 }
-use current;
 
 /// Inside a transaction: closes a row and lets another follow it; the value is the policy's new version.
 macro_rules! replace {
@@ -57,7 +56,6 @@ macro_rules! replace {
         version.cast_unsigned()
     }};
 }
-use replace;
 
 mod import;
 mod passes;

@@ -112,7 +112,7 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
         let (opened, stop) = (crate::vault::open(config, database, clock).await?, running.others_stop.clone());
         if programs.bridge {
             upkeep::before(database, &opened, clock).await?;
-            running.others.extend(upkeep::start(config, database, clock, &running.others_stop)?);
+            running.others.extend(upkeep::start(config, database, clock, &running.others_stop));
         }
         let watched = opened.clone();
         running.others.push(tokio::spawn(async move {

@@ -5,18 +5,15 @@
 use std::future::Future;
 use std::time::Duration;
 
-use clinic::notices::Notices;
 use clinic::vault::Vault;
 use clinic::{break_glass, erasure, retention};
 use domain::{Clock, UtcMillis};
-use mis_bridge::mail::Sender;
 use store::Database;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::keys;
 
 /// How often it is looked whether a breaking of glass has run out. Its effect ends by itself; this writes it down.
 const GLASS_EVERY: Duration = Duration::from_secs(10);
@@ -41,7 +38,7 @@ pub fn start(
     database: &Database,
     clock: &Clock,
     stop: &CancellationToken,
-) -> anyhow::Result<Vec<JoinHandle<anyhow::Result<()>>>> {
+) -> Vec<JoinHandle<anyhow::Result<()>>> {
     let (glass, clearing) = (database.clone(), database.clone());
     let (at, terms) = (clock.clone(), config.retention);
     let glass = every(GLASS_EVERY, stop.clone(), clock.clone(), move |now| {
@@ -60,21 +57,7 @@ pub fn start(
             }
         }
     });
-    Ok(vec![spawn(glass), spawn(clearing), spawn(mail(config, database, clock, stop)?)])
-}
-
-/// Sends notices, where a mail server is configured; without one they wait a day for it.
-fn mail(
-    config: &Config,
-    database: &Database,
-    clock: &Clock,
-    stop: &CancellationToken,
-) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let sender = config.mail.as_ref().map(|mail| Sender::new(&mail.server)).transpose()?;
-    let address = config.mail.as_ref().and_then(|mail| mail.address.clone());
-    let wording = dashboard::wording(&config.gateway.site, config.time_zone, &config.dashboard.language, address);
-    let notices = Notices::new(database.clone(), clock.clone(), keys::accounts_key(&config.data)?);
-    Ok(mis_bridge::mail::run(sender, notices, wording, clock.clone(), stop.clone()))
+    vec![spawn(glass), spawn(clearing)]
 }
 
 /// Removes what has outlived its term, if that was not done within the last day.
