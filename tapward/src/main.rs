@@ -7,7 +7,6 @@ mod commands;
 mod compose;
 mod config;
 mod keys;
-mod mail;
 mod upkeep;
 mod vault;
 
