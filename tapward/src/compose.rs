@@ -103,6 +103,9 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
         let (database, clock, stop) = (database.clone(), clock.clone(), running.audit_stop.clone());
         running.audit = Some(tokio::spawn(crate::audit::run(work, database, clock, stop)));
     }
+    if let (true, Some(database)) = (programs.bridge, &database) {
+        running.others.push(crate::mail::start(config, database, clock, running.others_stop.clone())?);
+    }
     let mut vault = None;
     if let Some(database) = &database {
         // Kept open beside the programs: a medium with its key may come and go.

@@ -7,6 +7,7 @@ mod commands;
 mod compose;
 mod config;
 mod keys;
+mod mail;
 mod upkeep;
 mod vault;
 
