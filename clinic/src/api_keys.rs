@@ -345,8 +345,11 @@ macro_rules! end_keys_of {
 }
 pub(crate) use end_keys_of;
 
+/// Kind and value of each limit.
+type LimitRows = Vec<(&'static str, String)>;
+
 /// Whether the one who acts may make such a key: for which account, and the rows of its limits.
-fn check(acting: &Acting, new: &NewKey) -> Result<(String, Vec<(&'static str, String)>), ApiKeyError> {
+fn check(acting: &Acting, new: &NewKey) -> Result<(String, LimitRows), ApiKeyError> {
     acting.must(Permission::ApiKeyEdit)?;
     let Actor::Account(account) = &acting.actor else { return Err(ApiKeyError::NotAnAccount) };
     if acting.glass.is_some() {
@@ -373,7 +376,7 @@ fn check(acting: &Acting, new: &NewKey) -> Result<(String, Vec<(&'static str, St
     if let Some(field) = new.fields.iter().find(|field| !acting.rights.shows(**field)) {
         return Err(ApiKeyError::BeyondField(*field));
     }
-    let mut limits: Vec<(&'static str, String)> = Vec::new();
+    let mut limits = LimitRows::new();
     limits.extend(new.permissions.iter().map(|permission| (PERMISSION, permission.to_string())));
     limits.extend(new.fields.iter().map(|field| (FIELD, field.to_string())));
     limits.extend(new.networks.iter().map(|network| (NETWORK, network.to_string())));

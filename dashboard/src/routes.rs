@@ -504,7 +504,9 @@ pub static ROUTES: &[Route] = &[
     change("/notices/test", P::NoticeSee, Action::NoticeTested, |at| on(at, notices::test)),
     change("/sign-out", P::OwnAccount, Action::SessionEnded, |at| on(at, sign_in::sign_out)).open_to(Access::SignedIn),
     show("/sign-in", P::OwnAccount, &[], |at| on(at, sign_in::show)).open_to(Access::Anyone),
-    change("/sign-in", P::OwnAccount, Action::SignedIn, |at| on(at, sign_in::sign_in)).open_to(Access::Anyone),
+    change("/sign-in", P::OwnAccount, Action::SignedIn, |at| on(at, sign_in::sign_in))
+        .open_to(Access::Anyone)
+        .rated(Rate::Secret),
     show("/sign-in/step", P::OwnAccount, &[], |at| on(at, second_step::show)).open_to(Access::Anyone),
     change("/sign-in/step", P::OwnAccount, Action::SignedIn, |at| on(at, second_step::finish)).open_to(Access::Anyone),
     show("/welcome/{link}", P::OwnAccount, &[], |at| on(at, welcome::show)).open_to(Access::Anyone),

@@ -1,6 +1,5 @@
 //! One call as its handler sees it: who acts, with which parameters and body, all checked. Made by the guard.
 
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
@@ -28,7 +27,6 @@ pub struct Call {
     pub route: &'static Route,
     /// Whose key; `None` where anyone may call.
     pub caller: Option<Caller>,
-    pub address: IpAddr,
     /// Names and values, each of the form that the table asks for.
     pub parameters: Vec<(&'static str, String)>,
     pub body: Bytes,

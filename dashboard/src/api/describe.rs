@@ -77,18 +77,13 @@ impl Shape {
 pub enum Gives {
     /// JSON of this shape, with this status.
     Json(u16, Shape),
-    /// A text or binary of this content type.
-    Raw(&'static str),
-    /// Nothing: 204.
-    Nothing,
 }
 
 impl Gives {
     /// The content type of the answer.
     pub const fn content_type(&self) -> &'static str {
         match self {
-            Self::Json(..) | Self::Nothing => "application/json",
-            Self::Raw(kind) => kind,
+            Self::Json(..) => "application/json",
         }
     }
 
@@ -96,8 +91,6 @@ impl Gives {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Json(status, _) => *status,
-            Self::Raw(_) => 200,
-            Self::Nothing => 204,
         }
     }
 }

@@ -114,7 +114,7 @@ async fn check(
         // Nothing is expected; what is sent all the same is not read.
         _ => Bytes::new(),
     };
-    Ok(Call { app: app.clone(), route, caller, address, parameters, body })
+    Ok(Call { app: app.clone(), route, caller, parameters, body })
 }
 
 /// Whose key it is. Every reason for refusing looks the same from outside.

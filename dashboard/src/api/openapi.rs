@@ -58,9 +58,8 @@ pub fn document() -> OpenApi {
     };
     learn(Shape::of::<ProblemBody>());
     for (route, operation) in operations() {
-        if let Gives::Json(_, shape) = operation.gives {
-            learn(shape);
-        }
+        let Gives::Json(_, shape) = operation.gives;
+        learn(shape);
         if let Some(shape) = operation.takes {
             learn(shape);
         }
@@ -108,11 +107,6 @@ fn describe(route: &Route, operation: &Operation) -> utoipa::openapi::path::Oper
     let good = ResponseBuilder::new().description("Done.");
     let good = match operation.gives {
         Gives::Json(_, shape) => good.content("application/json", content(shape)),
-        Gives::Raw(kind) => {
-            let text: Schema = ObjectBuilder::new().schema_type(Type::String).into();
-            good.content(kind, ContentBuilder::new().schema(Some(text)).build())
-        }
-        Gives::Nothing => good,
     };
     built = built.response(operation.gives.status().to_string(), good.build());
     for status in problems(route, operation) {

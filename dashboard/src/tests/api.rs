@@ -202,7 +202,8 @@ async fn every_answer_is_what_the_description_says() {
             continue;
         }
         assert_eq!(status, operation.gives.status(), "{}: {}", route.path, answer.text);
-        if let Gives::Json(_, shape) = operation.gives {
+        let Gives::Json(_, shape) = operation.gives;
+        {
             assert_eq!(answer.headers[header::CONTENT_TYPE], "application/json; charset=utf-8", "{}", route.path);
             let body: Value = serde_json::from_str(&answer.text).unwrap();
             fits(&body, &(shape.name)()).unwrap_or_else(|why| panic!("{}: {why}\n{}", route.path, answer.text));
