@@ -58,6 +58,7 @@ macro_rules! replace {
 }
 
 mod import;
+mod names;
 mod passes;
 mod register;
 mod sheet;
@@ -70,10 +71,12 @@ use domain::{CardId, CategoryId, PersonId, UtcMillis};
 use sqlx::FromRow;
 use store::{Database, Error, read, transact};
 
-pub use import::{ImportError, ImportReport, Options, import_csv};
+pub use import::{ImportError, ImportReport, Options, Who, import_csv};
 pub use passes::{PassError, change_state, pass_for, passes_for};
 pub use register::{Person, PersonError, person, register, reveal_reference, set_reference};
-pub use sheet::{COLUMNS, FIELD_MAX_BYTES, FILE_MAX_BYTES, OPTIONAL_COLUMNS, ROWS_MAX, RowError, SheetError};
+pub use sheet::{
+    COLUMNS, FIELD_MAX_BYTES, FILE_MAX_BYTES, NAME_COLUMNS, OPTIONAL_COLUMNS, ROWS_MAX, RowError, SheetError,
+};
 
 use crate::policy::pin_hash;
 use crate::rows::{code, column, optional};

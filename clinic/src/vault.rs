@@ -34,7 +34,7 @@ use domain::{Clock, UtcMillis};
 use store::Database;
 use tokio::sync::Semaphore;
 
-pub use blobs::{BlobError, BlobId, Blobs};
+pub use blobs::{BlobError, BlobId, Blobs, S3Place};
 pub use change::LOAD_MAX;
 pub use error::{Locked, VaultError};
 pub use find::{Found, RESULTS_MAX};

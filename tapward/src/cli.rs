@@ -211,7 +211,8 @@ pub enum PolicyCommand {
 /// `tapward people …`
 #[derive(Debug, Subcommand)]
 pub enum PeopleCommand {
-    /// Import people and cards from CSV: person,kind,category,card_format,card_number,valid_from,valid_until
+    /// Import people and cards from CSV: person,kind,category,card_format,card_number,valid_from,valid_until; and,
+    /// for the identity vault, family,given,middle,birth_date,phone,email,document
     Import {
         /// The CSV file, UTF-8, with a header line
         file: PathBuf,

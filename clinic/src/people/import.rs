@@ -1,17 +1,19 @@
 //! Applying a list of people: all of it or nothing, in one transaction. What the list does not mention stays as it is.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Read;
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use domain::card::{CardKey, SealKey};
 use domain::pin::PinKey;
 use domain::policy::PassState;
+use domain::vault::PassportChange;
 use domain::{CardId, CategoryId, PersonId, UtcMillis};
 use store::{Database, Error, transact};
 
 use super::sheet::{self, Holder, Mistakes, Reading, RowError, SheetError, Wanted};
-use super::{Row, hex};
+use super::{Reference, Row, hex};
 use crate::rows::{code, column};
 
 /// Rows of one statement: 13 parameters each.
@@ -56,6 +58,18 @@ pub struct ImportReport {
     pub more_errors: u64,
     /// Whether it was applied: no dry run, no mistakes.
     pub applied: bool,
+    /// What the file says of persons for the identity vault; who imports puts it there. The last line about somebody
+    /// counts.
+    pub named: Vec<(Who, PassportChange)>,
+}
+
+/// Whom a line is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    /// Our pseudonym.
+    Person(PersonId),
+    /// What another system calls them.
+    Reference(Reference),
 }
 
 /// Why nothing could be imported.
@@ -86,19 +100,31 @@ pub async fn import_csv(
     now: UtcMillis,
 ) -> Result<ImportReport, ImportError> {
     let Options { card_key, pin_key, seal_key, zone, dry_run } = options;
-    let reading = Reading { card_key, pin_key, seal_key, zone };
+    let today = chrono::DateTime::from_timestamp_millis(now.0).map_or(NaiveDate::MAX, |now| now.date_naive());
+    let reading = Reading { card_key, pin_key, seal_key, zone, today };
     // A million keyed hashes take about a second: not on a thread that serves others.
     let sheet = tokio::task::spawn_blocking(move || sheet::read(source, &reading))
         .await
         .map_err(|_| ImportError::Stopped)??;
     let seed = Seed::draw().map_err(|error| ImportError::Random(error.to_string()))?;
-    let (count, mut errors, rows) = (sheet.count, sheet.errors, sheet.rows);
+    let (count, mut errors, mut rows) = (sheet.count, sheet.errors, sheet.rows);
+    let named: BTreeMap<Who, PassportChange> = rows
+        .iter_mut()
+        .filter_map(|row| {
+            let who = match &row.holder {
+                Holder::Pseudonym(person) => Who::Person(*person),
+                Holder::Reference(reference) => Who::Reference(reference.clone()),
+            };
+            Some((who, row.passport.take()?))
+        })
+        .collect();
     let apply = !dry_run && errors.kept.is_empty();
     let (mut report, found) = apply_rows(database, rows, seed, apply, now).await?;
     found.kept.into_iter().for_each(|error| errors.push(error));
     errors.more += found.more;
     errors.kept.sort_by_key(|error| error.line);
     report.rows = count;
+    report.named = named.into_iter().collect();
     report.errors = errors.kept;
     report.more_errors = errors.more;
     Ok(report)

@@ -13,13 +13,17 @@ use domain::pin::{Pin, PinHash, PinKey};
 use domain::policy::PassKind;
 use domain::{CardId, CategoryId, PersonId, UtcMillis};
 
-use super::Reference;
+use domain::vault::PassportChange;
+
+use super::{Reference, names};
 
 /// The columns that must be there, in any order.
 pub const COLUMNS: [&str; 7] =
     ["person", "kind", "category", "card_format", "card_number", "valid_from", "valid_until"];
 /// Columns that may be there.
 pub const OPTIONAL_COLUMNS: [&str; 2] = ["pin", "duress_pin"];
+/// Columns that go into the identity vault; they may be there, too.
+pub const NAME_COLUMNS: [&str; 7] = ["family", "given", "middle", "birth_date", "phone", "email", "document"];
 /// Largest file, in bytes: ten times a million rows of ordinary length.
 pub const FILE_MAX_BYTES: u64 = 1 << 30;
 /// Most rows of one file.
@@ -106,6 +110,8 @@ pub(super) struct Wanted {
     pub duress: Option<PinHash>,
     /// Only with a key to seal it.
     pub number: Option<SealedNumber>,
+    /// What the vault is to know of the holder; `None`: the file says nothing.
+    pub passport: Option<PassportChange>,
 }
 
 /// What was read.
@@ -140,6 +146,8 @@ pub(super) struct Reading {
     pub pin_key: Option<PinKey>,
     pub seal_key: Option<SealKey>,
     pub zone: Tz,
+    /// The day, for dates of birth.
+    pub today: NaiveDate,
 }
 
 pub(super) fn read(source: impl Read, reading: &Reading) -> Result<Sheet, SheetError> {
@@ -218,6 +226,7 @@ fn delimiter(text: &[u8]) -> u8 {
 struct Columns {
     required: [usize; COLUMNS.len()],
     optional: [Option<usize>; OPTIONAL_COLUMNS.len()],
+    names: [Option<usize>; NAME_COLUMNS.len()],
     count: usize,
 }
 
@@ -227,10 +236,10 @@ impl Columns {
             header.iter().map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase()).collect();
         let place = |wanted: &str| names.iter().position(|name| name == wanted);
         for (position, name) in names.iter().enumerate() {
-            let known = COLUMNS.iter().chain(&OPTIONAL_COLUMNS).any(|known| known == name);
-            if !known {
+            let all = || COLUMNS.iter().chain(&OPTIONAL_COLUMNS).chain(&NAME_COLUMNS);
+            if !all().any(|known| known == name) {
                 let shown: String = name.chars().take(40).collect();
-                let known = COLUMNS.iter().chain(&OPTIONAL_COLUMNS).copied().collect::<Vec<_>>().join(", ");
+                let known = all().copied().collect::<Vec<_>>().join(", ");
                 return Err(SheetError::Header(format!("the column {shown:?} is not known; known are {known}")));
             }
             if place(name) != Some(position) {
@@ -243,7 +252,7 @@ impl Columns {
                 SheetError::Header(format!("the column {name} is missing; the first line is {}", COLUMNS.join(",")))
             })?;
         }
-        Ok(Self { required, optional: OPTIONAL_COLUMNS.map(place), count: names.len() })
+        Ok(Self { required, optional: OPTIONAL_COLUMNS.map(place), names: NAME_COLUMNS.map(place), count: names.len() })
     }
 
     fn row(&self, record: &csv::ByteRecord, line: u64, reading: &Reading) -> Result<Wanted, Vec<RowError>> {
@@ -254,6 +263,11 @@ impl Columns {
             let name = OPTIONAL_COLUMNS[index];
             self.optional[index].and_then(|position| Field::take(record, position, name, line, &mut errors))
         });
+        let named = std::array::from_fn(|index| {
+            let name = NAME_COLUMNS[index];
+            self.names[index].and_then(|position| Field::take(record, position, name, line, &mut errors))
+        });
+        let passport = names::read(named, reading.today, &mut errors);
         if record.len() > self.count {
             errors.push(RowError {
                 line,
@@ -316,6 +330,7 @@ impl Columns {
                 pin: pin.flatten(),
                 duress: duress.flatten(),
                 number: sealed,
+                passport,
             }),
             _ => Err(errors),
         }
@@ -323,10 +338,10 @@ impl Columns {
 }
 
 /// One field's text with its place.
-struct Field<'a> {
-    text: &'a str,
-    column: &'static str,
-    line: u64,
+pub(super) struct Field<'a> {
+    pub text: &'a str,
+    pub column: &'static str,
+    pub line: u64,
 }
 
 impl<'a> Field<'a> {

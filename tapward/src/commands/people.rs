@@ -5,8 +5,12 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use clinic::people::{self, ImportReport, Options, Reference};
+use clinic::acting::Acting;
+use clinic::audit::Purpose;
+use clinic::people::{self, ImportReport, Options, Reference, Who};
+use clinic::vault::LOAD_MAX;
 use domain::policy::PassState;
+use domain::vault::PassportChange;
 use domain::{Clock, PersonId};
 use gateway::settings::Cache;
 use serde_json::json;
@@ -15,7 +19,7 @@ use store::Database;
 use crate::cli::{PeopleCommand, exit};
 use crate::compose;
 use crate::config::{Config, hint};
-use crate::keys;
+use crate::{keys, vault};
 
 /// Carries it out.
 pub async fn people(config: &Config, command: PeopleCommand, clock: &Clock) -> anyhow::Result<u8> {
@@ -38,7 +42,38 @@ async fn import(config: &Config, database: &Database, path: &Path, how: How, clo
     let file = File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
     let report = import_file(config, database, file, how, clock).await.with_context(|| path.display().to_string())?;
     print(&report, how.dry_run);
+    if report.applied && !report.named.is_empty() {
+        keep_names(config, database, report.named.clone(), clock).await?;
+    }
     Ok(if report.errors.is_empty() { 0 } else { exit::FOUND })
+}
+
+/// Puts what the list says of people into the identity vault.
+#[expect(clippy::print_stdout, reason = "the answer to the person at the terminal")]
+async fn keep_names(
+    config: &Config,
+    database: &Database,
+    named: Vec<(Who, PassportChange)>,
+    clock: &Clock,
+) -> anyhow::Result<()> {
+    let vault = vault::open(config, database, clock).await?;
+    let mut batch = Vec::with_capacity(named.len());
+    for (who, passport) in named {
+        let person = match who {
+            Who::Person(person) => Some(person),
+            Who::Reference(reference) => people::find(database, &reference).await?,
+        };
+        batch.extend(person.map(|person| (person, passport)));
+    }
+    let (total, mut stored) = (batch.len(), 0);
+    for part in batch.chunks(LOAD_MAX) {
+        let loaded = vault.load(&Acting::console(), part.to_vec(), Purpose::PassIssue).await;
+        stored += loaded.with_context(|| {
+            format!("passes are imported, but only {stored} of {total} persons were named; import the list again")
+        })?;
+    }
+    println!("{stored} persons named in the identity vault");
+    Ok(())
 }
 
 /// Whether a peer of this configuration is to be told card numbers; everywhere else none are kept.

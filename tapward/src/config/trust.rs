@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use zeroize::Zeroizing;
+use clinic::vault::S3Place;
 
 /// Signing in.
 #[derive(Debug, Clone, Copy)]
@@ -65,26 +65,7 @@ pub enum PhotoPlace {
     /// A folder.
     Folder(PathBuf),
     /// An S3 bucket.
-    S3(S3Settings),
-}
-
-/// An S3 bucket.
-#[derive(Clone)]
-pub struct S3Settings {
-    /// `https://host[:port]`.
-    pub endpoint: String,
-    /// The bucket.
-    pub bucket: String,
-    /// Before each name; may be empty.
-    pub prefix: String,
-    /// The region.
-    pub region: String,
-    /// The access key's id.
-    pub key_id: String,
-    /// The access key's secret.
-    pub secret: Zeroizing<String>,
-    /// The authority that signed the server's certificate, if it is not a public one.
-    pub ca: Option<PathBuf>,
+    S3(S3Place),
 }
 
 impl std::fmt::Debug for PhotoPlace {

@@ -1,6 +1,7 @@
 //! Sign-in, the identity vault, the audit log, mail.
 
 use clinic::retention::Terms;
+use clinic::vault::S3Place;
 use domain::network::Network;
 use mis_bridge::mail::{MailPassword, Security, SettingsError};
 use toml::Spanned;
@@ -9,8 +10,7 @@ use zeroize::Zeroizing;
 use super::{Checker, read_secret};
 use crate::config::file::{Dashboard, File, Mail, Retention, Vault};
 use crate::config::trust::{
-    AccountSettings, AuditSettings, MailSettings, PhotoPlace, S3Settings, SecondFactor, VaultKey, VaultMode,
-    VaultSettings,
+    AccountSettings, AuditSettings, MailSettings, PhotoPlace, SecondFactor, VaultKey, VaultMode, VaultSettings,
 };
 
 const MINUTE_MS: i64 = 60_000;
@@ -117,7 +117,7 @@ impl Checker<'_> {
                 return None;
             }
         };
-        Some(PhotoPlace::S3(S3Settings {
+        Some(PhotoPlace::S3(S3Place {
             endpoint: url.to_owned(),
             bucket: bucket.to_owned(),
             prefix: prefix.trim_matches('/').to_owned(),
