@@ -2,7 +2,13 @@
 //! sends what it allows and what it forbids. No fault of the server, no answer that is not described, nothing let in
 //! without a key.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it tried"
+)]
 
 mod scene;
 mod server;

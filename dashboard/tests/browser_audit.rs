@@ -3,9 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
 
-#[allow(dead_code)]
 mod chromium;
-#[allow(dead_code)]
 mod scene;
 
 use std::net::TcpListener;
@@ -97,6 +95,7 @@ async fn an_auditor_finds_an_entry_sees_its_proof_and_a_place_that_knows_more() 
         language: "en".to_owned(),
         tls: TlsSource::Own { folder: folder.path().join("tls"), names: vec![] },
         sessions: rules,
+        retention: clinic::retention::Terms::default(),
         accounts_key: scene::accounts_key(),
         trusted_proxies: Vec::new(),
     };

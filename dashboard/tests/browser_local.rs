@@ -4,9 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
 
-#[allow(dead_code)]
 mod chromium;
-#[allow(dead_code)]
 mod scene;
 
 use std::io::Write;

@@ -76,7 +76,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Command::Gateway => Programs { gateway: true, bridge: false, dashboard: false },
         Command::Bridge => Programs { gateway: false, bridge: true, dashboard: false },
         Command::Dashboard => Programs { gateway: false, bridge: false, dashboard: true },
-        _ => return carry_out_tool(cli.command, configured, &clock).await,
+        _ => return Box::pin(carry_out_tool(cli.command, configured, &clock)).await,
     };
     let (file, config) = configured()?;
     if programs.gateway && !programs.bridge && config.bus.is_none() {
@@ -110,7 +110,7 @@ async fn carry_out_tool(
         }
         Command::Version => println!("tapward {}", env!("CARGO_PKG_VERSION")),
         Command::Sim(arguments) => return commands::sim::sim(arguments, clock.clone()).await,
-        Command::Demo(arguments) => return commands::demo::demo(arguments, clock.clone()).await,
+        Command::Demo(arguments) => return Box::pin(commands::demo::demo(arguments, clock.clone())).await,
         Command::Peers(arguments) => return commands::peers::peers(&configured()?.1, arguments, clock).await,
         Command::AcsLink(command) => return commands::acs_link::acs_link(command, clock),
         Command::Osdp(command) => return commands::osdp::osdp(command).await,

@@ -60,11 +60,14 @@ pub struct EmailState {
     pub waiting: Option<Email>,
 }
 
+/// The confirmed address and the one that waits, sealed.
+type Boxes = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 impl Accounts {
     /// One's own addresses.
     pub async fn email_state(&self, session: &Session) -> Result<EmailState, AccountError> {
         let (now, id) = (self.clock.now(), session.account.id.as_str());
-        let row: Option<(Option<Vec<u8>>, Option<Vec<u8>>)> = store::read!(self.database, "accounts.email", |conn| {
+        let row: Option<Boxes> = store::read!(self.database, "accounts.email", |conn| {
             Ok(store::sqlx::query_as(
                 "SELECT account.email_box, account_email.email_box FROM account \
                  LEFT JOIN account_email ON account_email.account = account.id AND account_email.expires_at > $2 \

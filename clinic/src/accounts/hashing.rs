@@ -51,7 +51,7 @@ pub(super) struct Work {
 
 /// A hash that can be verified.
 enum Stored<'a> {
-    Argon2(PasswordHash),
+    Argon2(Box<PasswordHash>),
     Bcrypt(&'a str),
 }
 
@@ -87,7 +87,7 @@ pub(super) fn verify(
         work.bcrypt += 1;
     }
     let known = match &stored {
-        Some(Stored::Argon2(hash)) => Some(hash),
+        Some(Stored::Argon2(hash)) => Some(&**hash),
         Some(Stored::Bcrypt(_)) | None => None,
     };
     work.argon2 += 1;
@@ -116,7 +116,7 @@ fn read(stored: &str) -> Option<Stored<'_>> {
     Algorithm::try_from(hash.algorithm.as_str()).ok()?;
     let params = Params::try_from(&hash).ok()?;
     let bounded = params.m_cost() <= MEMORY_MAX_KIB && params.t_cost() <= PASSES_MAX && params.p_cost() <= LANES_MAX;
-    bounded.then_some(Stored::Argon2(hash))
+    bounded.then(|| Stored::Argon2(Box::new(hash)))
 }
 
 /// The cost of a bcrypt hash (`$2a$`, `$2b$`, `$2y$`); `None` if it is none.

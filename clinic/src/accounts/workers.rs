@@ -237,7 +237,11 @@ mod tests {
         for (line, name) in [(Line::Strangers, "stranger"), (Line::Known, "doctor")] {
             let (runner, place, order) = (workers.clone(), place(&workers, line), Arc::clone(&order));
             running.push(tokio::spawn(async move {
-                runner.run(&place, move || Ok(order.lock().unwrap().push(name))).await.unwrap();
+                let noting = move || {
+                    order.lock().unwrap().push(name);
+                    Ok(())
+                };
+                runner.run(&place, noting).await.unwrap();
             }));
             let waiting = || {
                 let lines = workers.owner.0.lines();

@@ -157,6 +157,9 @@ async fn a_stolen_database_gives_away_no_26_bit_card_number() {
     assert_eq!(Dump::of(dumped()).found(), [5_918_308]);
 }
 
+/// Wrapped key, names, birth, documents, contacts.
+type SealedRow = (Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
+
 #[tokio::test]
 async fn no_nonce_is_ever_used_twice() {
     let scene = both().await.into_iter().next().unwrap();
@@ -165,13 +168,12 @@ async fn no_nonce_is_ever_used_twice() {
         batch.push((scene.person().await, crate::scene::passport("Іваненко", "Олена").into()));
     }
     scene.vault.load(&crate::scene::office(), batch, clinic::audit::Purpose::PassIssue).await.unwrap();
-    let rows: Vec<(Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)> =
-        store::read!(scene.database, "test.nonces", |conn| {
-            Ok(sqlx::query_as("SELECT wrapped_key, names, birth, documents, contacts FROM passport")
-                .fetch_all(&mut *conn)
-                .await?)
-        })
-        .unwrap();
+    let rows: Vec<SealedRow> = store::read!(scene.database, "test.nonces", |conn| {
+        Ok(sqlx::query_as("SELECT wrapped_key, names, birth, documents, contacts FROM passport")
+            .fetch_all(&mut *conn)
+            .await?)
+    })
+    .unwrap();
     let mut nonces = HashSet::new();
     let sealed = rows.iter().flat_map(|(a, b, c, d, e)| [a, b, c, d, e]);
     let count = sealed.map(|sealed| nonces.insert(sealed[9..33].to_vec())).filter(|is_new| *is_new).count();

@@ -58,9 +58,12 @@ struct Line {
     link: Option<String>,
 }
 
+/// Zone, how many, how many of each category, and who.
+type InZone = (ZoneId, u64, Vec<(Option<String>, u64)>, Vec<Present>);
+
 /// Everybody in sight, by zone.
 struct Seen {
-    zones: Vec<(ZoneId, u64, Vec<(Option<String>, u64)>, Vec<Present>)>,
+    zones: Vec<InZone>,
     faces: Faces,
     is_cut: bool,
 }

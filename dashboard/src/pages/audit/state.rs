@@ -10,7 +10,6 @@ use crate::visit::Visit;
 pub struct State {
     pub size: u64,
     pub head: String,
-    pub is_signed: bool,
     pub places: Vec<Shown>,
     pub check: Shown,
     pub is_checking: bool,
@@ -77,14 +76,7 @@ impl State {
                 }
             }
         };
-        Ok(Self {
-            size: audit::size(database).await?,
-            is_signed: !heads.is_empty(),
-            head,
-            places: places.collect(),
-            check,
-            is_checking,
-        })
+        Ok(Self { size: audit::size(database).await?, head, places: places.collect(), check, is_checking })
     }
 }
 
