@@ -129,11 +129,16 @@ async fn check(visit: &Visit, route: &Route, parts: Parts, body: Body) -> Result
     if !route.access.lets(visit.rights()) {
         return Err(if visit.rights().is_none() { Refusal::SignIn } else { Refusal::Forbidden });
     }
-    if let Some(session) = &visit.session {
-        let who = session.account.id.as_str();
-        visit.app.rates.take(who, route.rate, Instant::now()).map_err(Refusal::TooSoon)?;
-    }
+    // Counted when it is known to be meant: a foreign form must not use up what somebody may do.
+    let count = || match &visit.session {
+        Some(session) => {
+            let who = session.account.id.as_str();
+            visit.app.rates.take(who, route.rate, Instant::now()).map_err(Refusal::TooSoon)
+        }
+        None => Ok(()),
+    };
     if route.verb == Verb::Show {
+        count()?;
         return Ok(Request::from_parts(parts, Body::empty()));
     }
     if route.csrf == Csrf::Form {
@@ -144,5 +149,6 @@ async fn check(visit: &Visit, route: &Route, parts: Parts, body: Body) -> Result
         let given = form::given(&parts.headers, &body);
         form::check(visit.form_secret(), given.as_deref(), visit.app.now()).map_err(Refusal::Foreign)?;
     }
+    count()?;
     Ok(Request::from_parts(parts, Body::from(body)))
 }

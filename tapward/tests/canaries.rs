@@ -144,6 +144,8 @@ async fn live_and_search(furnished: Furnished, more_folders: Vec<PathBuf>) {
     for folder in &more_folders {
         collect(folder, &mut places);
     }
+    // The simulator's own record of what it tapped stands outside the product.
+    places.retain(|(path, _)| !path.ends_with("taps.jsonl"));
     for name in ["journal.db", "policy.bin", "log.txt", "heads.jsonl"] {
         assert!(places.iter().any(|(path, _)| path.ends_with(name)), "{name} is not among the files");
     }
