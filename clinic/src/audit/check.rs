@@ -8,6 +8,7 @@ use store::{Database, Error, read, transact};
 use super::read::reading;
 use super::{AuditError, record};
 use crate::acting::Acting;
+use crate::notices::{self, Notice, NoticeKind, To};
 
 /// Longest description of the first fault that is kept, in bytes.
 const FIRST_MAX_BYTES: usize = 1000;
@@ -110,7 +111,8 @@ pub async fn take_check(database: &Database, now: UtcMillis) -> Result<Option<i6
     Ok(taken.then_some(no))
 }
 
-/// Notes what came of a check: of the one taken, or (`None`) of one that ran by schedule or by hand.
+/// Notes what came of a check: of the one taken, or (`None`) of one that ran by schedule or by hand. Whoever may read the
+/// log is told by mail when it found something.
 ///
 /// # Errors
 /// Engine errors.
@@ -143,6 +145,10 @@ pub async fn note_check(database: &Database, taken: Option<i64>, result: &CheckR
             .execute(&mut *conn)
             .await?;
         sqlx::query("DELETE FROM audit_check WHERE no <= $1").bind(no - KEPT).execute(&mut *conn).await?;
+        if result.faults > 0 {
+            let notice = Notice::new(result.ended, To::Holders(Permission::AuditSee), NoticeKind::AuditAlarm);
+            notices::enqueue!(conn, &notice);
+        }
         Ok(())
     })
 }

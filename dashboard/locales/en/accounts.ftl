@@ -59,6 +59,7 @@ accounts-confirm-wrong = Your own password is wrong. Nothing was changed.
 accounts-done-role = The role is changed. It counts from the next click.
 accounts-done-disable = The account is closed and signed out everywhere.
 accounts-done-enable = The account is open again.
+accounts-done-factor = The second factor is taken away; the next sign-in sets up a new one where one is needed.
 accounts-done-end = All its sessions have ended.
 account-signed-in = { $n ->
     [one] signed in
@@ -71,6 +72,8 @@ link-title = Link for { $a }
 link-text = Pass it on now, it is shown only once. It works once and for 24 hours.
 make-link = New password link
 end-sessions = Sign out everywhere
+reset-factor = Take the second factor away
+accounts-no-factor = This account has no second factor.
 close-account = Close the account
 open-account = Open the account
 last-sign-in = Last sign-in

@@ -3,7 +3,7 @@
 place-privacy = Privacy
 place-requests = Requests
 place-disclosures = Disclosures
-place-glass = Glass reviews
+place-glass = Emergency reviews
 place-glass-break = Emergency access
 
 privacy-show = Show

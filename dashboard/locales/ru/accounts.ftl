@@ -60,6 +60,7 @@ accounts-confirm-wrong = Ваш пароль неверный. Ничего не
 accounts-done-role = Роль изменена. Действует со следующего нажатия.
 accounts-done-disable = Запись закрыта, все её сеансы завершены.
 accounts-done-enable = Запись снова открыта.
+accounts-done-factor = Второй фактор снят; где он нужен, при следующем входе заводится новый.
 accounts-done-end = Все её сеансы завершены.
 account-signed-in = { $n ->
     [one] на связи
@@ -73,6 +74,8 @@ link-title = Ссылка для { $a }
 link-text = Передайте сейчас, она показана один раз. Действует один раз и 24 часа.
 make-link = Ссылка для нового пароля
 end-sessions = Завершить все сеансы
+reset-factor = Снять второй фактор
+accounts-no-factor = У этой записи нет второго фактора.
 close-account = Закрыть запись
 open-account = Открыть запись
 last-sign-in = Последний вход

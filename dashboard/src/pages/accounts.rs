@@ -339,6 +339,7 @@ async fn change_now(visit: &Visit, typed: &Change, id: &AccountId) -> Result<Opt
     match typed.what.as_str() {
         "disable" => accounts.set_disabled(&acting, id, true).await?,
         "enable" => accounts.set_disabled(&acting, id, false).await?,
+        "factor" => accounts.reset_factor(&acting, id).await?,
         "link" => return accounts.create_password_link(&acting, id).await.map(Some),
         _ => return Err(AccountError::NoAccount),
     }
@@ -349,6 +350,7 @@ fn done_code(what: &str) -> &'static str {
     match what {
         "disable" => "disable",
         "enable" => "enable",
+        "factor" => "factor",
         _ => "end",
     }
 }
@@ -383,6 +385,7 @@ pub fn explain(visit: &Visit, error: AccountError) -> Result<Problem, Fault> {
     let is_refusal = matches!(&error, AccountError::Role(RoleError::Beyond | RoleError::OwnAccount));
     let text = match error {
         AccountError::BadLogin => texts.t("login-bad"),
+        AccountError::NoFactor => texts.t("accounts-no-factor"),
         AccountError::LoginTaken => texts.t("login-taken"),
         AccountError::BadShownName => texts.t("shown-name-bad"),
         AccountError::WrongPassword => texts.t("accounts-confirm-wrong"),
