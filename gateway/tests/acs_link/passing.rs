@@ -19,6 +19,13 @@ async fn a_valid_card_is_granted_durably_and_the_rotor_says_passed() {
     let rig = Rig::start(Cache::Nobody).await;
     let mut acs = connected(&rig, Memory::new()).await;
     rig.ready().await;
+    // That its readers are there is recorded beside; on a busy machine later than they can be used.
+    let recorded = async {
+        while kinds(&rig.facts(0).await).iter().filter(|kind| **kind == Kind::Secure).count() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), recorded).await.expect("its readers are recorded");
     let before = rig.journal.last_seq();
     let asked = tokio::time::Instant::now();
     let request = acs.ask(ACTIVE, Direction::In, 5000);
