@@ -1,6 +1,7 @@
 //! Reading the log out of the database: one consistent view, never a write. The program may go on writing meanwhile.
 
 use std::path::Path;
+#[cfg(feature = "postgres")]
 use std::str::FromStr;
 use std::time::Duration;
 
