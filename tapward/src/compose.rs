@@ -89,6 +89,22 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
         database: database.clone(),
         pages: None,
     };
+    // First, so that whom a restored copy has brought back is erased before any program works with it.
+    let mut vault = None;
+    if let Some(database) = &database {
+        // Kept open beside the programs: a medium with its key may come and go.
+        let (opened, stop) = (crate::vault::open(config, database, clock).await?, running.others_stop.clone());
+        if programs.bridge {
+            upkeep::before(database, &opened, clock).await?;
+            running.others.extend(upkeep::start(config, database, clock, &running.others_stop));
+        }
+        let watched = opened.clone();
+        running.others.push(tokio::spawn(async move {
+            stop.run_until_cancelled(watched.watch()).await;
+            Ok(())
+        }));
+        vault = Some(opened);
+    }
     if let (true, Some(database)) = (programs.bridge, &database) {
         let settings = mis_bridge::Settings::new(joint.key()?);
         let link = joint.link(config, Party::Bridge("bridge".into()))?;
@@ -105,21 +121,6 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
     }
     if let (true, Some(database)) = (programs.bridge, &database) {
         running.others.push(crate::mail::start(config, database, clock, running.others_stop.clone())?);
-    }
-    let mut vault = None;
-    if let Some(database) = &database {
-        // Kept open beside the programs: a medium with its key may come and go.
-        let (opened, stop) = (crate::vault::open(config, database, clock).await?, running.others_stop.clone());
-        if programs.bridge {
-            upkeep::before(database, &opened, clock).await?;
-            running.others.extend(upkeep::start(config, database, clock, &running.others_stop));
-        }
-        let watched = opened.clone();
-        running.others.push(tokio::spawn(async move {
-            stop.run_until_cancelled(watched.watch()).await;
-            Ok(())
-        }));
-        vault = Some(opened);
     }
     if programs.gateway {
         running.gateway = Some(start_gateway(config, &joint, clock, &running.gateway_stop).await?);

@@ -1,6 +1,6 @@
-//! What an installation does by itself beside its programs: sends notices, removes what has outlived its term,
-//! ends what has run out.
-//! Runs where the bridge runs; two of them at once do no harm. (The audit log's own work stands in `audit`.)
+//! What an installation does by itself beside its programs: removes what has outlived its term, ends what has run out.
+//! Runs where the bridge runs; two of them at once do no harm. (The audit log's own work stands in `audit`, notices in
+//! `mail`.)
 
 use std::future::Future;
 use std::time::Duration;
