@@ -1,9 +1,10 @@
 //! Who acts: what every command of the clinic is given, so that it checks the right and writes who it was. Made from a
 //! session of the pages, from a key of the HTTP API, or for the program itself.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use domain::{Denied, Permission, Rights, UtcMillis};
+use domain::{Denied, Permission, PersonId, Rights, UtcMillis};
 
 use crate::audit::{Action, Draft, Outcome};
 
@@ -14,6 +15,10 @@ pub enum Actor {
     Account(String),
     /// A key of the HTTP API, by its id.
     ApiKey(String),
+    /// A staff member at a workstation, by their pseudonym.
+    Staff(PersonId),
+    /// Another system that tells or is told something, by its name in the configuration.
+    Peer(String),
     /// Somebody at the command line of the server.
     Console,
     /// The program itself: schedules, feeds.
@@ -28,6 +33,8 @@ impl Actor {
         match self {
             Self::Account(_) => "account",
             Self::ApiKey(_) => "api_key",
+            Self::Staff(_) => "staff",
+            Self::Peer(_) => "peer",
             Self::Console => "console",
             Self::System => "system",
             Self::Anybody => "anybody",
@@ -35,9 +42,10 @@ impl Actor {
     }
 
     /// Its id, where the kind has one.
-    pub fn id(&self) -> Option<&str> {
+    pub fn id(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Account(id) | Self::ApiKey(id) => Some(id),
+            Self::Account(id) | Self::ApiKey(id) | Self::Peer(id) => Some(Cow::Borrowed(id)),
+            Self::Staff(person) => Some(Cow::Owned(person.to_string())),
             Self::Console | Self::System | Self::Anybody => None,
         }
     }
@@ -74,7 +82,9 @@ impl Acting {
     pub fn account(&self) -> Option<&str> {
         match &self.actor {
             Actor::Account(id) => Some(id),
-            Actor::ApiKey(_) | Actor::Console | Actor::System | Actor::Anybody => None,
+            Actor::ApiKey(_) | Actor::Staff(_) | Actor::Peer(_) | Actor::Console | Actor::System | Actor::Anybody => {
+                None
+            }
         }
     }
 

@@ -126,6 +126,32 @@ codes! {
         NoteBlotted = "note_blotted",
         /// The log was found behind what had been published: an older copy of the database was put back.
         LogRolledBack = "log_rolled_back",
+        /// Somebody was bound to a workstation by their card, or confirmed with a second factor.
+        DeskOpened = "desk_opened",
+        /// The binding to a workstation was locked, unlocked or ended.
+        DeskEnded = "desk_ended",
+        /// A workstation was set up or changed; a PIN was set.
+        DeskChanged = "desk_changed",
+        /// A visit started.
+        VisitStarted = "visit_started",
+        /// A visit ended or was taken back.
+        VisitEnded = "visit_ended",
+        /// The chart of a patient was opened in the medical system.
+        ChartOpened = "chart_opened",
+        /// Something was done without the card it needs.
+        OutOfCard = "out_of_card",
+        /// Somebody signed in to the medical system without a card.
+        IrregularSignIn = "irregular_sign_in",
+        /// What was done without a card was reviewed.
+        IrregularReviewed = "irregular_reviewed",
+        /// Somebody was signed in to the medical system by their card.
+        BadgeSignedIn = "badge_signed_in",
+        /// It was asked where a person is.
+        PersonLocated = "person_located",
+        /// Connection to another system was made or changed; deliveries were repeated, paused or given up.
+        ExchangeChanged = "exchange_changed",
+        /// Something was taken over from another system.
+        FeedTaken = "feed_taken",
         /// Lines of the older log of accounts were taken over.
         Adopted = "adopted",
     }

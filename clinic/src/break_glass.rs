@@ -262,7 +262,9 @@ pub async fn start(
 pub async fn end(database: &Database, acting: &Acting, id: &str, now: UtcMillis) -> Result<(), GlassError> {
     let own = match &acting.actor {
         Actor::Account(account) => account.clone(),
-        Actor::ApiKey(_) | Actor::Console | Actor::System | Actor::Anybody => String::new(),
+        Actor::ApiKey(_) | Actor::Staff(_) | Actor::Peer(_) | Actor::Console | Actor::System | Actor::Anybody => {
+            String::new()
+        }
     };
     let reviews = acting.rights.allows(Permission::BreakGlassReview);
     let (id, acting) = (id.to_owned(), acting.clone());

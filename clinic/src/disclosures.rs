@@ -139,6 +139,8 @@ impl Recipient {
         let (kind, name) = match actor {
             Actor::Account(id) => (RecipientKind::Account, id.clone()),
             Actor::ApiKey(id) => (RecipientKind::ApiKey, id.clone()),
+            Actor::Staff(person) => (RecipientKind::Account, person.to_string()),
+            Actor::Peer(name) => (RecipientKind::ApiKey, name.clone()),
             Actor::Console | Actor::System | Actor::Anybody => (RecipientKind::Console, String::new()),
         };
         Self { kind, name }
@@ -170,9 +172,9 @@ impl Disclosure {
     /// A file that somebody takes away for the clinic's own work.
     pub fn export(acting: &Acting, object: &str, classes: &[Class]) -> Self {
         let route = match acting.actor {
-            Actor::ApiKey(_) => Route::Api,
+            Actor::ApiKey(_) | Actor::Peer(_) => Route::Api,
             Actor::Console | Actor::System => Route::Console,
-            Actor::Account(_) | Actor::Anybody => Route::PageExport,
+            Actor::Account(_) | Actor::Staff(_) | Actor::Anybody => Route::PageExport,
         };
         Self {
             route,
@@ -209,6 +211,8 @@ pub(crate) fn actor_code(actor: &Actor) -> String {
     match actor {
         Actor::Account(id) => id.clone(),
         Actor::ApiKey(id) => format!("key:{id}"),
+        Actor::Staff(person) => format!("staff:{person}"),
+        Actor::Peer(name) => format!("peer:{name}"),
         Actor::Console => "console".to_owned(),
         Actor::System => "system".to_owned(),
         Actor::Anybody => "anybody".to_owned(),

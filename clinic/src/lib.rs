@@ -9,6 +9,7 @@ pub mod acting;
 pub mod api_keys;
 pub mod audit;
 pub mod break_glass;
+pub mod changes;
 pub mod commands;
 pub mod data_map;
 pub mod devices;

@@ -64,6 +64,22 @@ codes! {
         BreakGlassReview = "break_glass_review",
         /// Read the feed of changes by the HTTP API.
         FeedRead = "feed_read",
+        /// Work at a workstation: visits, work without the card.
+        DeskUse = "desk_use",
+        /// Set up workstations and end what is open there.
+        DeskManage = "desk_manage",
+        /// Ask where a patient or a colleague is.
+        PersonLocate = "person_locate",
+        /// See visits, rooms and routes, by pseudonym.
+        VisitSee = "visit_see",
+        /// Review what was done without a card.
+        IrregularReview = "irregular_review",
+        /// See how other systems are connected, what they were told and what they told us.
+        ExchangeSee = "exchange_see",
+        /// Connect other systems; repeat, pause and give up deliveries.
+        ExchangeManage = "exchange_manage",
+        /// Tell staff, patients, appointments and messages by the HTTP API.
+        FeedWrite = "feed_write",
         /// One's own account: language, password, sessions, second factor. Every role has it.
         OwnAccount = "own_account",
     }
@@ -294,9 +310,16 @@ impl Shipped {
                 P::BreakGlassUse,
             ],
             Self::ContactCentre => &[P::OwnAccount, P::PersonFind, P::PersonSee, P::PersonReveal],
-            Self::Doctor | Self::Nurse => {
-                &[P::OwnAccount, P::PresenceSee, P::PersonFind, P::PersonSee, P::PersonReveal, P::BreakGlassUse]
-            }
+            Self::Doctor | Self::Nurse => &[
+                P::OwnAccount,
+                P::PresenceSee,
+                P::PersonFind,
+                P::PersonSee,
+                P::PersonReveal,
+                P::BreakGlassUse,
+                P::DeskUse,
+                P::PersonLocate,
+            ],
             Self::Cashier => &[P::OwnAccount, P::PersonFind, P::PersonSee],
             Self::Manager => &[
                 P::OwnAccount,
@@ -307,8 +330,12 @@ impl Shipped {
                 P::JournalSee,
                 P::JournalExport,
                 P::PresenceSee,
+                P::VisitSee,
+                P::IrregularReview,
             ],
-            Self::Auditor => &[P::OwnAccount, P::AuditSee, P::AuditExport, P::DisclosureSee, P::AccountSee],
+            Self::Auditor => {
+                &[P::OwnAccount, P::AuditSee, P::AuditExport, P::DisclosureSee, P::AccountSee, P::IrregularReview]
+            }
             Self::PrivacyOfficer => &[
                 P::OwnAccount,
                 P::AuditSee,
@@ -322,7 +349,16 @@ impl Shipped {
                 P::BreakGlassReview,
                 P::NoticeSee,
             ],
-            Self::Integrator => &[P::OwnAccount, P::DevicesSee, P::ApiKeyEdit, P::FeedRead],
+            Self::Integrator => &[
+                P::OwnAccount,
+                P::DevicesSee,
+                P::ApiKeyEdit,
+                P::FeedRead,
+                P::DeskManage,
+                P::ExchangeSee,
+                P::ExchangeManage,
+                P::FeedWrite,
+            ],
             Self::Administrator => Permission::ALL,
         }
     }

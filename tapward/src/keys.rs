@@ -55,7 +55,7 @@ fn key32(path: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
     if !path.exists() {
         let mut key = Zeroizing::new([0_u8; 32]);
         random(&mut *key)?;
-        write_secret(path, &hex(&*key))?;
+        place_secret(path, &hex(&*key))?;
     }
     let text = read_secret(path).map_err(anyhow::Error::msg)?;
     match parse_key32(text.trim()) {
@@ -78,6 +78,27 @@ pub fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
         file.sync_all()
     };
     write().with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Puts a new secret in its place, unless another program that starts at the same moment was quicker: then its secret
+/// counts. Nobody ever sees half of it.
+fn place_secret(path: &Path, text: &str) -> anyhow::Result<()> {
+    let mine = path.with_extension(format!("new-{}", std::process::id()));
+    match fs::remove_file(&mine) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("{} cannot be removed", mine.display()));
+        }
+        // Nothing there, or a leftover of a program that was killed here.
+        _ => write_secret(&mine, text)?,
+    }
+    let placed = fs::hard_link(&mine, path);
+    fs::remove_file(&mine).with_context(|| format!("{} cannot be removed", mine.display()))?;
+    match placed {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(error).with_context(|| format!("{} cannot be made", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Lower-case hexadecimal digits.

@@ -98,7 +98,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["dashboard"]),
     ("askama", &["dashboard"]),
     ("clap", &["tapward", "audit-verify"]),
-    ("serde", &["wire", "dashboard", "controller-sim", "tapward"]),
+    ("serde", &["wire", "clinic", "mis-bridge", "dashboard", "controller-sim", "tapward"]),
 ];
 
 /// Fewer manifests than this means that the test looks in the wrong place.

@@ -137,7 +137,7 @@ fn entry(draft: &Draft, no: u64, note_hash: Option<TreeHash>) -> Entry {
         no,
         at: draft.at,
         actor_kind: draft.actor.kind().to_owned(),
-        actor: draft.actor.id().map(short),
+        actor: draft.actor.id().as_deref().map(short),
         session: optional(&draft.session),
         address: optional(&draft.address),
         action: draft.action.as_str().to_owned(),

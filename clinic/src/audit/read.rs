@@ -81,7 +81,7 @@ impl Filter {
         let mut say = |name: &str, value: Option<String>| words.extend(value.map(|value| format!("{name}={value}")));
         say("from", self.from.map(|at| at.to_rfc3339()));
         say("until", self.until.map(|at| at.to_rfc3339()));
-        say("actor", self.actor.as_ref().map(|actor| actor.id().unwrap_or(actor.kind()).to_owned()));
+        say("actor", self.actor.as_ref().map(|actor| actor.id().unwrap_or(actor.kind().into()).into_owned()));
         let actions: Vec<&str> = self.actions.iter().map(|action| action.as_str()).collect();
         say("action", (!actions.is_empty()).then(|| actions.join(",")));
         say("outcome", self.outcome.map(|outcome| outcome.to_string()));
@@ -196,7 +196,7 @@ macro_rules! narrow {
         if let Some(actor) = &filter.actor {
             query.push(" AND actor_kind = ").push_bind(actor.kind());
             if let Some(id) = actor.id() {
-                query.push(" AND actor = ").push_bind(id.to_owned());
+                query.push(" AND actor = ").push_bind(id.into_owned());
             }
         }
         if !filter.actions.is_empty() {

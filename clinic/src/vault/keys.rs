@@ -175,6 +175,24 @@ pub fn make_key_file(path: &Path) -> Result<(), VaultError> {
     write_key_file(path, &[&key], true)
 }
 
+/// The key file of the data folder, made if it is not there: programs that start at the same moment agree on one, and
+/// none ever sees half of it.
+pub(super) fn ensure_key_file(path: &Path) -> Result<(), VaultError> {
+    let mine = path.with_extension(format!("new-{}", std::process::id()));
+    let told = |error| VaultError::file(format!("the key file {} cannot be made", path.display()), error);
+    match fs::remove_file(&mine) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(told(error)),
+        // Nothing there, or a leftover of a program that was killed here.
+        _ => make_key_file(&mine)?,
+    }
+    let placed = fs::hard_link(&mine, path);
+    fs::remove_file(&mine).map_err(told)?;
+    match placed {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(told(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a key file beside the old one and puts it in its place, so that a power cut leaves one of the two.
 pub(super) fn write_key_file(path: &Path, keys: &[&[u8; KEY_BYTES]], must_be_new: bool) -> Result<(), VaultError> {
     let mut text = Zeroizing::new(String::with_capacity(keys.len() * (2 * KEY_BYTES + 1)));

@@ -289,6 +289,8 @@ pub(super) fn known_as(acting: &Acting) -> String {
     match (&acting.session, &acting.actor) {
         (Some(session), _) => format!("{session}/{}", acting.glass.as_deref().unwrap_or_default()),
         (None, Actor::Account(id) | Actor::ApiKey(id)) => id.clone(),
+        (None, Actor::Staff(person)) => person.to_string(),
+        (None, Actor::Peer(name)) => name.clone(),
         (None, Actor::Console | Actor::System | Actor::Anybody) => String::new(),
     }
 }

@@ -50,7 +50,7 @@ impl Vault {
             && !path.exists()
             && self.known().await?.current().is_none()
         {
-            keys::make_key_file(path)?;
+            keys::ensure_key_file(path)?;
         }
         self.try_open().await?;
         if !self.inner.shred_places.is_empty() {

@@ -121,6 +121,14 @@ permission-privacy_manage = Answer requests about personal data, restrict, keep 
 permission-break_glass_use = Break glass in an emergency
 permission-break_glass_review = Review who broke glass
 permission-feed_read = Read the feed of changes by the HTTP API
+permission-desk_use = Work at a workstation: visits, work without the card
+permission-desk_manage = Set up workstations and end what is open there
+permission-person_locate = Ask where a patient or a colleague is
+permission-visit_see = See visits, rooms and routes, by pseudonym
+permission-irregular_review = Review what was done without a card
+permission-exchange_see = See how other systems are connected and what they were told
+permission-exchange_manage = Connect other systems; repeat, pause and give up deliveries
+permission-feed_write = Tell staff, patients and appointments by the HTTP API
 permission-own_account = One’s own account: language, password, sessions
 
 # What may be seen of a person.

@@ -123,6 +123,14 @@ permission-privacy_manage = Отвечать на запросы о персон
 permission-break_glass_use = Экстренный доступ
 permission-break_glass_review = Проверять экстренный доступ
 permission-feed_read = Читать ленту изменений через HTTP API
+permission-desk_use = Работать за рабочим местом: приёмы, работа вне карты
+permission-desk_manage = Настраивать рабочие места и завершать открытое на них
+permission-person_locate = Спрашивать, где находится пациент или сотрудник
+permission-visit_see = Видеть приёмы, кабинеты и маршруты под псевдонимами
+permission-irregular_review = Проверять сделанное вне карты
+permission-exchange_see = Видеть обмен с другими системами
+permission-exchange_manage = Подключать системы; повторять, приостанавливать и снимать доставки
+permission-feed_write = Передавать персонал, пациентов и записи через HTTP API
 permission-own_account = Своя учётная запись: язык, пароль, сеансы
 
 # Что можно видеть о человеке.

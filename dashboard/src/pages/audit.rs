@@ -219,6 +219,12 @@ async fn who(visit: &Visit, text: &str) -> Result<Option<Actor>, Fault> {
     if let Some(key) = text.strip_prefix("key:") {
         return Ok(Some(Actor::ApiKey(key.to_owned())));
     }
+    if let Some(peer) = text.strip_prefix("peer:") {
+        return Ok(Some(Actor::Peer(peer.to_owned())));
+    }
+    if let Some(Ok(person)) = text.strip_prefix("staff:").map(str::parse) {
+        return Ok(Some(Actor::Staff(person)));
+    }
     if let Some(account) = AccountId::parse(text) {
         return Ok(Some(Actor::Account(account.as_str().to_owned())));
     }

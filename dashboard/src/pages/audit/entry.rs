@@ -50,6 +50,7 @@ pub async fn whole(visit: &Visit, names: &mut Names<'_>, no: u64) -> Result<Opti
     let who = match (entry.actor_kind.as_str(), &entry.actor) {
         ("account", Some(id)) => filtered("who", id),
         ("api_key", Some(id)) => filtered("who", &format!("key:{id}")),
+        ("staff" | "peer", Some(id)) => filtered("who", &format!("{}:{id}", entry.actor_kind)),
         (kind, _) => filtered("who", kind),
     };
     add("col-who", Some(names.actor(entry).await?), false, who);
