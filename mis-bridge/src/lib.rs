@@ -13,6 +13,7 @@
 
 mod chunks;
 mod commands;
+pub mod http;
 mod intake;
 pub mod mail;
 mod policy;
