@@ -146,6 +146,10 @@ pub enum Group {
     Post,
     /// People and their passes.
     People,
+    /// Workstations, visits and rooms.
+    Desk,
+    /// Other systems.
+    Exchange,
     /// What was done, and whose data.
     Trust,
     /// Who may do what, and how it is set up.
@@ -158,6 +162,8 @@ impl Group {
         match self {
             Self::Post => "post",
             Self::People => "people",
+            Self::Desk => "desk",
+            Self::Exchange => "exchange",
             Self::Trust => "trust",
             Self::Office => "office",
         }

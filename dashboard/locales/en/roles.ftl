@@ -4,6 +4,8 @@
 places-more = More
 group-post = Post
 group-people = People
+group-desk = Visits
+group-exchange = Other systems
 group-trust = Trust
 group-office = Office
 

@@ -4,6 +4,8 @@
 places-more = Ещё
 group-post = Пост
 group-people = Люди
+group-desk = Приёмы
+group-exchange = Другие системы
 group-trust = Доверие
 group-office = Управление
 

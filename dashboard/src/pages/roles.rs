@@ -45,6 +45,20 @@ pub const GROUPS: &[(Group, &[Permission])] = &[
         ],
     ),
     (
+        Group::Desk,
+        &[
+            Permission::DeskUse,
+            Permission::DeskManage,
+            Permission::PersonLocate,
+            Permission::VisitSee,
+            Permission::IrregularReview,
+        ],
+    ),
+    (
+        Group::Exchange,
+        &[Permission::ExchangeSee, Permission::ExchangeManage, Permission::FeedRead, Permission::FeedWrite],
+    ),
+    (
         Group::Trust,
         &[
             Permission::AuditSee,
@@ -63,7 +77,6 @@ pub const GROUPS: &[(Group, &[Permission])] = &[
             Permission::RoleEdit,
             Permission::NoticeSee,
             Permission::ApiKeyEdit,
-            Permission::FeedRead,
             Permission::VaultManage,
         ],
     ),
