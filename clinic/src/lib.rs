@@ -30,5 +30,6 @@ mod rows;
 pub mod subjects;
 pub mod vault;
 pub mod watch;
+pub mod workstations;
 
 pub use store::{Database, Error};

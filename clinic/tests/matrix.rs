@@ -18,6 +18,7 @@ use clinic::commands::Order;
 use clinic::notices::{NoticeFilter, Notices};
 use clinic::roles::{self, Grant, OwnId, RoleText};
 use clinic::vault::{Blobs, KeySource, NewKey, Passphrase, Vault};
+use clinic::workstations::Workstations;
 use clinic::{audit, disclosures, erasure, events, incidents, people, requests, retention, subjects, watch};
 use domain::vault::BoxKey;
 use domain::{
@@ -31,6 +32,7 @@ struct Scene {
     database: Database,
     accounts: Accounts,
     keys: ApiKeys,
+    workstations: Workstations,
     notices: Notices,
     vault: Vault,
     /// Somebody else's account, and a role that nobody has.
@@ -79,7 +81,8 @@ async fn scene(database: Database, folder: &Path) -> Scene {
     let role = roles::create(&database, &administrator, NOW, &text).await.unwrap();
     let person = people::register(&database, &administrator, None, NOW).await.unwrap();
     let (keys, notices) = (ApiKeys::new(database.clone(), clock.clone()), Notices::new(database.clone(), clock, key()));
-    Scene { database, accounts, keys, notices, vault, account, role, person }
+    let workstations = Workstations::new(database.clone(), Clock::new(|| NOW));
+    Scene { database, accounts, keys, workstations, notices, vault, account, role, person }
 }
 
 type Ran<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
@@ -144,6 +147,10 @@ fn disclosure() -> disclosures::Disclosure {
     disclosures::Disclosure::export(&acting(Rights::default()), "a letter", &[disclosures::Class::Identity])
 }
 
+fn desk() -> PointId {
+    PointId::new("desk-1").unwrap()
+}
+
 fn guards() -> Vec<Grant> {
     vec![Grant::site(Shipped::Guard)]
 }
@@ -182,6 +189,11 @@ const ROWS: &[Row] = rows! {
     "api_keys make" needs ApiKeyEdit: |s, a| s.keys.make(a, key());
     "api_keys end" needs ApiKeyEdit: |s, a| s.keys.end(a, KeyId::parse(ID).unwrap());
     "api_keys list" needs ApiKeyEdit: |s, a| s.keys.list(a);
+    "workstations list" needs DeskManage: |s, a| s.workstations.list(a);
+    "workstations enrol" needs DeskManage: |s, a| async { s.workstations.enrol(a, &desk()).await };
+    "workstations make_code" needs DeskManage: |s, a| async { s.workstations.make_code(a, &desk()).await };
+    "workstations withdraw" needs DeskManage: |s, a| async { s.workstations.withdraw(a, &desk()).await };
+    "workstations rename" needs DeskManage: |s, a| async { s.workstations.rename(a, &desk(), "Room 214").await };
     "notices/list list" needs NoticeSee: |s, a| async { s.notices.list(a, &NoticeFilter::default(), None, 1).await };
     "notices/list send_test" needs NoticeSee: |s, a| s.notices.send_test(a);
     "break_glass start" needs BreakGlassUse: |s, a| break_glass::start(&s.database, a, WHY, 60, NOW);

@@ -7,6 +7,7 @@ use clinic::accounts::Accounts;
 use clinic::api_keys::ApiKeys;
 use clinic::notices::Notices;
 use clinic::vault::Vault;
+use clinic::workstations::Workstations;
 use domain::{Clock, UtcMillis};
 use store::Database;
 use tokio::sync::{Mutex, Semaphore};
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Settings;
+use crate::changes::ChangeFeed;
 use crate::feed::Feed;
 use crate::language::{Language, Texts};
 use crate::post::{self, Facts};
@@ -45,6 +47,10 @@ pub struct Inner {
     /// Who asked how often for what is expensive.
     pub rates: Rates,
     pub feed: Feed,
+    /// What happens at desks and with visits.
+    pub changes: ChangeFeed,
+    /// Which browser stands at which desk.
+    pub workstations: Workstations,
     pub heavy: Semaphore,
     /// The facts of the live pages' panel, with when they were read. The lock is held while reading, so that many
     /// pages make one read.
@@ -67,6 +73,8 @@ impl App {
         let accounts = Accounts::new(database.clone(), clock.clone(), settings.sessions, site, key.clone());
         let notices = Notices::new(database.clone(), clock.clone(), key);
         let api_keys = ApiKeys::new(database.clone(), clock.clone());
+        let workstations = Workstations::new(database.clone(), clock.clone());
+        let changes = ChangeFeed::new(database.clone());
         let language = Language::parse(&settings.language).unwrap_or(Language::En);
         let heavy = Semaphore::new(HEAVY_AT_ONCE);
         Self(Arc::new(Inner {
@@ -80,6 +88,8 @@ impl App {
             api_keys,
             rates: Rates::default(),
             feed: Feed::default(),
+            changes,
+            workstations,
             heavy,
             panel: Mutex::new(None),
             ending,

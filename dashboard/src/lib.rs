@@ -10,6 +10,7 @@ mod address;
 mod api;
 mod app;
 mod browser;
+mod changes;
 mod connection;
 mod csv;
 mod faces;

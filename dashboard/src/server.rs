@@ -68,12 +68,13 @@ impl Dashboard {
         routes::router(self.app.clone())
     }
 
-    /// Follows the feed of events until `shutdown`; then open streams end.
+    /// Follows the feeds of events and changes until `shutdown`; then open streams end.
     pub async fn follow(&self, shutdown: CancellationToken) {
         let ending = self.app.ending.clone();
         let feed = self.app.feed.run(self.app.database.clone(), Arc::clone(&self.nudge), ending.clone());
+        let changes = self.app.changes.run(ending.clone());
         tokio::select! {
-            () = feed => {}
+            ((), ()) = async { tokio::join!(feed, changes) } => {}
             () = shutdown.cancelled() => ending.cancel(),
         }
     }

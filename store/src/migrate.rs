@@ -29,6 +29,7 @@ pub const FILES: &[(i64, &str, &str)] = &[
     (12, "local_keys", include_str!("../../migrations/0012_local_keys.sql")),
     (13, "form_secrets", include_str!("../../migrations/0013_form_secrets.sql")),
     (14, "desk", include_str!("../../migrations/0014_desk.sql")),
+    (22, "enrolment", include_str!("../../migrations/0022_enrolment.sql")),
 ];
 
 /// Applies what is missing. Several programs may start at once: on PostgreSQL they take turns by an advisory lock, on
