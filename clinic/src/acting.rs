@@ -93,6 +93,13 @@ impl Acting {
         Self { actor: Actor::System, rights: Rights::default(), session: None, address: None, glass: None }
     }
 
+    /// A configured system that tells us something: it may do that and nothing else.
+    pub fn feed(source: &crate::feeds::Source) -> Self {
+        let mut rights = Rights::default();
+        rights.add(&[Permission::FeedWrite], &[], &domain::Zones::All);
+        Self { actor: Actor::Peer(source.to_string()), rights, session: None, address: None, glass: None }
+    }
+
     /// Whether it is granted.
     ///
     /// # Errors

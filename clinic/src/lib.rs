@@ -17,6 +17,7 @@ pub mod disclosures;
 mod draw;
 pub mod erasure;
 pub mod events;
+pub mod feeds;
 pub mod incidents;
 pub mod ingest;
 pub mod notices;

@@ -83,6 +83,8 @@ name_id!(/// One weekly schedule.
     ScheduleId);
 name_id!(/// One category of holders, for example `patient-paying` or `surgeon`.
     CategoryId);
+name_id!(/// Something that holds for a person or does not: a contract, a training.
+    ConditionId);
 
 fn check_name(text: &str) -> Result<(), IdError> {
     if text.is_empty() {

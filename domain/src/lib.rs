@@ -27,7 +27,8 @@ pub use card::{CardFormat, CardKey, CardNumber, SealKey, SealedBytes, SealedNumb
 pub use decide::{Decision, Request, Verdict, decide, explain};
 pub use event::{Draft, Entry, Kind, Reason};
 pub use ids::{
-    CardId, CategoryId, Direction, Epoch, GatewayId, LineId, PersonId, PointId, ReaderId, ScheduleId, SiteId, ZoneId,
+    CardId, CategoryId, ConditionId, Direction, Epoch, GatewayId, LineId, PersonId, PointId, ReaderId, ScheduleId,
+    SiteId, ZoneId,
 };
 pub use network::Network;
 pub use policy::{Policy, PolicySource};
