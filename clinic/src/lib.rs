@@ -20,6 +20,7 @@ pub mod events;
 pub mod feeds;
 pub mod incidents;
 pub mod ingest;
+pub mod jose;
 pub mod notices;
 pub mod people;
 pub mod policy;
