@@ -45,6 +45,7 @@ CREATE TABLE workstation (
 CREATE TABLE desk_session (
     id          TEXT PRIMARY KEY,
     workstation TEXT NOT NULL,
+    zone        TEXT NOT NULL,
     person      TEXT NOT NULL REFERENCES person (id),
     card        TEXT,
     state       TEXT NOT NULL,

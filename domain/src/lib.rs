@@ -8,6 +8,7 @@ pub mod audit;
 pub mod card;
 mod codes;
 pub mod decide;
+pub mod desk;
 pub mod door;
 pub mod equipment;
 pub mod event;

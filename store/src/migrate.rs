@@ -29,6 +29,7 @@ pub const FILES: &[(i64, &str, &str)] = &[
     (12, "local_keys", include_str!("../../migrations/0012_local_keys.sql")),
     (13, "form_secrets", include_str!("../../migrations/0013_form_secrets.sql")),
     (14, "desk", include_str!("../../migrations/0014_desk.sql")),
+    (15, "desk_factors", include_str!("../../migrations/0015_desk_factors.sql")),
     (22, "enrolment", include_str!("../../migrations/0022_enrolment.sql")),
 ];
 
