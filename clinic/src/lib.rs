@@ -26,6 +26,7 @@ pub mod notices;
 pub mod people;
 pub mod policy;
 pub mod presence;
+pub mod received;
 pub mod requests;
 pub mod retention;
 pub mod roles;

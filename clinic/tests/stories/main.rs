@@ -9,6 +9,7 @@ mod events;
 mod ingest;
 mod people;
 mod policy;
+mod received;
 
 use domain::policy::{Layout, Point, PointKind};
 use domain::zone::Zone;
