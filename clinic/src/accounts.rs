@@ -10,6 +10,7 @@
 mod account;
 mod cabinet;
 mod device;
+mod digits;
 mod email;
 mod factor;
 mod hashing;

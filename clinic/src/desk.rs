@@ -26,7 +26,9 @@ use store::{Database, Error};
 use thiserror::Error as ThisError;
 
 pub use domain::desk::{Again, Elsewhere, EndWhy, Factor, Idle, LockWhy, Refusal, Rules, SessionState};
-pub use pin::{PinAnswer, PinText};
+pub use pin::{
+    DESK_WINDOW_MS, DESK_WRONG_MAX, PIN_BLOCK_MAX_MS, PIN_BLOCK_MS, PIN_WRONG_MAX, PinAnswer, PinState, PinText,
+};
 pub use tick::Ticked;
 pub use work::Worked;
 

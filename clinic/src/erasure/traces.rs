@@ -13,6 +13,12 @@ macro_rules! remove {
         for text in [
             "UPDATE person SET external_ref = NULL WHERE id = $1",
             "DELETE FROM presence WHERE person = $1",
+            "DELETE FROM person_alias WHERE person = $1",
+            "DELETE FROM desk_pin WHERE person = $1",
+            "DELETE FROM desk_factor WHERE person = $1",
+            "UPDATE desk_session SET card = NULL WHERE person = $1 AND card IS NOT NULL",
+            "UPDATE staff SET login = NULL, practitioner = NULL, account = NULL, specialty = NULL,
+                 ended_ms = COALESCE(ended_ms, changed_ms) WHERE person = $1",
             "UPDATE command SET person = NULL, reason = NULL WHERE person = $1",
             "UPDATE event SET card = NULL WHERE person = $1 AND card IS NOT NULL",
             "DELETE FROM restriction WHERE person = $1",
