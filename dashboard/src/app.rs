@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clinic::accounts::Accounts;
 use clinic::api_keys::ApiKeys;
+use clinic::desk::Desk;
 use clinic::notices::Notices;
 use clinic::vault::Vault;
 use clinic::workstations::Workstations;
@@ -51,6 +52,8 @@ pub struct Inner {
     pub changes: ChangeFeed,
     /// Which browser stands at which desk.
     pub workstations: Workstations,
+    /// Who is bound to which desk.
+    pub desk: Desk,
     pub heavy: Semaphore,
     /// The facts of the live pages' panel, with when they were read. The lock is held while reading, so that many
     /// pages make one read.
@@ -74,6 +77,7 @@ impl App {
         let notices = Notices::new(database.clone(), clock.clone(), key);
         let api_keys = ApiKeys::new(database.clone(), clock.clone());
         let workstations = Workstations::new(database.clone(), clock.clone());
+        let desk = Desk::new(database.clone(), clock.clone(), settings.desk.rules);
         let changes = ChangeFeed::new(database.clone());
         let language = Language::parse(&settings.language).unwrap_or(Language::En);
         let heavy = Semaphore::new(HEAVY_AT_ONCE);
@@ -90,6 +94,7 @@ impl App {
             feed: Feed::default(),
             changes,
             workstations,
+            desk,
             heavy,
             panel: Mutex::new(None),
             ending,

@@ -7,11 +7,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use clinic::accounts::AccountError;
 use clinic::audit::AuditError;
+use clinic::desk::DeskError;
 use clinic::disclosures::DisclosureError;
 use clinic::people::{PassError, PersonError};
 use clinic::roles::RoleError;
 use clinic::vault::VaultError;
 use clinic::watch::WatchError;
+use clinic::workstations::WorkstationError;
 use domain::Denied;
 
 use crate::api;
@@ -27,6 +29,10 @@ pub enum Fault {
     SignIn,
     /// The role does not open this page.
     Forbidden,
+    /// The browser is not that of a workstation.
+    NotAtDesk,
+    /// Nobody is bound to the workstation, or it is locked or waits for a second factor.
+    DeskClosed,
     /// The form did not come from our page in this browser.
     Form,
     /// No such page or thing.
@@ -44,7 +50,8 @@ impl Fault {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::SignIn => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::Form => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::Form | Self::NotAtDesk => StatusCode::FORBIDDEN,
+            Self::DeskClosed => StatusCode::CONFLICT,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Invalid => StatusCode::BAD_REQUEST,
             Self::Locked | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -90,6 +97,33 @@ impl From<AccountError> for Fault {
 impl From<Denied> for Fault {
     fn from(_: Denied) -> Self {
         Self::Forbidden
+    }
+}
+
+impl From<DeskError> for Fault {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Denied(denied) => Self::from(denied),
+            DeskError::NoSession | DeskError::NotOpen => Self::DeskClosed,
+            DeskError::NoWorkstation | DeskError::NotStaff => Self::NotFound,
+            DeskError::BadPin | DeskError::WeakPin => Self::Invalid,
+            DeskError::Store(error) => Self::from(error),
+            DeskError::Busy { .. } | DeskError::System(_) => {
+                tracing::error!(error = %error, "page.desk.failed");
+                Self::Unavailable
+            }
+        }
+    }
+}
+
+impl From<WorkstationError> for Fault {
+    fn from(error: WorkstationError) -> Self {
+        match error {
+            WorkstationError::Denied(denied) => Self::from(denied),
+            WorkstationError::Unknown => Self::NotFound,
+            WorkstationError::CodeSpent | WorkstationError::BadName => Self::Invalid,
+            WorkstationError::Store(error) => Self::from(error),
+        }
     }
 }
 
@@ -236,6 +270,8 @@ pub async fn dress(State(app): State<App>, request: Request, next: Next) -> Resp
             let kept = kept.map(|name| response.headers().get(&name).cloned().map(|value| (name, value)));
             let dressed = if fault == Some(Fault::SignIn) {
                 pages::sign_in::page(&visit, status, None)
+            } else if fault == Some(Fault::NotAtDesk) {
+                pages::desk::not_here(&visit, status, None)
             } else {
                 pages::error::page(&visit, status, fault)
             };

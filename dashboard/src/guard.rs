@@ -10,14 +10,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use clinic::acting::{Acting, Actor};
 use clinic::audit::{self, Action, Outcome};
-use domain::Rights;
+use domain::{Permission, Rights};
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::fault::Fault;
 use crate::form::{self, Foreign};
 use crate::rate::TooSoon;
-use crate::routes::{Access, Csrf, Route, Verb};
+use crate::routes::{Access, Csrf, Desk, Route, Verb};
 use crate::visit::{VISIT_COOKIE, Visit, set_cookie};
 
 /// Largest form, in bytes; the largest real one is a role with every permission, under 4 KiB.
@@ -28,6 +28,10 @@ pub const FORM_MAX_BYTES: usize = 16 * 1024;
 enum Refusal {
     SignIn,
     Forbidden,
+    /// Not the browser of a workstation.
+    NotAtDesk,
+    /// Nobody is bound to the workstation, or it is locked.
+    DeskClosed,
     Foreign(Foreign),
     TooLarge,
     /// Asked too often for what is expensive.
@@ -39,6 +43,8 @@ impl Refusal {
         match self {
             Self::SignIn => Fault::SignIn.into_response(),
             Self::Forbidden => Fault::Forbidden.into_response(),
+            Self::NotAtDesk => Fault::NotAtDesk.into_response(),
+            Self::DeskClosed => Fault::DeskClosed.into_response(),
             Self::Foreign(_) => Fault::Form.into_response(),
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
             Self::TooSoon(soon) => {
@@ -52,13 +58,20 @@ impl Refusal {
 /// Lets a request through to its handler, or answers instead of it.
 pub async fn guard(State((app, route)): State<(App, &'static Route)>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let visit = match Visit::read(&app, &parts, Some(route), route.uses_session).await {
+    let read = match route.access {
+        Access::AtDesk(_) => Visit::at_desk(&app, &parts, route).await,
+        _ => Visit::read(&app, &parts, Some(route), route.uses_session).await,
+    };
+    let visit = match read {
         Ok(visit) => visit,
         Err(fault) => return fault.into_response(),
     };
     let mut response = match check(&visit, route, parts, body).await {
         Ok(mut request) => {
             request.extensions_mut().insert(visit.clone());
+            if let Some(desk) = &visit.desk {
+                request.extensions_mut().insert(desk.clone());
+            }
             let response = next.run(request).await;
             if let Some(why) = refused_inside(route, &response) {
                 note(&visit, route, why).await;
@@ -69,12 +82,15 @@ pub async fn guard(State((app, route)): State<(App, &'static Route)>, request: R
             let why = match refusal {
                 Refusal::SignIn => "nobody_signed_in",
                 Refusal::Forbidden => "no_permission",
+                Refusal::NotAtDesk => "not_at_a_workstation",
+                Refusal::DeskClosed => "workstation_closed",
                 Refusal::Foreign(foreign) => foreign.as_str(),
                 Refusal::TooLarge => "too_large",
                 Refusal::TooSoon(_) => "rate",
             };
             let is_repeated = matches!(refusal, Refusal::TooSoon(soon) if !soon.begins);
-            if (visit.session.is_some() && !is_repeated) || matches!(refusal, Refusal::Foreign(_)) {
+            let is_somebody = visit.session.is_some() || (visit.desk.is_some() && refusal == Refusal::Forbidden);
+            if (is_somebody && !is_repeated) || matches!(refusal, Refusal::Foreign(_)) {
                 note(&visit, route, why).await;
             }
             refusal.response()
@@ -125,17 +141,38 @@ async fn note(visit: &Visit, route: &Route, why: &'static str) {
     }
 }
 
+/// Whether a route of workstations is open to this browser. Being asked counts as use of the binding.
+async fn check_desk(visit: &Visit, route: &Route, wants: Desk) -> Result<(), Refusal> {
+    let desk = visit.desk.as_ref().ok_or(Refusal::NotAtDesk)?;
+    if wants == Desk::Open {
+        let (_, acting) = desk.signed_in().map_err(|_| Refusal::DeskClosed)?;
+        if !acting.rights.allows(Permission::DeskUse) {
+            return Err(Refusal::Forbidden);
+        }
+    }
+    if let Some(session) = desk.session.as_ref().filter(|session| route.uses_session && session.is_open()) {
+        // Only how long it stays open hangs on it; the page itself must not.
+        if let Err(error) = visit.app.desk.used(session).await {
+            tracing::error!(error = %error, "page.desk.use.unrecorded");
+        }
+    }
+    Ok(())
+}
+
 async fn check(visit: &Visit, route: &Route, parts: Parts, body: Body) -> Result<Request, Refusal> {
-    if !route.access.lets(visit.rights()) {
+    if let Access::AtDesk(wants) = route.access {
+        check_desk(visit, route, wants).await?;
+    } else if !route.access.lets(visit.rights()) {
         return Err(if visit.rights().is_none() { Refusal::SignIn } else { Refusal::Forbidden });
     }
     // Counted when it is known to be meant: a foreign form must not use up what somebody may do.
-    let count = || match &visit.session {
-        Some(session) => {
-            let who = session.account.id.as_str();
-            visit.app.rates.take(who, route.rate, Instant::now()).map_err(Refusal::TooSoon)
+    let count = || {
+        let session = visit.session.as_ref().map(|session| session.account.id.as_str());
+        let desk = visit.desk.as_ref().map(|desk| desk.workstation.point.as_str());
+        match session.or(desk) {
+            Some(who) => visit.app.rates.take(who, route.rate, Instant::now()).map_err(Refusal::TooSoon),
+            None => Ok(()),
         }
-        None => Ok(()),
     };
     if route.verb == Verb::Show {
         count()?;
@@ -147,7 +184,12 @@ async fn check(visit: &Visit, route: &Route, parts: Parts, body: Body) -> Result
     let body = to_bytes(body, route.body_max).await.map_err(|_| Refusal::TooLarge)?;
     if route.csrf == Csrf::Form {
         let given = form::given(&parts.headers, &body);
-        form::check(visit.form_secret(), given.as_deref(), visit.app.now()).map_err(Refusal::Foreign)?;
+        let (given, now) = (given.as_deref(), visit.app.now());
+        let checked = match &visit.desk {
+            Some(desk) => desk.check_form(given, now),
+            None => form::check(visit.form_secret(), given, now),
+        };
+        checked.map_err(Refusal::Foreign)?;
     }
     count()?;
     Ok(Request::from_parts(parts, Body::from(body)))

@@ -76,6 +76,7 @@ impl Language {
                 include_str!("../locales/en/vault.ftl"),
                 include_str!("../locales/en/me.ftl"),
                 include_str!("../locales/en/notices.ftl"),
+                include_str!("../locales/en/desk.ftl"),
             ],
             Self::Ru => &[
                 include_str!("../locales/ru/pages.ftl"),
@@ -90,6 +91,7 @@ impl Language {
                 include_str!("../locales/ru/vault.ftl"),
                 include_str!("../locales/ru/me.ftl"),
                 include_str!("../locales/ru/notices.ftl"),
+                include_str!("../locales/ru/desk.ftl"),
             ],
         }
     }

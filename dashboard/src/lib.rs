@@ -13,6 +13,7 @@ mod browser;
 mod changes;
 mod connection;
 mod csv;
+mod desk_visit;
 mod faces;
 mod fault;
 mod feed;
@@ -39,4 +40,4 @@ mod tests;
 
 pub use letters::wording;
 pub use server::{Dashboard, DashboardError};
-pub use settings::{Settings, TlsSource};
+pub use settings::{DeskReader, DeskSettings, Launch, Settings, TlsSource};

@@ -28,7 +28,7 @@ use crate::guard::{FORM_MAX_BYTES, guard};
 use crate::pages::audit;
 use crate::pages::sealed::boxes;
 use crate::pages::{
-    accounts, api as api_page, api_keys, assets, devices, journal, live, me, privacy, roles, sealed, sign_in, vault,
+    accounts, api as api_page, api_keys, assets, desk as desk_page, devices, journal, live, me, privacy, roles, sealed, sign_in, vault,
     welcome,
 };
 use crate::pages::{inside, people};
@@ -47,14 +47,26 @@ pub enum Access {
     SignedIn,
     /// Who has this permission, somewhere at least.
     Needs(Permission),
+    /// The browser of a workstation, whoever is signed in to the pages.
+    AtDesk(Desk),
+}
+
+/// What a route of workstations wants of the one that the browser stands at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Desk {
+    /// Nothing more: it shows how the workstation stands, or makes it usable.
+    Enrolled,
+    /// A specialist is bound there, the binding is open and they may work at desks.
+    Open,
 }
 
 impl Access {
-    /// Whether somebody with these rights gets in; `None`: nobody is signed in.
+    /// Whether somebody with these rights gets in; `None`: nobody is signed in. Workstations are no matter of rights of
+    /// the pages: the guard asks which browser it is.
     pub fn lets(self, rights: Option<&Rights>) -> bool {
         match (self, rights) {
             (Self::Anyone, _) | (Self::SignedIn, Some(_)) => true,
-            (Self::SignedIn | Self::Needs(_), None) => false,
+            (Self::SignedIn | Self::Needs(_), None) | (Self::AtDesk(_), _) => false,
             (Self::Needs(permission), Some(rights)) => rights.allows(permission),
         }
     }
@@ -234,6 +246,16 @@ const fn change(path: &'static str, needs: Permission, audit: Action, mount: Mou
     Route { audit: Some(audit), ..route(Verb::Change, path, Access::Needs(needs), mount) }
 }
 
+/// A page of a workstation's browser.
+const fn desk(path: &'static str, wants: Desk, data: &'static [Data], mount: Mount) -> Route {
+    Route { data, ..route(Verb::Show, path, Access::AtDesk(wants), mount) }
+}
+
+/// A change from a workstation's browser.
+const fn act(path: &'static str, wants: Desk, audit: Action, mount: Mount) -> Route {
+    Route { audit: Some(audit), ..route(Verb::Change, path, Access::AtDesk(wants), mount) }
+}
+
 /// A call of the HTTP API.
 pub const fn call(
     verb: Verb,
@@ -363,6 +385,10 @@ pub static ROUTES: &[Route] = &[
             .open_to(Access::SignedIn)
             .recorded(Action::PersonSeen)
     },
+    // Workstations: who acts is whose card was held to the reader there, not who is signed in to the pages.
+    change("/desk/enrol", P::OwnAccount, Action::DeskChanged, |at| on(at, desk_page::enrol))
+        .open_to(Access::Anyone)
+        .rated(Rate::Secret),
     show("/accounts", P::AccountSee, &[Data::Staff], |at| on(at, accounts::show)).at(Group::Office, "accounts"),
     change("/accounts/create", P::AccountEdit, Action::AccountCreated, |at| on(at, accounts::create)),
     show("/accounts.csv", P::AccountSee, &[Data::Staff], |at| on(at, accounts::export))

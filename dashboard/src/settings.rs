@@ -1,11 +1,13 @@
 //! What the dashboard is told at its start.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use chrono_tz::Tz;
 use clinic::accounts::SessionRules;
 use domain::vault::BoxKey;
-use domain::{Network, SiteId};
+use domain::{CardId, Network, SiteId};
 
 /// Settings of one dashboard.
 #[derive(Debug, Clone)]
@@ -26,6 +28,42 @@ pub struct Settings {
     pub accounts_key: BoxKey,
     /// The proxies whose `X-Forwarded-For` is believed; nobody's, if there is none.
     pub trusted_proxies: Vec<Network>,
+    /// Workstations.
+    pub desk: DeskSettings,
+}
+
+/// What pages of workstations are told.
+#[derive(Clone, Default)]
+pub struct DeskSettings {
+    /// How bindings behave: the same as the bridge's.
+    pub rules: clinic::desk::Rules,
+    /// Reads a line of a desktop reader that is plugged into the doctor's own computer; `None`: the page does not offer
+    /// it.
+    pub reader: Option<DeskReader>,
+    /// Links that open the medical system.
+    pub launches: Vec<Launch>,
+}
+
+impl fmt::Debug for DeskSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeskSettings")
+            .field("rules", &self.rules)
+            .field("reader", &self.reader.is_some())
+            .field("launches", &self.launches)
+            .finish()
+    }
+}
+
+/// Reads one line of a desktop reader: the card's pseudonym, or `None` for what is no card.
+pub type DeskReader = Arc<dyn Fn(&str) -> Option<CardId> + Send + Sync>;
+
+/// A link that opens the medical system from a workstation's page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// Its name for people.
+    pub name: String,
+    /// Where it leads: an address that begins with `https://`, or `http://` on the same computer. It holds no secret.
+    pub url: String,
 }
 
 /// Where the TLS certificate and its key come from.

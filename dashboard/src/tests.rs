@@ -73,6 +73,7 @@ impl Stage {
             retention: clinic::retention::Terms::default(),
             accounts_key: scene::accounts_key(),
             trusted_proxies: Vec::new(),
+            desk: crate::DeskSettings::default(),
         };
         let vault = scene::vault(&database, hands.clock(), folder.path()).await;
         let dashboard = Dashboard::new(settings, database.clone(), hands.clock(), vault.clone());

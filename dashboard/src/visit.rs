@@ -9,6 +9,7 @@ use domain::Rights;
 
 use crate::address;
 use crate::app::App;
+use crate::desk_visit::AtDesk;
 use crate::fault::Fault;
 use crate::form;
 use crate::language::{Language, Texts};
@@ -31,6 +32,8 @@ pub struct Visit {
     pub app: App,
     pub route: Option<&'static Route>,
     pub session: Option<Session>,
+    /// The workstation that the browser stands at, for routes of workstations.
+    pub desk: Option<AtDesk>,
     /// The random value of [`VISIT_COOKIE`].
     pub visit_token: SessionToken,
     /// Whether the browser has the visit cookie already.
@@ -50,6 +53,13 @@ impl Visit {
             None => None,
         };
         Ok(Self::assemble(app, parts, route, session)?)
+    }
+
+    /// Reads a request to a route of workstations: who it is says the binding there, not a session of the pages.
+    pub async fn at_desk(app: &App, parts: &Parts, route: &'static Route) -> Result<Self, Fault> {
+        let mut visit = Self::assemble(app, parts, Some(route), None)?;
+        visit.desk = AtDesk::read(app, &parts.headers, Some(visit.visitor.address)).await?;
+        Ok(visit)
     }
 
     /// As [`Visit::read`] for somebody unknown; needs no database.
@@ -82,6 +92,7 @@ impl Visit {
             app: app.clone(),
             route,
             session,
+            desk: None,
             visit_token,
             has_visit_cookie,
             half,
@@ -112,6 +123,9 @@ impl Visit {
 
     /// What forms of this visit must carry.
     pub fn form_token(&self) -> String {
+        if let Some(desk) = &self.desk {
+            return desk.form_token(self.app.now());
+        }
         form::token(self.form_secret(), self.app.now())
     }
 
@@ -130,8 +144,11 @@ impl Visit {
         self.session.as_ref().map(|session| &session.rights)
     }
 
-    /// The one who is signed in, as who does something.
+    /// The one who is signed in, as who does something; at a workstation the one who is bound to it.
     pub fn acting(&self) -> Result<Acting, Fault> {
+        if let Some(desk) = &self.desk {
+            return desk.signed_in().map(|(_, acting)| acting.clone());
+        }
         Ok(self.signed_in()?.acting(&self.visitor))
     }
 }
@@ -164,7 +181,8 @@ pub fn clear_cookie(name: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("{name}=; Max-Age=0; {COOKIE_ATTRIBUTES}")).ok()
 }
 
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+/// A cookie of the request; one that is there twice is not believed.
+pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let mut found = headers
         .get_all(header::COOKIE)
         .iter()

@@ -73,6 +73,7 @@ async fn serve(
         retention: clinic::retention::Terms::default(),
         accounts_key: scene::accounts_key(),
         trusted_proxies: Vec::new(),
+        desk: dashboard::DeskSettings::default(),
     };
     let vault = scene::vault(database, clock.clone(), folder.path()).await;
     let dashboard = Dashboard::new(settings, database.clone(), clock.clone(), vault);

@@ -137,6 +137,7 @@ async fn stage() -> Stage {
         sessions: SessionRules::default(),
         accounts_key: scene::accounts_key(),
         trusted_proxies: Vec::new(),
+        desk: dashboard::DeskSettings::default(),
         retention: clinic::retention::Terms::default(),
     };
     let dashboard = Dashboard::new(settings, database.clone(), clock.clone(), vault);

@@ -194,6 +194,7 @@ async fn start_pages(
         retention: config.retention,
         accounts_key: keys::accounts_key(&config.data)?,
         trusted_proxies: config.dashboard.trusted_proxies.clone(),
+        desk: dashboard::DeskSettings::default(),
     };
     let (ready, address) = oneshot::channel();
     let pages = Dashboard::new(settings, database.clone(), clock.clone(), vault);

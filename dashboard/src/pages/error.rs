@@ -22,6 +22,7 @@ pub fn page(visit: &Visit, status: StatusCode, fault: Option<Fault>) -> Result<R
     let key = match (status, fault) {
         (_, Some(Fault::Form)) => "form",
         (_, Some(Fault::Locked)) => "locked",
+        (_, Some(Fault::DeskClosed)) => "desk",
         (StatusCode::BAD_REQUEST, _) => "400",
         (StatusCode::UNAUTHORIZED, _) => "401",
         (StatusCode::FORBIDDEN, Some(Fault::Forbidden)) => "403",

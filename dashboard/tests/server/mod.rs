@@ -69,6 +69,7 @@ impl Server {
             sessions: rules,
             accounts_key: scene::accounts_key(),
             trusted_proxies: proxies,
+            desk: dashboard::DeskSettings::default(),
             retention: clinic::retention::Terms::default(),
         };
         let keys = ApiKeys::new(database.clone(), clock.clone());
