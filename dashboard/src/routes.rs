@@ -28,8 +28,8 @@ use crate::guard::{FORM_MAX_BYTES, guard};
 use crate::pages::audit;
 use crate::pages::sealed::boxes;
 use crate::pages::{
-    accounts, api as api_page, api_keys, assets, desk as desk_page, devices, journal, live, me, privacy, roles, sealed, sign_in, vault,
-    welcome,
+    accounts, api as api_page, api_keys, assets, desk as desk_page, devices, journal, live, me, privacy, roles, sealed,
+    sign_in, vault, welcome,
 };
 use crate::pages::{inside, people};
 use crate::pages::{notices, second_step};

@@ -87,7 +87,8 @@ pub fn document() -> OpenApi {
 
 fn describe(route: &Route, operation: &Operation) -> utoipa::openapi::path::Operation {
     let needs = match route.access {
-        Access::Anyone => "Needs no key.".to_owned(),
+        // No call of the API is made from a workstation.
+        Access::Anyone | Access::AtDesk(_) => "Needs no key.".to_owned(),
         Access::SignedIn => "Needs a key, with whatever permission.".to_owned(),
         Access::Needs(permission) => format!("Needs the permission `{permission}`."),
     };
