@@ -2,6 +2,7 @@
 //! what programs are told; in [`layout`] who may go where, in [`wiring`] lines and readers, in [`peers`] what is joined
 //! by network, in [`trust`] sign-in, vault, audit log and mail.
 
+mod exchange;
 mod layout;
 mod peers;
 mod trust;
@@ -118,6 +119,7 @@ impl Checker<'_> {
         let vault = self.vault(file, &data);
         let audit = self.audit(file);
         let retention = self.retention(&file.retention);
+        let desk = self.desk(&file.desk);
         let mail = file.mail.as_ref().map(|mail| self.mail(mail));
         let stall = self.number(file.gateway.journal_stall_ms.as_ref(), "gateway.journal_stall_ms", 50..=5000, 250);
         let stale = self.number(file.gateway.stale_after_ms.as_ref(), "gateway.stale_after_ms", 500..=60_000, 3000);
@@ -151,6 +153,7 @@ impl Checker<'_> {
             vault: vault?,
             audit,
             retention,
+            desk: desk?,
             mail: match mail {
                 Some(mail) => Some(mail?),
                 None => None,

@@ -25,6 +25,8 @@ pub struct File {
     pub audit: Audit,
     pub mail: Option<Mail>,
     #[serde(default)]
+    pub desk: Desk,
+    #[serde(default)]
     pub retention: Retention,
     #[serde(default)]
     pub zone: Vec<Zone>,
@@ -127,6 +129,20 @@ pub struct Audit {
     #[serde(default)]
     pub heads: Vec<Spanned<String>>,
     pub every_min: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Desk {
+    pub debounce_s: Option<Spanned<u64>>,
+    pub again: Option<Spanned<String>>,
+    pub elsewhere: Option<Spanned<String>>,
+    pub idle_warn_s: Option<Spanned<u64>>,
+    pub idle_lock_s: Option<Spanned<u64>>,
+    pub idle_end_min: Option<Spanned<u64>>,
+    pub second_factor: Option<Spanned<String>>,
+    pub second_factor_h: Option<Spanned<u64>>,
+    pub second_factor_wait_s: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -46,6 +46,8 @@ pub struct Config {
     pub audit: trust::AuditSettings,
     /// How long what is kept.
     pub retention: clinic::retention::Terms,
+    /// How workstations behave.
+    pub desk: clinic::desk::Rules,
     /// The server for e-mail notices.
     pub mail: Option<trust::MailSettings>,
 }
