@@ -188,6 +188,30 @@ pub async fn after(database: &Database, id: u64, limit: u32) -> Result<Vec<Chang
     rows.into_iter().map(Row::read).collect()
 }
 
+/// The changes of these numbers, in order; at most [`READ_MAX`] numbers count. What is not there is left out.
+///
+/// # Errors
+/// As [`after`].
+pub async fn some(database: &Database, ids: &[u64]) -> Result<Vec<Change>, Error> {
+    let ids: Vec<i64> = ids.iter().take(READ_MAX as usize).map(|id| id.cast_signed()).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<Row> = read!(database, "changes.some", |conn| {
+        let mut select = sqlx::QueryBuilder::<Db>::new(
+            "SELECT id, at_ms, happened_ms, kind, reason, workstation, session, staff, patient, visit, appointment, detail
+             FROM change WHERE id IN (",
+        );
+        let mut list = select.separated(", ");
+        for id in &ids {
+            list.push_bind(*id);
+        }
+        select.push(") ORDER BY id");
+        Ok(select.build_query_as().fetch_all(&mut *conn).await?)
+    })?;
+    rows.into_iter().map(Row::read).collect()
+}
+
 /// A stored change.
 #[derive(sqlx::FromRow)]
 struct Row {

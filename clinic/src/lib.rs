@@ -23,6 +23,7 @@ pub mod incidents;
 pub mod ingest;
 pub mod jose;
 pub mod notices;
+pub mod outbox;
 pub mod people;
 pub mod policy;
 pub mod presence;

@@ -19,7 +19,7 @@ use clinic::notices::{NoticeFilter, Notices};
 use clinic::roles::{self, Grant, OwnId, RoleText};
 use clinic::vault::{Blobs, KeySource, NewKey, Passphrase, Vault};
 use clinic::workstations::Workstations;
-use clinic::{audit, disclosures, erasure, events, incidents, people, requests, retention, subjects, watch};
+use clinic::{audit, disclosures, erasure, events, incidents, outbox, people, requests, retention, subjects, watch};
 use domain::vault::BoxKey;
 use domain::{
     CardId, Clock, Denied, Field, GatewayId, Permission, PersonId, PointId, Rights, Shipped, UtcMillis, ZoneId, Zones,
@@ -160,6 +160,12 @@ const WHY: &str = "because the matrix asks for it";
 
 #[rustfmt::skip]
 const ROWS: &[Row] = rows! {
+    "outbox/list destinations" needs ExchangeSee: |s, a| outbox::destinations(&s.database, a, NOW);
+    "outbox/list deliveries" needs ExchangeSee: |s, a| async { outbox::deliveries(&s.database, a, &outbox::Filter::default(), None, 10).await };
+    "outbox/manage pause" needs ExchangeManage: |s, a| outbox::pause(&s.database, a, "mis", NOW);
+    "outbox/manage resume" needs ExchangeManage: |s, a| outbox::resume(&s.database, a, "mis", NOW);
+    "outbox/manage retry" needs ExchangeManage: |s, a| outbox::retry(&s.database, a, "mis", Some(1), NOW);
+    "outbox/manage give_up" needs ExchangeManage: |s, a| outbox::give_up(&s.database, a, "mis", Some(1), WHY, NOW);
     "accounts/staff list" needs AccountSee: |s, a| s.accounts.list(a);
     "accounts/staff log" needs AccountSee: |s, a| s.accounts.log(a, 10);
     "accounts/staff create" needs AccountEdit: |s, a| s.accounts.create(a, NewAccount { login: Login::new("new").unwrap(), shown_name: String::new(), roles: guards(), locale: String::new() });

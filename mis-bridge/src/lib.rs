@@ -13,6 +13,7 @@
 
 mod chunks;
 mod commands;
+pub mod delivery;
 pub mod http;
 mod intake;
 pub mod mail;
