@@ -51,6 +51,10 @@ codes! {
         PersonMerged = "person_merged",
         /// A staff member came, changed or left.
         StaffChanged = "staff_changed",
+        /// A program at the workstation did not follow what was opened there; the reason says why.
+        OutOfSync = "out_of_sync",
+        /// The program follows again.
+        InSync = "in_sync",
     }
 }
 

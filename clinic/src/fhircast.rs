@@ -172,11 +172,13 @@ impl Hub {
     /// [`HubError::TokenNeeded`], [`HubError::Forbidden`].
     fn scopes(&self, caller: &Caller, session: &str, now: UtcMillis) -> Result<Scopes, HubError> {
         match &caller.grant {
-            Some(grant) if grant.session != session => Err(HubError::Forbidden("the access token is for another session")),
-            Some(grant) if grant.until <= now => Err(HubError::TokenNeeded),
-            Some(grant) if grant.scopes.is_empty() => {
-                Err(HubError::Forbidden("the access token has no scope of FHIRcast, such as fhircast/Patient-open.read"))
+            Some(grant) if grant.session != session => {
+                Err(HubError::Forbidden("the access token is for another session"))
             }
+            Some(grant) if grant.until <= now => Err(HubError::TokenNeeded),
+            Some(grant) if grant.scopes.is_empty() => Err(HubError::Forbidden(
+                "the access token has no scope of FHIRcast, such as fhircast/Patient-open.read",
+            )),
             Some(grant) => Ok(grant.scopes.clone()),
             None if self.settings.topic_is_enough => Ok(Scopes::all()),
             None => Err(HubError::TokenNeeded),
@@ -192,7 +194,13 @@ fn seal(key: &BoxKey, place: Place<'_>, clear: &[u8]) -> Result<Vec<u8>, store::
 }
 
 /// Opens what [`seal`] sealed for the same place.
-fn open(key: &BoxKey, place: Place<'_>, table: &'static str, column: &'static str, sealed: Vec<u8>) -> Result<Vec<u8>, store::Error> {
+fn open(
+    key: &BoxKey,
+    place: Place<'_>,
+    table: &'static str,
+    column: &'static str,
+    sealed: Vec<u8>,
+) -> Result<Vec<u8>, store::Error> {
     let sealed = Sealed::from_bytes(sealed).map_err(|problem| store::Error::bad_row(table, column, problem))?;
     let clear = key.open(place, &sealed).map_err(|problem| store::Error::bad_row(table, column, problem))?;
     Ok(clear.to_vec())

@@ -19,6 +19,7 @@ mod draw;
 pub mod erasure;
 pub mod events;
 pub mod feeds;
+pub mod fhircast;
 pub mod incidents;
 pub mod ingest;
 pub mod jose;

@@ -142,7 +142,10 @@ mod tests {
         contexts.apply(&message("Patient-open", 100, vec![patient("a")]), &mut latest);
         contexts.apply(&message("Encounter-open", 100, vec![encounter("v"), patient("a")]), &mut latest);
         let answer = contexts.answer();
-        assert_eq!((answer["context.type"].as_str(), answer["context"][1]["resource"]["id"].as_str()), (Some("Encounter"), Some("a")));
+        assert_eq!(
+            (answer["context.type"].as_str(), answer["context"][1]["resource"]["id"].as_str()),
+            (Some("Encounter"), Some("a"))
+        );
         assert_eq!(contexts.apply(&message("Patient-close", 120, vec![patient("b")]), &mut latest), Applied::NotOpen);
         assert_eq!(contexts.apply(&message("Encounter-close", 120, vec![encounter("v")]), &mut latest), Applied::Taken);
         assert_eq!(contexts.answer()["context.type"], "Patient");

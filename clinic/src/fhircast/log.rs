@@ -170,7 +170,10 @@ macro_rules! log_on {
                         .push_bind(body);
                 });
                 query.build().execute(&mut *self).await?;
-                sqlx::query("UPDATE counter SET value = $1 WHERE name = 'fhircast'").bind(id).execute(&mut *self).await?;
+                sqlx::query("UPDATE counter SET value = $1 WHERE name = 'fhircast'")
+                    .bind(id)
+                    .execute(&mut *self)
+                    .await?;
                 Ok(())
             }
 

@@ -129,7 +129,9 @@ impl Message {
         let topic = field(event, "hub.topic").and_then(Value::as_str).map(str::to_owned);
         let context = match event.get("context") {
             None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(entries)) if entries.len() <= CONTEXT_MAX => entries.iter().map(entry).collect::<Result<_, _>>()?,
+            Some(Value::Array(entries)) if entries.len() <= CONTEXT_MAX => {
+                entries.iter().map(entry).collect::<Result<_, _>>()?
+            }
             Some(Value::Array(_)) => return Err(format!("event.context has more than {CONTEXT_MAX} entries")),
             Some(_) => return Err("event.context must be an array".to_owned()),
         };
@@ -143,7 +145,8 @@ impl Message {
         let Some(anchor) = self.event.anchor().filter(|anchor| *anchor != Anchor::Home) else { return Ok(()) };
         let key = anchor.key();
         let resource = self.entry(key).and_then(|entry| entry.get("resource"));
-        let resource = resource.ok_or_else(|| format!("event.context has no entry with the key {key:?} and a resource"))?;
+        let resource =
+            resource.ok_or_else(|| format!("event.context has no entry with the key {key:?} and a resource"))?;
         if resource.get("resourceType").and_then(Value::as_str) != Some(anchor.as_str()) {
             return Err(format!("the resource of the entry {key:?} must have the resourceType {anchor}"));
         }
@@ -251,7 +254,10 @@ mod tests {
             (json!({ "id": "1", "timestamp": 5, "event": {} }).to_string(), "timestamp must be"),
             (event("Patient-merge", json!([])), "no event of this hub"),
             (event("Patient-open", json!([])), "no entry with the key \"patient\""),
-            (event("Patient-open", json!([{ "key": "patient", "resource": { "resourceType": "Patient" } }])), "must have an id"),
+            (
+                event("Patient-open", json!([{ "key": "patient", "resource": { "resourceType": "Patient" } }])),
+                "must have an id",
+            ),
             (event("Patient-open", json!([{ "resource": {} }])), "has no key"),
             (event("Patient-open", json!({})), "must be an array"),
             (event("Encounter-open", json!([encounter, patient("p-17")])), "is not the patient"),

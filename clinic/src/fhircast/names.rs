@@ -205,7 +205,9 @@ mod tests {
             assert_eq!(EventName::parse(name).unwrap().to_string(), *name);
         }
         let long = "a.".repeat(60);
-        for unknown in ["", "Patient", "Patient-", "-open", "Home-close", "Patient-select", "a b", "org..x", "é.x", &long] {
+        for unknown in
+            ["", "Patient", "Patient-", "-open", "Home-close", "Patient-select", "a b", "org..x", "é.x", &long]
+        {
             assert_eq!(EventName::parse(unknown), None, "{unknown:?}");
         }
     }

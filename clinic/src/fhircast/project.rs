@@ -99,7 +99,9 @@ impl Hub {
                 boards.iter().filter(|board| board.ended.is_some()).map(|board| board.session.as_str()).collect();
             if !ended.is_empty() {
                 let mut query = sqlx::QueryBuilder::<Db>::new("UPDATE fhircast_subscription SET ended_ms = ");
-                query.push_bind(now.0).push(", ended_why = 'session_ended', trouble = NULL WHERE ended_ms IS NULL AND session IN (");
+                query
+                    .push_bind(now.0)
+                    .push(", ended_why = 'session_ended', trouble = NULL WHERE ended_ms IS NULL AND session IN (");
                 let mut listed = query.separated(", ");
                 for session in ended {
                     listed.push_bind(session);
@@ -107,7 +109,10 @@ impl Hub {
                 query.push(")");
                 query.build().execute(&mut *conn).await?;
             }
-            sqlx::query("UPDATE follower SET last_id = $1 WHERE name = 'fhircast'").bind(upto).execute(&mut *conn).await?;
+            sqlx::query("UPDATE follower SET last_id = $1 WHERE name = 'fhircast'")
+                .bind(upto)
+                .execute(&mut *conn)
+                .await?;
             Ok(taken)
         })
     }
@@ -144,7 +149,9 @@ impl Boards {
             }
             ChangeKind::VisitStarted | ChangeKind::VisitConfirmed => {
                 if let Some((patient, encounter)) = chart(&row, known, settings, "in-progress")? {
-                    let open = |anchor, context| Message::new(message_id(&row, open_code(anchor)), happened, EventName::Open(anchor), context);
+                    let open = |anchor, context| {
+                        Message::new(message_id(&row, open_code(anchor)), happened, EventName::Open(anchor), context)
+                    };
                     self.tell(session.clone(), open(Anchor::Patient, vec![patient.clone()]));
                     self.tell(session, open(Anchor::Encounter, vec![encounter, patient]));
                 }
@@ -152,7 +159,9 @@ impl Boards {
             ChangeKind::VisitEnded | ChangeKind::VisitCancelled => {
                 let status = if kind == ChangeKind::VisitEnded { "finished" } else { "entered-in-error" };
                 if let Some((patient, encounter)) = chart(&row, known, settings, status)? {
-                    let close = |anchor, context| Message::new(message_id(&row, close_code(anchor)), happened, EventName::Close(anchor), context);
+                    let close = |anchor, context| {
+                        Message::new(message_id(&row, close_code(anchor)), happened, EventName::Close(anchor), context)
+                    };
                     self.tell(session.clone(), close(Anchor::Encounter, vec![encounter, patient.clone()]));
                     self.tell(session, close(Anchor::Patient, vec![patient]));
                 }

@@ -106,10 +106,12 @@ impl Cause {
     /// Reads the reason of a change of ours.
     pub fn of_reason(reason: Option<&str>) -> Self {
         match reason {
-            Some(reason) if reason.contains("idle") || reason.contains("timeout") || reason.contains("shift") => Self::Timeout,
+            Some(reason) if reason.contains("idle") || reason.contains("timeout") || reason.contains("shift") => {
+                Self::Timeout
+            }
             Some(
-                "tap" | "tap_out" | "tapped_out" | "user" | "self" | "specialist" | "page" | "button" | "again" | "lock"
-                | "by_tap" | "by_page" | "re_tap" | "retap",
+                "tap" | "tap_out" | "tapped_out" | "user" | "self" | "specialist" | "page" | "button" | "again"
+                | "lock" | "by_tap" | "by_page" | "re_tap" | "retap",
             ) => Self::User,
             _ => Self::System,
         }
@@ -182,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_patient_has_an_identifier_whatever_is_known() {
-        let numbers = [RecordNumber { system: "mis".to_owned(), uri: "urn:clinic:mrn".to_owned(), kind: "MR".to_owned() }];
+        let numbers =
+            [RecordNumber { system: "mis".to_owned(), uri: "urn:clinic:mrn".to_owned(), kind: "MR".to_owned() }];
         let aliases = [("mis".to_owned(), "P-10017".to_owned()), ("lab".to_owned(), "ü".to_owned())];
         let known = patient(PERSON, &aliases, Some("mis"), &numbers);
         assert_eq!(known["resource"]["id"], "P-10017");

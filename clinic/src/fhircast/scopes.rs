@@ -92,7 +92,9 @@ mod tests {
         for all in [Scopes::all(), Scopes::parse("fhircast/*.*"), Scopes::parse("FHIRcast/*.*")] {
             assert!(all.allow(&event("UserLogout"), Access::Write) && all.allow(&event("a.b"), Access::Read));
         }
-        for none in ["", "openid", "fhircast/", "fhircast/Patient-open", "fhircast/Patient-open.delete", "é", "fhircas€/x.read"] {
+        for none in
+            ["", "openid", "fhircast/", "fhircast/Patient-open", "fhircast/Patient-open.delete", "é", "fhircas€/x.read"]
+        {
             let none = Scopes::parse(none);
             assert!(none.is_empty() && !none.allow(&event("SyncError"), Access::Read), "{none:?}");
         }

@@ -91,7 +91,8 @@ pub async fn state(database: &Database, session: &str) -> Result<HubState, Error
         .await?)
     })?;
     let read = |(name, client, connected, trouble, since): Row| {
-        let kind = trouble.map(|text| code("fhircast_subscription", "trouble", &text, TroubleKind::parse)).transpose()?;
+        let kind =
+            trouble.map(|text| code("fhircast_subscription", "trouble", &text, TroubleKind::parse)).transpose()?;
         let trouble = kind.map(|kind| Trouble { kind, since: UtcMillis(since.unwrap_or_default()) });
         Ok(Subscriber { name: name.or(client), is_connected: connected.is_some(), trouble })
     };
@@ -137,12 +138,11 @@ impl Hub {
         let (id, event_id, event_name) = (id.to_owned(), event_id.to_owned(), event_name.to_owned());
         transact!(self.database, "fhircast.failed", |conn| {
             let last = conn.lock_log().await?;
-            let row: Option<(String, Option<String>, Option<String>, Option<String>)> = sqlx::query_as(
-                "SELECT session, name, client, trouble_event FROM fhircast_subscription WHERE id = $1",
-            )
-            .bind(&id)
-            .fetch_optional(&mut *conn)
-            .await?;
+            let row: Option<(String, Option<String>, Option<String>, Option<String>)> =
+                sqlx::query_as("SELECT session, name, client, trouble_event FROM fhircast_subscription WHERE id = $1")
+                    .bind(&id)
+                    .fetch_optional(&mut *conn)
+                    .await?;
             let Some((session, name, client, told)) = row else { return Ok(()) };
             if told.as_deref() == Some(event_id.as_str()) && !event_id.is_empty() {
                 return Ok(());

@@ -198,7 +198,8 @@ impl Hub {
         }
         let now = self.clock.now();
         let longest = self.settings.lease_max_s.max(LEASE_MIN_S);
-        let lease_s = ask.lease_s.filter(|asked| *asked > 0).unwrap_or(self.settings.lease_s).clamp(LEASE_MIN_S, longest);
+        let lease_s =
+            ask.lease_s.filter(|asked| *asked > 0).unwrap_or(self.settings.lease_s).clamp(LEASE_MIN_S, longest);
         let mut until = now.plus_ms(lease_s.saturating_mul(1000));
         if let Some(grant) = &caller.grant {
             until = until.min(grant.until);
@@ -267,7 +268,9 @@ impl Hub {
         })?;
         let endpoint = match (outcome, ask.endpoint) {
             (None, _) => {
-                return Err(HubError::TooMany("this topic has as many subscribers as it may; unsubscribe those that are gone"));
+                return Err(HubError::TooMany(
+                    "this topic has as many subscribers as it may; unsubscribe those that are gone",
+                ));
             }
             (Some(false), Some(same)) => EndpointGiven::Same(same),
             (Some(_), _) => EndpointGiven::New(fresh),
