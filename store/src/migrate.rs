@@ -30,8 +30,8 @@ pub const FILES: &[(i64, &str, &str)] = &[
     (13, "form_secrets", include_str!("../../migrations/0013_form_secrets.sql")),
     (14, "desk", include_str!("../../migrations/0014_desk.sql")),
     (15, "desk_factors", include_str!("../../migrations/0015_desk_factors.sql")),
-    (19, "outbox", include_str!("../../migrations/0019_outbox.sql")),
     (18, "fhircast", include_str!("../../migrations/0018_fhircast.sql")),
+    (19, "outbox", include_str!("../../migrations/0019_outbox.sql")),
     (20, "hl7", include_str!("../../migrations/0020_hl7.sql")),
     (22, "enrolment", include_str!("../../migrations/0022_enrolment.sql")),
 ];
