@@ -25,6 +25,7 @@ pub mod ingest;
 pub mod jose;
 pub mod notices;
 pub mod outbox;
+pub mod openid;
 pub mod people;
 pub mod policy;
 pub mod presence;

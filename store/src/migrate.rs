@@ -30,6 +30,7 @@ pub const FILES: &[(i64, &str, &str)] = &[
     (13, "form_secrets", include_str!("../../migrations/0013_form_secrets.sql")),
     (14, "desk", include_str!("../../migrations/0014_desk.sql")),
     (15, "desk_factors", include_str!("../../migrations/0015_desk_factors.sql")),
+    (17, "openid", include_str!("../../migrations/0017_openid.sql")),
     (18, "fhircast", include_str!("../../migrations/0018_fhircast.sql")),
     (19, "outbox", include_str!("../../migrations/0019_outbox.sql")),
     (20, "hl7", include_str!("../../migrations/0020_hl7.sql")),
