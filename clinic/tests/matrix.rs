@@ -16,6 +16,7 @@ use clinic::audit::Purpose;
 use clinic::break_glass::{self, Queue, Verdict};
 use clinic::commands::Order;
 use clinic::notices::{NoticeFilter, Notices};
+use clinic::openid::{NewClient, Provider, Rules};
 use clinic::roles::{self, Grant, OwnId, RoleText};
 use clinic::vault::{Blobs, KeySource, NewKey, Passphrase, Vault};
 use clinic::workstations::Workstations;
@@ -32,6 +33,7 @@ struct Scene {
     database: Database,
     accounts: Accounts,
     keys: ApiKeys,
+    openid: Provider,
     workstations: Workstations,
     notices: Notices,
     vault: Vault,
@@ -80,9 +82,10 @@ async fn scene(database: Database, folder: &Path) -> Scene {
     let text = RoleText { name: "Nobody's".to_owned(), ..RoleText::default() };
     let role = roles::create(&database, &administrator, NOW, &text).await.unwrap();
     let person = people::register(&database, &administrator, None, NOW).await.unwrap();
+    let openid = Provider::new(database.clone(), clock.clone(), key(), Rules::new("https://tapward.example"));
     let (keys, notices) = (ApiKeys::new(database.clone(), clock.clone()), Notices::new(database.clone(), clock, key()));
     let workstations = Workstations::new(database.clone(), Clock::new(|| NOW));
-    Scene { database, accounts, keys, workstations, notices, vault, account, role, person }
+    Scene { database, accounts, keys, openid, workstations, notices, vault, account, role, person }
 }
 
 type Ran<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
@@ -136,6 +139,11 @@ fn key() -> NewApiKey {
         networks: vec![],
         life_days: 1,
     }
+}
+
+fn system() -> NewClient {
+    let redirect_uris = vec!["https://mis.example/back".to_owned()];
+    NewClient { name: "A system".to_owned(), redirect_uris, ..NewClient::default() }
 }
 
 fn incident() -> incidents::NewIncident {
@@ -192,6 +200,10 @@ const ROWS: &[Row] = rows! {
     "watch order, emergency" needs DoorOpen: |s, a| async { watch::order(&s.database, a, &order("emergency")).await };
     "watch order, lasting" needs DoorCommand: |s, a| async { watch::order(&s.database, a, &order("free_passage")).await };
     "watch orders_at" needs DevicesSee: |s, a| async { watch::orders_at(&s.database, a, &order("open").gateway, &PointId::new("door-1").unwrap(), 1, NOW).await };
+    "openid/clients make_client" needs ExchangeManage: |s, a| s.openid.make_client(a, None, system());
+    "openid/clients change_client" needs ExchangeManage: |s, a| s.openid.change_client(a, "nobody", system(), false);
+    "openid/clients end_client" needs ExchangeManage: |s, a| s.openid.end_client(a, "nobody");
+    "openid/clients clients" needs ExchangeSee: |s, a| s.openid.clients(a);
     "api_keys make" needs ApiKeyEdit: |s, a| s.keys.make(a, key());
     "api_keys end" needs ApiKeyEdit: |s, a| s.keys.end(a, KeyId::parse(ID).unwrap());
     "api_keys list" needs ApiKeyEdit: |s, a| s.keys.list(a);
