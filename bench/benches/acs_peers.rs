@@ -295,7 +295,7 @@ impl Clinic {
             duress_pin: None,
             number: None,
         };
-        PolicySource { layout, credentials: vec![credential] }
+        PolicySource { layout, credentials: vec![credential], grants: Vec::new() }
     }
 
     async fn gateway(&self, heartbeat: Duration) -> (Gateway, CancellationToken) {

@@ -4,14 +4,16 @@
 //! Owns the layout's tables and the policy's version, a number that rises within the same transaction as every change
 //! of layout or passes. Never decides who may pass (`domain::decide` does).
 
+pub(crate) mod grants;
+
 use std::collections::HashMap;
 
 use domain::card::SealedNumber;
 use domain::ids::IdError;
 use domain::pin::PinHash;
 use domain::policy::{
-    Credential, Effect, Layout, Mode, PassKind, PassState, Point, PointKind, PolicyBuilder, PolicyError, PolicySource,
-    Rule, Verify,
+    Asked, Credential, Demand, Effect, Layout, Mode, PassKind, PassState, Point, PointKind, PolicyBuilder, PolicyError,
+    PolicySource, Rule, Verify,
 };
 use domain::schedule::{LocalDate, MinuteRange, OnHoliday, Schedule, Weekdays, WeeklyRange};
 use domain::zone::{AntiPassback, Zone};
@@ -109,6 +111,17 @@ async fn write_layout(database: &Database, layout: Layout, now: UtcMillis) -> Re
                     .push_bind(point.mode.as_str())
                     .push_bind(point.verify.as_str())
                     .push_bind(point.reuse_ms.map(i64::from));
+            });
+            insert.build().persistent(false).execute(&mut *conn).await?;
+        }
+        sqlx::query("DELETE FROM demand").execute(&mut *conn).await?;
+        for chunk in numbered(&layout.demands).chunks(ROWS_MAX) {
+            let mut insert = sqlx::QueryBuilder::<Db>::new("INSERT INTO demand (position, zone, condition, kinds) ");
+            insert.push_values(chunk, |mut row, (position, demand)| {
+                row.push_bind(*position)
+                    .push_bind(demand.zone.to_string())
+                    .push_bind(demand.condition().map(|it| it.to_string()))
+                    .push_bind(list(&demand.kinds));
             });
             insert.build().persistent(false).execute(&mut *conn).await?;
         }
@@ -228,6 +241,9 @@ async fn read_layout_once(database: &Database, version: u64) -> Result<Option<La
     let rules: Vec<RuleRow> = read!(database, "policy.rules", |conn| {
         Ok(sqlx::query_as("SELECT * FROM rule ORDER BY position").fetch_all(&mut *conn).await?)
     })?;
+    let demands: Vec<(String, Option<String>, String)> = read!(database, "policy.demands", |conn| {
+        Ok(sqlx::query_as("SELECT zone, condition, kinds FROM demand ORDER BY position").fetch_all(&mut *conn).await?)
+    })?;
     Ok(Some(Layout {
         version,
         built_at: UtcMillis(changed_ms),
@@ -247,6 +263,7 @@ async fn read_layout_once(database: &Database, version: u64) -> Result<Option<La
             .collect::<Result<_, _>>()?,
         rules: rules.into_iter().map(Rule::try_from).collect::<Result<_, _>>()?,
         points: points.into_iter().map(Point::try_from).collect::<Result<_, _>>()?,
+        demands: demands.into_iter().map(demand).collect::<Result<_, _>>()?,
         allow_all_if_no_rules: allow_all != 0,
     }))
 }
@@ -275,8 +292,9 @@ pub async fn source(database: &Database, built_at: UtcMillis) -> Result<Option<P
                 }
             }
         };
+        let grants = grants::read_grants(database, &layout, built_at).await?;
         if complete && version(database).await? == layout.version {
-            return Ok(Some(PolicySource { layout, credentials }));
+            return Ok(Some(PolicySource { layout, credentials, grants }));
         }
     }
     Err(Error::new("policy.source", Fault::Busy))
@@ -430,6 +448,17 @@ impl TryFrom<PointRow> for Point {
             reuse_ms: row.reuse_ms.map(|time| number(T, "reuse_ms", time)).transpose()?,
         })
     }
+}
+
+fn demand((zone, condition, kinds): (String, Option<String>, String)) -> Result<Demand, Error> {
+    const T: &str = "demand";
+    let kinds = kinds.split(',').filter(|part| !part.is_empty());
+    Ok(Demand {
+        zone: column(T, "zone", &zone, |text: &str| text.parse())?,
+        asked: optional(T, "condition", condition.as_deref(), |text: &str| text.parse())?
+            .map_or(Asked::Purpose, Asked::Condition),
+        kinds: kinds.map(|part| code(T, "kinds", part, PassKind::parse)).collect::<Result<_, _>>()?,
+    })
 }
 
 #[derive(FromRow)]

@@ -19,18 +19,20 @@
 //! 6. `withdrawn`, `policy_too_old`, `not_yet_valid`, `expired`;
 //! 7. the one-time pass: `pass_used`;
 //! 8. rules: `denied_by_rule`, `outside_hours`, `no_rule`;
-//! 9. area anti-passback (a zone with soft anti-passback only notes it) and timed reuse: `anti_passback`,
+//! 9. what the zones entered ask besides, on the way in only, the outermost zone first, in each the conditions and
+//!    then the purpose: `condition_missing`, `no_purpose`;
+//! 10. area anti-passback (a zone with soft anti-passback only notes it) and timed reuse: `anti_passback`,
 //!    `reused_too_soon`;
-//! 10. capacity of the zones entered: `zone_full`;
-//! 11. the door, at soft points too: another door of the interlock is open: `interlock`; another holder's grant is
+//! 11. capacity of the zones entered: `zone_full`;
+//! 12. the door, at soft points too: another door of the interlock is open: `interlock`; another holder's grant is
 //!     being taken: `point_busy`. So late, so that a pass that is not good is told what is wrong with it;
-//! 12. PIN, on the way in only, and last, so that nobody is asked for one in vain: `pin_locked`, `pin_missing`,
+//! 13. PIN, on the way in only, and last, so that nobody is asked for one in vain: `pin_locked`, `pin_missing`,
 //!     `pin_wrong`. A soft point asks too, and grants without.
 
 use crate::event::Reason;
 use crate::ids::{CardId, CategoryId, Direction, PersonId, PointId};
 use crate::pin::PinHash;
-use crate::policy::{Mode, Pass, PassKind, PassState, PointEntry, Policy, RuleOutcome, Verify};
+use crate::policy::{Mode, Pass, PassKind, PassState, PointEntry, Policy, RuleOutcome, Unmet, Verify};
 use crate::presence::Presence;
 use crate::time::UtcMillis;
 use crate::zone::{AntiPassback, ZoneNo, ZoneTree};
@@ -160,6 +162,8 @@ pub enum Check {
     OneTime,
     /// A rule.
     Rule,
+    /// What a zone asks besides: a visit that leads there, a condition.
+    Demand,
     /// Which side the holder is on.
     AntiPassback,
     /// When the pass was last used here.
@@ -231,6 +235,7 @@ enum About {
     Nothing,
     Rule(u16),
     Zone(ZoneNo),
+    Condition(u16),
 }
 
 trait Trace {
@@ -257,6 +262,7 @@ impl Trace for Writer<'_> {
             About::Nothing => None,
             About::Rule(no) => self.policy.layout().rules.get(usize::from(no)).map(|rule| rule.name.clone()),
             About::Zone(no) => Some(self.policy.zones().id(no).to_string()),
+            About::Condition(no) => self.policy.condition(no).map(|id| id.to_string()),
         };
         self.steps.push(Step { check, outcome, about });
     }
@@ -412,6 +418,9 @@ fn entitled<T: Trace>(
         weighing.check(Check::OneTime, used.then_some(Reason::PassUsed))?;
     }
     rules(policy, pass, point, request, weighing)?;
+    if request.direction == Direction::In {
+        demands(policy, pass, point, request, weighing)?;
+    }
     if from != to {
         anti_passback(policy, presence, pass, point, request, whereabouts, weighing)?;
         match presence.full_zone(policy, pass.person(), to) {
@@ -468,6 +477,30 @@ fn rules<T: Trace>(
         RuleOutcome::NotNow(rule) => weighing.fail(Check::Rule, Reason::OutsideHours, About::Rule(rule)),
         RuleOutcome::Nothing => weighing.fail(Check::Rule, Reason::NoRule, About::Nothing),
     }
+}
+
+/// What the zones entered ask besides the rules.
+#[inline]
+fn demands<T: Trace>(
+    policy: &Policy,
+    pass: &Pass,
+    point: &PointEntry,
+    request: &Request<'_>,
+    weighing: &mut Weighing<'_, T>,
+) -> Settled {
+    let Some(unmet) = policy.unmet(pass, point, request.now) else { return Ok(()) };
+    let mut all_met = true;
+    for unmet in unmet {
+        all_met = false;
+        match unmet {
+            Unmet::Condition(no) => weighing.fail(Check::Demand, Reason::ConditionMissing, About::Condition(no))?,
+            Unmet::Purpose(zone) => weighing.fail(Check::Demand, Reason::NoPurpose, About::Zone(zone))?,
+        }
+    }
+    if all_met {
+        weighing.met(Check::Demand);
+    }
+    Ok(())
 }
 
 #[inline]

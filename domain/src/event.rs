@@ -89,6 +89,10 @@ codes! {
         OutsideHours = "outside_hours",
         /// A rule refuses this category here.
         DeniedByRule = "denied_by_rule",
+        /// No visit leads the holder into this zone today.
+        NoPurpose = "no_purpose",
+        /// Something that the zone asks for does not hold: a contract, a training.
+        ConditionMissing = "condition_missing",
         /// The holder is already on that side.
         AntiPassback = "anti_passback",
         /// The same pass was used here too shortly before.

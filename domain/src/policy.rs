@@ -16,19 +16,25 @@
 //! Deny beats allow wherever it stands; order and nesting do not matter. If a layout has no rule at all, and
 //! [`Layout::allow_all_if_no_rules`] is set, every valid pass may go everywhere: a clinic starts with the doors that
 //! it had, and restricts from there.
+//!
+//! # What zones ask besides
+//! A zone may ask of those who enter it that a visit leads them there now, or that a condition holds ([`Demand`]). What is
+//! known of persons to answer that comes with the policy ([`Grant`]), so that it is decided without asking anybody.
 
 mod compile;
+mod demands;
 mod rules;
 mod table;
 
 pub(crate) use compile::PointEntry;
 pub use compile::{Policy, PolicyBuilder, PolicyError};
+pub(crate) use demands::Unmet;
 pub use rules::RuleOutcome;
 pub use table::Pass;
 
 use crate::card::SealedNumber;
 use crate::codes;
-use crate::ids::{CardId, CategoryId, Direction, PersonId, PointId, ScheduleId, ZoneId};
+use crate::ids::{CardId, CategoryId, ConditionId, Direction, PersonId, PointId, ScheduleId, ZoneId};
 use crate::pin::PinHash;
 use crate::schedule::{LocalDate, Schedule};
 use crate::time::UtcMillis;
@@ -46,6 +52,12 @@ pub const RULE_CELLS_MAX: usize = 1 << 19;
 pub const CREDENTIALS_MAX: usize = 10_000_000;
 /// Longest name of a rule, in bytes.
 pub const RULE_NAME_MAX_BYTES: usize = 128;
+/// Most demands of one layout.
+pub const DEMANDS_MAX: usize = 4096;
+/// Most conditions that the demands of one layout name.
+pub const CONDITIONS_MAX: usize = 256;
+/// Most grants of one policy: 40 MB of memory.
+pub const GRANTS_MAX: usize = 1_000_000;
 
 /// Everything a policy is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +66,8 @@ pub struct PolicySource {
     pub layout: Layout,
     /// One for each card.
     pub credentials: Vec<Credential>,
+    /// What is known of persons that zones ask about.
+    pub grants: Vec<Grant>,
 }
 
 /// A policy without its credentials: small, and readable by people.
@@ -77,6 +91,8 @@ pub struct Layout {
     pub rules: Vec<Rule>,
     /// Access points.
     pub points: Vec<Point>,
+    /// What zones ask besides the rules.
+    pub demands: Vec<Demand>,
     /// With no rule at all, allow every valid pass everywhere instead of refusing all with `no_rule`.
     pub allow_all_if_no_rules: bool,
 }
@@ -94,8 +110,18 @@ impl Layout {
             holidays: Vec::new(),
             rules: Vec::new(),
             points: Vec::new(),
+            demands: Vec::new(),
             allow_all_if_no_rules: true,
         }
+    }
+
+    /// The conditions that demands name, in their order; grants name them by their position here.
+    pub fn conditions(&self) -> Vec<ConditionId> {
+        let mut named: Vec<ConditionId> =
+            self.demands.iter().filter_map(|demand| demand.condition().cloned()).collect();
+        named.sort_unstable();
+        named.dedup();
+        named
     }
 
     /// Adds the zones that are mentioned (`inside`, `from`, `to`) but not declared, so that a short configuration
@@ -208,6 +234,67 @@ codes! {
         /// Refuses, whatever else allows.
         Deny = "deny",
     }
+}
+
+/// What a zone asks of those who enter it, besides the rules: on the way in only, of those who come from outside of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    /// The zone.
+    pub zone: ZoneId,
+    /// What.
+    pub asked: Asked,
+    /// Of which passes; empty: of all.
+    pub kinds: Vec<PassKind>,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// That a visit leads there now: a [`Granted::Zone`] of this zone, of one inside it or of one around it.
+    Purpose,
+    /// That this condition holds now.
+    Condition(ConditionId),
+}
+
+impl Demand {
+    /// Patients need a visit that leads there.
+    pub fn purpose(zone: ZoneId) -> Self {
+        Self { zone, asked: Asked::Purpose, kinds: vec![PassKind::Patient, PassKind::PatientTemporary] }
+    }
+
+    /// The condition, if one is asked.
+    pub const fn condition(&self) -> Option<&ConditionId> {
+        match &self.asked {
+            Asked::Purpose => None,
+            Asked::Condition(condition) => Some(condition),
+        }
+    }
+}
+
+/// Something known of a person that a zone may ask about, and when it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grant {
+    /// Who.
+    pub person: PersonId,
+    /// What.
+    pub of: Granted,
+    /// The first instant.
+    pub from: UtcMillis,
+    /// The first instant after it.
+    pub until: UtcMillis,
+}
+
+/// What is known of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Granted {
+    /// A visit leads into the zone at this position in [`Layout::zones`].
+    Zone(u16),
+    /// The condition at this position in [`Layout::conditions`] holds.
+    Condition(u16),
+}
+
+const fn kind_bit(kind: PassKind) -> u8 {
+    1 << kind as u8
 }
 
 /// One card. Small and plain, so that a million of them can be streamed into a [`PolicyBuilder`].

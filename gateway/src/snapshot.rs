@@ -40,11 +40,14 @@ pub fn compile(bytes: &[u8]) -> Result<Arc<Policy>, UseError> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|error| UseError::Random(error.to_string()))?;
     let snapshot = Snapshot::read(bytes)?;
-    let credentials = snapshot.credentials();
+    let (credentials, grants) = (snapshot.credentials(), snapshot.grants());
     let expected = credentials.size_hint().0;
     let mut builder = PolicyBuilder::new(snapshot.layout, u64::from_le_bytes(seed), expected)?;
     for credential in credentials {
         builder.add(&credential?)?;
+    }
+    for grant in grants {
+        builder.grant(&grant)?;
     }
     Ok(Arc::new(builder.finish()))
 }
@@ -89,7 +92,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policy.bin");
         assert!(load(&path).unwrap().is_none());
-        let source = PolicySource { layout: Layout { version: 7, ..Layout::empty() }, credentials: Vec::new() };
+        let source = PolicySource {
+            layout: Layout { version: 7, ..Layout::empty() },
+            credentials: Vec::new(),
+            grants: Vec::new(),
+        };
         let mut bytes = wire::snapshot::encode(&source).unwrap();
         keep(&path, &bytes).unwrap();
         assert_eq!(load(&path).unwrap().unwrap().version(), 7);

@@ -34,6 +34,7 @@ pub const FILES: &[(i64, &str, &str)] = &[
     (18, "fhircast", include_str!("../../migrations/0018_fhircast.sql")),
     (19, "outbox", include_str!("../../migrations/0019_outbox.sql")),
     (20, "hl7", include_str!("../../migrations/0020_hl7.sql")),
+    (21, "feeds", include_str!("../../migrations/0021_feeds.sql")),
     (22, "enrolment", include_str!("../../migrations/0022_enrolment.sql")),
 ];
 

@@ -3,10 +3,15 @@
 
 use domain::card::SealedNumber;
 use domain::pin::PinHash;
-use domain::policy::{Credential, Effect, Layout, Mode, PassKind, PassState, Point, PointKind, Rule, Verify};
+use domain::policy::{
+    Asked, Credential, Demand, Effect, Grant, Granted, Layout, Mode, PassKind, PassState, Point, PointKind, Rule,
+    Verify,
+};
 use domain::schedule::{LocalDate, MinuteRange, OnHoliday, Schedule, Weekdays, WeeklyRange};
 use domain::zone::{AntiPassback, Zone};
-use domain::{CardId, CategoryId, Direction, PersonId, PointId, PolicySource, ScheduleId, UtcMillis, ZoneId};
+use domain::{
+    CardId, CategoryId, ConditionId, Direction, PersonId, PointId, PolicySource, ScheduleId, UtcMillis, ZoneId,
+};
 use proptest::prelude::*;
 use wire::snapshot::{Snapshot, SnapshotError, SnapshotWriter, decode, encode};
 
@@ -63,8 +68,27 @@ fn layout() -> Layout {
                 ..Point::new(PointId::new("d/1").unwrap(), PointKind::Workstation, zone("hall"), zone("clinic"))
             },
         ],
+        demands: Vec::new(),
         allow_all_if_no_rules: false,
     }
+}
+
+/// The same with zones that ask.
+fn asking() -> Layout {
+    let contract = Asked::Condition(ConditionId::new("contract").unwrap());
+    let demand = Demand { zone: zone("clinic"), asked: contract, kinds: Vec::new() };
+    Layout { demands: vec![Demand::purpose(zone("hall")), demand], ..layout() }
+}
+
+fn any_grant() -> impl Strategy<Value = Grant> {
+    (any::<[u8; 16]>(), any::<bool>(), 0..1000_u16, any::<i64>(), any::<i64>()).prop_map(
+        |(person, is_zone, position, from, until)| Grant {
+            person: PersonId(person),
+            of: if is_zone { Granted::Zone(position) } else { Granted::Condition(position) },
+            from: UtcMillis(from),
+            until: UtcMillis(until),
+        },
+    )
 }
 
 fn credential(n: u64) -> Credential {
@@ -111,14 +135,30 @@ fn any_credential() -> impl Strategy<Value = Credential> {
 }
 
 fn small() -> PolicySource {
-    PolicySource { layout: layout(), credentials: (0..3).map(credential).collect() }
+    PolicySource { layout: layout(), credentials: (0..3).map(credential).collect(), grants: Vec::new() }
 }
 
 proptest! {
     #[test]
     fn any_policy_round_trips(credentials in proptest::collection::vec(any_credential(), 0..50)) {
-        let source = PolicySource { layout: layout(), credentials };
+        let source = PolicySource { layout: layout(), credentials, grants: Vec::new() };
         prop_assert_eq!(decode(&encode(&source).unwrap()), Ok(source));
+    }
+
+    #[test]
+    fn any_policy_that_asks_round_trips(
+        credentials in proptest::collection::vec(any_credential(), 0..20),
+        grants in proptest::collection::vec(any_grant(), 0..20),
+        end in 0..4000_usize,
+    ) {
+        let source = PolicySource { layout: asking(), credentials, grants };
+        let bytes = encode(&source).unwrap();
+        prop_assert_eq!(bytes[4], 3, "a gateway that does not know what zones ask must not take it");
+        if end < bytes.len() {
+            let content = sealed(bytes[..end].to_vec());
+            prop_assert!(decode(&content).is_err());
+        }
+        prop_assert_eq!(decode(&bytes), Ok(source));
     }
 
     #[test]
@@ -163,7 +203,7 @@ fn sealed(mut content: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn a_number_of_credentials_that_are_not_there_makes_no_room_for_them() {
-    let bytes = encode(&PolicySource { layout: layout(), credentials: vec![] }).unwrap();
+    let bytes = encode(&PolicySource { layout: layout(), credentials: vec![], grants: Vec::new() }).unwrap();
     let mut content = bytes[..bytes.len() - 32].to_vec();
     let at = content.len() - 4;
     content[at..].copy_from_slice(&u32::MAX.to_be_bytes());
@@ -179,8 +219,8 @@ fn flags_and_formats_of_later_versions_are_refused_by_name() {
     content[at] |= 0x80;
     assert_eq!(decode(&sealed(content)), Err(SnapshotError::Credential(2)));
     let mut newer = bytes;
-    newer[4] = 3;
-    assert_eq!(decode(&newer), Err(SnapshotError::Format(3)));
+    newer[4] = 4;
+    assert_eq!(decode(&newer), Err(SnapshotError::Format(4)));
     assert_eq!(decode(b"{}"), Err(SnapshotError::NotASnapshot));
 }
 
@@ -197,6 +237,33 @@ fn only_a_policy_with_numbers_needs_a_gateway_that_knows_them() {
     let mut content = bytes[..bytes.len() - 32].to_vec();
     content[4] = 1;
     assert_eq!(decode(&sealed(content)), Err(SnapshotError::Credential(1)));
+}
+
+#[test]
+fn what_zones_ask_cannot_be_hidden_from_an_older_gateway_and_grants_that_are_not_there_make_no_room() {
+    let bytes = encode(&PolicySource { layout: asking(), credentials: vec![], grants: vec![] }).unwrap();
+    let content = &bytes[..bytes.len() - 32];
+    // Without the number of grants it is a snapshot of format 1 whose layout asks.
+    let mut older = content[..content.len() - 4].to_vec();
+    older[4] = 1;
+    assert_eq!(decode(&sealed(older)), Err(SnapshotError::Format(1)));
+    let mut many = content.to_vec();
+    let at = many.len() - 8;
+    many[at..at + 4].copy_from_slice(&1_000_000_u32.to_be_bytes());
+    assert_eq!(decode(&sealed(many.clone())), Err(SnapshotError::Length));
+    many[at..at + 4].copy_from_slice(&u32::MAX.to_be_bytes());
+    assert!(matches!(decode(&sealed(many)), Err(SnapshotError::TooLarge(..))));
+    let ignored = PolicySource {
+        layout: layout(),
+        credentials: vec![],
+        grants: vec![Grant {
+            person: PersonId([1; 16]),
+            of: Granted::Zone(0),
+            from: UtcMillis(0),
+            until: UtcMillis(1),
+        }],
+    };
+    assert!(decode(&encode(&ignored).unwrap()).unwrap().grants.is_empty(), "no zone asks");
 }
 
 #[test]

@@ -159,7 +159,11 @@ pub fn policy(lines: u8) -> PolicySource {
     let categories = vec![CategoryId::new("staff").unwrap()];
     let mut layout = Layout { version: 1, built_at: clock().now(), categories, points, ..Layout::empty() };
     layout.complete_zones();
-    PolicySource { layout, credentials: (1..=CARDS).map(|number| credential(card_id(number), number)).collect() }
+    PolicySource {
+        layout,
+        credentials: (1..=CARDS).map(|number| credential(card_id(number), number)).collect(),
+        grants: Vec::new(),
+    }
 }
 
 pub fn credential(card: CardId, number: u32) -> Credential {

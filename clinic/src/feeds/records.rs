@@ -295,8 +295,6 @@ codes! {
         Withdraw = "withdraw",
         /// The employee has left.
         EndStaff = "end_staff",
-        /// A short note for the page of the desk where the patient is seen next.
-        Note = "note",
     }
 }
 
@@ -311,7 +309,7 @@ pub struct ControlRecord {
     pub person: Alias,
     /// What to do.
     pub order: Order,
-    /// Why, in the source's words, for the audit log; for [`Order::Note`], the note. At most 300 characters.
+    /// Why, in the source's words, for the audit log. At most 300 characters.
     pub note: Option<Secret>,
 }
 

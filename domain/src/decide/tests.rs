@@ -1,7 +1,7 @@
 use super::*;
 use crate::event::{Draft, Kind};
-use crate::ids::{ScheduleId, ZoneId};
-use crate::policy::{Credential, Effect, Layout, Point, PointKind, PolicySource, Rule};
+use crate::ids::{ConditionId, ScheduleId, ZoneId};
+use crate::policy::{Asked, Credential, Demand, Effect, Grant, Granted, Layout, Point, PointKind, PolicySource, Rule};
 use crate::schedule::{MinuteRange, OnHoliday, Schedule, Weekdays, WeeklyRange};
 use crate::zone::Zone;
 
@@ -68,7 +68,7 @@ fn small(change: impl FnOnce(&mut PolicySource)) -> Policy {
     layout.zones = vec![Zone { outside: true, ..zone("street", "") }, zone("hall", ""), zone("ward", "hall")];
     layout.categories = vec![CategoryId::new("staff").unwrap()];
     layout.points = vec![point("t1", "street", "hall"), point("t2", "street", "hall"), point("door", "hall", "ward")];
-    let mut source = PolicySource { layout, credentials: vec![credential(1, 0), credential(2, 0)] };
+    let mut source = PolicySource { layout, credentials: vec![credential(1, 0), credential(2, 0)], grants: Vec::new() };
     change(&mut source);
     Policy::compile(source, 7).unwrap()
 }
@@ -363,4 +363,81 @@ fn explain_names_the_rule_and_the_zone_that_settled_it() {
     let ward = explain(&policy, &presence, &Request::new(&ward, Direction::In, credential(1, 0).card, NOON));
     let last_two: Vec<_> = ward.steps.iter().rev().take(2).map(|step| (step.check, step.about.as_deref())).collect();
     assert_eq!(last_two, [(Check::Capacity, Some("ward")), (Check::Rule, Some("ward round"))]);
+}
+
+/// The ward asks patients for a visit and everybody for a training; `one` is a patient, `two` is staff.
+fn asking(change: impl FnOnce(&mut PolicySource)) -> Policy {
+    small(|source| {
+        let training = Asked::Condition(ConditionId::new("training").unwrap());
+        source.layout.demands = vec![
+            Demand::purpose(zone_id("ward")),
+            Demand { zone: zone_id("ward"), asked: training, kinds: vec![PassKind::Staff] },
+        ];
+        source.layout.zones.push(zone("room", "ward"));
+        source.layout.zones.push(zone("other", "ward"));
+        source.layout.points.push(point("room", "ward", "room"));
+        source.layout.points.push(point("straight", "hall", "room"));
+        source.credentials[0].kind = PassKind::Patient;
+        change(source);
+    })
+}
+
+fn visit(policy_zone: u16, from: i64, until: i64) -> Grant {
+    let (from, until) = (NOON.plus_ms(from), NOON.plus_ms(until));
+    Grant { person: credential(1, 0).person, of: Granted::Zone(policy_zone), from, until }
+}
+
+#[test]
+fn a_zone_that_asks_lets_in_whom_a_visit_leads_there_into_it_or_through_it() {
+    let (patient, staff) = (credential(1, 0), credential(2, 0));
+    let at = |grants: Vec<Grant>, point| {
+        let policy = asking(|source| source.grants = grants);
+        ask(&policy, &Presence::new(&policy), point, Direction::In, &patient)
+    };
+    let (allowed, no_purpose) = ((true, Reason::Allowed), (false, Reason::NoPurpose));
+    assert_eq!(at(vec![], "t1"), allowed, "the hall asks nothing");
+    assert_eq!(at(vec![], "door"), no_purpose);
+    assert_eq!(at(vec![], "straight"), no_purpose, "a way into a part leads into the whole");
+    assert_eq!(at(vec![], "room"), allowed, "who is in the ward already does not enter it");
+    // Zones: 0 street, 1 hall, 2 ward, 3 room, 4 other.
+    assert_eq!(at(vec![visit(2, 0, 1)], "door"), allowed);
+    assert_eq!(at(vec![visit(3, 0, 1)], "door"), allowed, "the way to the room leads through the ward");
+    assert_eq!(at(vec![visit(1, 0, 1)], "door"), allowed, "the whole hall with what is in it");
+    assert_eq!(at(vec![visit(0, 0, 1)], "door"), no_purpose);
+    assert_eq!(at(vec![visit(2, 1, 9), visit(2, -9, 0)], "door"), no_purpose, "later, and before");
+    assert_eq!(at(vec![visit(2, 1, 9), visit(0, 0, 1), visit(3, 0, 1)], "straight"), allowed);
+    let policy = asking(|_| {});
+    let presence = Presence::new(&policy);
+    assert_eq!(ask(&policy, &presence, "door", Direction::In, &staff), (false, Reason::ConditionMissing));
+    assert_eq!(ask(&policy, &presence, "door", Direction::Out, &staff), allowed, "nothing is asked on the way out");
+    let training = Grant { person: staff.person, of: Granted::Condition(0), ..visit(0, 0, 1) };
+    let policy = asking(|source| source.grants = vec![training, visit(2, 0, 1)]);
+    assert_eq!(ask(&policy, &presence, "door", Direction::In, &staff), allowed);
+    assert_eq!(ask(&policy, &presence, "door", Direction::In, &patient), allowed);
+}
+
+#[test]
+fn explain_names_the_zone_that_asks_and_the_condition_that_is_missing() {
+    let policy = asking(|_| {});
+    let door = point_id("door");
+    let last = |who: &Credential| {
+        let explained = explain(&policy, &Presence::new(&policy), &Request::new(&door, Direction::In, who.card, NOON));
+        explained.steps.last().cloned().unwrap()
+    };
+    let step = |reason, about: &str| Step {
+        check: Check::Demand,
+        outcome: Outcome::Failed(reason),
+        about: Some(about.to_owned()),
+    };
+    assert_eq!(last(&credential(1, 0)), step(Reason::NoPurpose, "ward"));
+    assert_eq!(last(&credential(2, 0)), step(Reason::ConditionMissing, "training"));
+}
+
+#[test]
+fn a_device_alone_is_told_nobody_of_whom_a_zone_asks_more() {
+    let policy = asking(|source| source.grants = vec![visit(2, 0, 1)]);
+    let pass = |no| *policy.pass(credential(no, 0).card).unwrap();
+    let may = |no, point: &str| policy.may_pass_offline(&pass(no), &point_id(point), NOON);
+    assert!(!may(1, "door") && !may(2, "door") && !may(1, "straight"));
+    assert!(may(1, "t1") && may(2, "t1") && may(1, "room"));
 }

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::demands::{Demands, Unmet};
 use super::rules::{RuleOutcome, Rules};
 use super::table::{Pass, Pins, Table};
 use super::{
-    CATEGORIES_MAX, CREDENTIALS_MAX, Credential, Layout, Mode, POINTS_MAX, PassKind, PassState, PolicySource,
-    REUSE_MAX_MS, RULE_NAME_MAX_BYTES, RULES_MAX, Verify,
+    CATEGORIES_MAX, CONDITIONS_MAX, CREDENTIALS_MAX, Credential, DEMANDS_MAX, GRANTS_MAX, Grant, Layout, Mode,
+    POINTS_MAX, PassKind, PassState, PolicySource, REUSE_MAX_MS, RULE_NAME_MAX_BYTES, RULES_MAX, Verify,
 };
 use crate::card::SealedNumber;
-use crate::ids::{CardId, CategoryId, Direction, PointId, ScheduleId, ZoneId};
+use crate::ids::{CardId, CategoryId, ConditionId, Direction, PointId, ScheduleId, ZoneId};
 use crate::keyed::Keyed;
 use crate::schedule::{Calendar, ScheduleError};
 use crate::time::UtcMillis;
@@ -106,6 +107,21 @@ pub enum PolicyError {
     /// The ordinary PIN is the duress PIN too.
     #[error("card {0} has the same PIN for ordinary use and for duress")]
     CardPins(CardId),
+    /// More than [`DEMANDS_MAX`].
+    #[error("zones ask {0} things, at most {DEMANDS_MAX} are possible")]
+    TooManyDemands(usize),
+    /// More than [`CONDITIONS_MAX`].
+    #[error("zones ask for {0} different conditions, at most {CONDITIONS_MAX} are possible")]
+    TooManyConditions(usize),
+    /// A demand names no zone.
+    #[error("something is asked of those who enter the zone \"{0}\", which does not exist")]
+    DemandZone(ZoneId),
+    /// More than [`GRANTS_MAX`].
+    #[error("there are more than {GRANTS_MAX} visits and conditions that zones ask about")]
+    TooManyGrants,
+    /// A position that does not exist.
+    #[error("a visit or condition is of a zone or condition that does not exist")]
+    GrantPosition,
 }
 
 /// A point, its zones resolved.
@@ -138,6 +154,7 @@ pub struct Policy {
     rules: Rules,
     points: HashMap<PointId, PointEntry, Keyed>,
     table: Table,
+    demands: Demands,
     shape: u64,
 }
 
@@ -146,6 +163,7 @@ impl Policy {
     pub fn compile(source: PolicySource, seed: u64) -> Result<Self, PolicyError> {
         let mut builder = PolicyBuilder::new(source.layout, seed, source.credentials.len())?;
         source.credentials.iter().try_for_each(|credential| builder.add(credential))?;
+        source.grants.iter().try_for_each(|grant| builder.grant(grant))?;
         Ok(builder.finish())
     }
 
@@ -210,11 +228,16 @@ impl Policy {
 
     /// Whether a device that decides by itself while we are away may let this pass through the point: it works, has not
     /// expired, is no one-time pass (two devices would let it in twice), the point asks for no PIN (a device knows none
-    /// of ours), and [`Policy::may_ever_pass`]. A pass whose first valid instant is still to come may be told, with it.
+    /// of ours), its zones ask for no visit or condition of such a pass (a device knows none either), and
+    /// [`Policy::may_ever_pass`]. A pass whose first valid instant is still to come may be told, with it.
     pub fn may_pass_offline(&self, pass: &Pass, point: &PointId, now: UtcMillis) -> bool {
         let asks_pin = self.points.get(point).is_none_or(|entry| entry.verify != Verify::Card);
         let works = pass.state() == PassState::Active && !pass.one_time() && !pass.expired(now);
-        works && !asks_pin && self.may_ever_pass(pass, point, now)
+        let asks_more = self
+            .points
+            .get(point)
+            .is_some_and(|entry| self.demands.concern(&self.zones, pass.kind(), entry.from, entry.to));
+        works && !asks_pin && !asks_more && self.may_ever_pass(pass, point, now)
     }
 
     /// All passes, in no order.
@@ -253,6 +276,20 @@ impl Policy {
         self.rules.ask(&self.calendar, zone, category, kind, direction, now)
     }
 
+    /// What the zones that this point leads into ask of the pass and is not there, if anything is asked at all.
+    #[inline]
+    pub(crate) fn unmet(&self, pass: &Pass, point: &PointEntry, now: UtcMillis) -> Option<impl Iterator<Item = Unmet>> {
+        if self.demands.is_empty() {
+            return None;
+        }
+        Some(self.demands.unmet(&self.zones, pass.person(), pass.kind(), (point.from, point.to), now))
+    }
+
+    /// The name of a condition.
+    pub(crate) fn condition(&self, position: u16) -> Option<&ConditionId> {
+        self.demands.condition(position)
+    }
+
     /// A digest of the zones' and points' names, order and nesting: positions of one policy mean the same in another
     /// of the same shape.
     pub(crate) const fn shape(&self) -> u64 {
@@ -278,7 +315,8 @@ impl PolicyBuilder {
         let rules = Rules::new(&layout, &zones, &calendar)?;
         let points = points(&layout, &zones, seed)?;
         let shape = shape(&layout);
-        Ok(Self { policy: Policy { layout, zones, calendar, rules, points, table: Table::new(seed, expected), shape } })
+        let (table, demands) = (Table::new(seed, expected), Demands::new(&layout, &zones)?);
+        Ok(Self { policy: Policy { layout, zones, calendar, rules, points, table, demands, shape } })
     }
 
     /// Adds a card.
@@ -297,8 +335,17 @@ impl PolicyBuilder {
         if self.policy.table.insert(credential) { Ok(()) } else { Err(PolicyError::CardTwice(card)) }
     }
 
+    /// Adds what is known of a person.
+    ///
+    /// # Errors
+    /// [`PolicyError`] for a position that does not exist, or too many.
+    pub fn grant(&mut self, grant: &Grant) -> Result<(), PolicyError> {
+        self.policy.demands.grant(grant, &self.policy.zones)
+    }
+
     /// The snapshot.
-    pub fn finish(self) -> Policy {
+    pub fn finish(mut self) -> Policy {
+        self.policy.demands.finish();
         self.policy
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{CATEGORIES_MAX, Effect, Layout, PassKind, PolicyError, RULE_CELLS_MAX, RULE_NAME_MAX_BYTES, RULES_MAX};
+use super::{
+    CATEGORIES_MAX, Effect, Layout, PassKind, PolicyError, RULE_CELLS_MAX, RULE_NAME_MAX_BYTES, RULES_MAX, kind_bit,
+};
 use crate::ids::Direction;
 use crate::schedule::Calendar;
 use crate::time::UtcMillis;
@@ -198,8 +200,4 @@ impl Rules {
 #[inline]
 fn cell(categories: usize, zone: ZoneNo, category: usize, direction: Direction) -> usize {
     (usize::from(zone.0) * categories + category) * 2 + usize::from(direction == Direction::Out)
-}
-
-const fn kind_bit(kind: PassKind) -> u8 {
-    1 << kind as u8
 }

@@ -40,7 +40,7 @@ fn layout() -> Layout {
 }
 
 fn error(change: impl FnOnce(&mut PolicySource)) -> PolicyError {
-    let mut source = PolicySource { layout: layout(), credentials: vec![credential(1)] };
+    let mut source = PolicySource { layout: layout(), credentials: vec![credential(1)], grants: Vec::new() };
     change(&mut source);
     Policy::compile(source, 1).unwrap_err()
 }
@@ -102,6 +102,22 @@ fn errors_name_the_item_to_change() {
 }
 
 #[test]
+fn what_zones_ask_names_zones_and_conditions_that_exist() {
+    let asks = |name| Demand::purpose(zone_id(name));
+    assert_eq!(
+        error(|source| source.layout.demands = vec![asks("hal")]).to_string(),
+        "something is asked of those who enter the zone \"hal\", which does not exist"
+    );
+    assert_eq!(
+        error(|source| source.layout.demands = vec![asks("hall"); DEMANDS_MAX + 1]),
+        PolicyError::TooManyDemands(DEMANDS_MAX + 1)
+    );
+    let grant = |of| Grant { person: credential(1).person, of, from: UtcMillis(0), until: UtcMillis(1) };
+    assert_eq!(error(|source| source.grants = vec![grant(Granted::Zone(2))]), PolicyError::GrantPosition);
+    assert_eq!(error(|source| source.grants = vec![grant(Granted::Condition(0))]), PolicyError::GrantPosition);
+}
+
+#[test]
 fn what_is_too_much_is_refused_before_it_takes_memory() {
     let many = |count: usize| (0..count).map(|i| category(&format!("c{i}"))).collect::<Vec<_>>();
     assert_eq!(error(|source| source.layout.categories = many(1025)), PolicyError::TooManyCategories(1025));
@@ -139,7 +155,7 @@ fn zones_that_are_only_mentioned_are_added_and_the_street_is_outside() {
     layout.zones[3].outside = true;
     layout.complete_zones();
     assert!(!layout.zones[2].outside);
-    assert!(Policy::compile(PolicySource { layout, credentials: Vec::new() }, 1).is_ok());
+    assert!(Policy::compile(PolicySource { layout, credentials: Vec::new(), grants: Vec::new() }, 1).is_ok());
 }
 
 #[test]
@@ -205,7 +221,7 @@ fn with_rules(rules: Vec<Rule>, card: Credential, change: impl FnOnce(&mut Layou
     let mut layout = Layout { rules, ..layout() };
     layout.categories.push(category("staff"));
     change(&mut layout);
-    let policy = Policy::compile(PolicySource { layout, credentials: vec![card] }, 1).unwrap();
+    let policy = Policy::compile(PolicySource { layout, credentials: vec![card], grants: Vec::new() }, 1).unwrap();
     let pass = *policy.pass(card.card).unwrap();
     (policy, pass)
 }

@@ -62,7 +62,7 @@ fn policy(change: impl FnOnce(&mut Layout)) -> Policy {
         number: None,
     };
     let credentials = (0..8).map(|no| credential(no, no)).chain((0..8).map(|no| credential(no, 100 + no))).collect();
-    Policy::compile(PolicySource { layout, credentials }, 1).unwrap()
+    Policy::compile(PolicySource { layout, credentials, grants: Vec::new() }, 1).unwrap()
 }
 
 fn fact(kind: Kind, seconds: i64, card: u8, point: &str, direction: Direction) -> Draft {
@@ -174,7 +174,7 @@ fn passes_that_the_policy_no_longer_knows_take_no_memory() {
     presence.adopt(&before);
     assert_eq!(presence.one_time.len(), 1);
     let layout = before.layout().clone();
-    presence.adopt(&Policy::compile(PolicySource { layout, credentials: Vec::new() }, 1).unwrap());
+    presence.adopt(&Policy::compile(PolicySource { layout, credentials: Vec::new(), grants: Vec::new() }, 1).unwrap());
     assert_eq!(presence.one_time.len(), 0);
 }
 

@@ -121,7 +121,11 @@ fn policy() -> PolicySource {
     };
     layout.zones = vec![Zone { id: zone("street"), inside: None, outside: true, ..Zone::new(zone("street")) }];
     layout.complete_zones();
-    PolicySource { layout, credentials: vec![credential(STAFF, 1), credential(OTHER, 2), credential(ONE_TIME, 3)] }
+    PolicySource {
+        layout,
+        credentials: vec![credential(STAFF, 1), credential(OTHER, 2), credential(ONE_TIME, 3)],
+        grants: Vec::new(),
+    }
 }
 
 impl Bench {

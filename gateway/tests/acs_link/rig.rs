@@ -69,7 +69,7 @@ pub fn policy_of(version: u64, credentials: Vec<Credential>) -> PolicySource {
         ..Layout::empty()
     };
     layout.complete_zones();
-    PolicySource { layout, credentials }
+    PolicySource { layout, credentials, grants: Vec::new() }
 }
 
 pub fn usual_policy(version: u64) -> PolicySource {

@@ -95,7 +95,7 @@ fn policy(version: u64, active: &[&str]) -> PolicySource {
         ..Layout::empty()
     };
     layout.complete_zones();
-    PolicySource { layout, credentials: vec![credential(GOOD, 1), credential(BLOCKED, 2)] }
+    PolicySource { layout, credentials: vec![credential(GOOD, 1), credential(BLOCKED, 2)], grants: Vec::new() }
 }
 
 pub fn keep_policy(folder: &tempfile::TempDir, version: u64, active: &[&str]) {

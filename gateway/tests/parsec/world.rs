@@ -157,7 +157,7 @@ pub fn source(version: u64, cards: &[(&str, u8, PassKind, PassState)]) -> Policy
         ..Layout::empty()
     };
     layout.complete_zones();
-    PolicySource { layout, credentials: cards.iter().map(credential).collect() }
+    PolicySource { layout, credentials: cards.iter().map(credential).collect(), grants: Vec::new() }
 }
 
 impl World {

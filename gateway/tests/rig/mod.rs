@@ -196,7 +196,7 @@ pub fn policy(verify: Verify, version: u64) -> PolicySource {
             ..credential(WITH_PIN, 3, PassState::Active)
         },
     ];
-    PolicySource { layout, credentials }
+    PolicySource { layout, credentials, grants: Vec::new() }
 }
 
 pub fn settings(port: u16, on_fault: OnFault) -> GatewaySettings {

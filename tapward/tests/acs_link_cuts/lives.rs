@@ -66,7 +66,7 @@ pub fn write_policy(folder: &Path, version: u64, cards: impl Iterator<Item = u16
         duress_pin: None,
         number: Some(SealKey::new([9; 32]).seal(&number(n))),
     };
-    let source = PolicySource { layout, credentials: cards.map(credential).collect() };
+    let source = PolicySource { layout, credentials: cards.map(credential).collect(), grants: Vec::new() };
     let bytes = wire::snapshot::encode(&source).unwrap();
     gateway::snapshot::keep(&folder.join("policy.bin"), &bytes).unwrap();
 }

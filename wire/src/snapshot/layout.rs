@@ -1,7 +1,8 @@
 //! A layout as JSON. Fields that are absent have the value that domain's constructors give.
 
 use domain::policy::{
-    CATEGORIES_MAX, Effect, Layout, Mode, POINTS_MAX, PassKind, Point, PointKind, RULES_MAX, Rule, Verify,
+    Asked, CATEGORIES_MAX, DEMANDS_MAX, Demand, Effect, Layout, Mode, POINTS_MAX, PassKind, Point, PointKind,
+    RULES_MAX, Rule, Verify,
 };
 use domain::schedule::{
     HOLIDAYS_MAX, LocalDate, MinuteRange, OnHoliday, RANGES_MAX, SCHEDULES_MAX, Schedule, Weekdays, WeeklyRange,
@@ -24,6 +25,7 @@ pub(super) fn to_json(layout: &Layout) -> Value {
         "holidays": layout.holidays.iter().map(|day| day.0).collect::<Vec<_>>(),
         "rules": layout.rules.iter().map(rule_to_json).collect::<Vec<_>>(),
         "points": layout.points.iter().map(point_to_json).collect::<Vec<_>>(),
+        "demands": layout.demands.iter().map(demand_to_json).collect::<Vec<_>>(),
         "allow_all_if_no_rules": layout.allow_all_if_no_rules,
     })
 }
@@ -43,6 +45,7 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Layout, BusError> {
         })?,
         rules: each(&fields, "rules", RULES_MAX, rule_from_json)?,
         points: each(&fields, "points", POINTS_MAX, point_from_json)?,
+        demands: each(&fields, "demands", DEMANDS_MAX, demand_from_json)?,
         allow_all_if_no_rules: fields.flag("allow_all_if_no_rules")?,
     })
 }
@@ -162,5 +165,20 @@ fn point_from_json(fields: &Fields<'_>) -> Result<Point, BusError> {
         mode: fields.code("mode", Mode::parse)?,
         verify: fields.code("verify", Verify::parse)?,
         reuse_ms: fields.opt_number("reuse_ms")?,
+    })
+}
+
+fn demand_to_json(demand: &Demand) -> Value {
+    json!({
+        "zone": demand.zone.as_str(), "condition": opt(demand.condition()),
+        "kinds": demand.kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
+    })
+}
+
+fn demand_from_json(fields: &Fields<'_>) -> Result<Demand, BusError> {
+    Ok(Demand {
+        zone: fields.parse("zone")?,
+        asked: fields.opt_parse("condition")?.map_or(Asked::Purpose, Asked::Condition),
+        kinds: fields.values("kinds", PassKind::ALL.len(), |value| PassKind::parse(value.as_str()?))?,
     })
 }

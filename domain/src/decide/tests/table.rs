@@ -36,6 +36,17 @@ enum Whereabouts {
     OtherRoom,
 }
 
+/// What the room asks besides, and whether it is there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Asks {
+    Nothing,
+    Visit,
+    VisitThere,
+    Condition,
+    ConditionHolds,
+    BothMissing,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Entered {
     NotYet,
@@ -63,6 +74,7 @@ const CONDITIONS: [PointCondition; 6] = [
     PointCondition::FreePassage,
     PointCondition::Emergency,
 ];
+const ASKS: [Asks; 5] = [Asks::Visit, Asks::VisitThere, Asks::Condition, Asks::ConditionHolds, Asks::BothMissing];
 const PASSBACKS: [AntiPassback; 3] = [AntiPassback::None, AntiPassback::Soft, AntiPassback::Hard];
 const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
 const MODES: [Mode; 2] = [Mode::Hard, Mode::Soft];
@@ -83,6 +95,7 @@ struct Place {
     passback: AntiPassback,
     full: bool,
     verify: Verify,
+    asks: Asks,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -177,6 +190,15 @@ fn holder_faults(row: &Row, holder: Holder, faults: &mut Vec<(Reason, bool)>) ->
         Says::AllowAndDeny => faults.push((Reason::DeniedByRule, false)),
         Says::Allow | Says::AllowAndDenyAtNight => {}
     }
+    if entering {
+        let missing: &[Reason] = match row.place.asks {
+            Asks::Nothing | Asks::VisitThere | Asks::ConditionHolds => &[],
+            Asks::Visit => &[Reason::NoPurpose],
+            Asks::Condition => &[Reason::ConditionMissing],
+            Asks::BothMissing => &[Reason::ConditionMissing, Reason::NoPurpose],
+        };
+        faults.extend(missing.iter().map(|reason| (*reason, false)));
+    }
     let already_there = match row.whereabouts {
         Whereabouts::Here | Whereabouts::OtherRoom => entering,
         Whereabouts::Outside => !entering,
@@ -217,15 +239,20 @@ fn holders() -> Vec<Holder> {
 }
 
 fn places() -> Vec<(Place, PointId, ZoneId)> {
-    let mut all = Vec::new();
+    let mut rooms = Vec::new();
     for passback in PASSBACKS {
         for full in YES_NO {
-            let room = zone_id(&format!("room-{passback:?}-{full}"));
-            for mode in MODES {
-                for verify in VERIFIES {
-                    let name = point_id(&format!("{room}-{mode}-{verify}"));
-                    all.push((Place { mode, passback, full, verify }, name, room.clone()));
-                }
+            rooms.push((passback, full, Asks::Nothing));
+        }
+    }
+    rooms.extend(ASKS.map(|asks| (AntiPassback::Hard, true, asks)));
+    let mut all = Vec::new();
+    for (passback, full, asks) in rooms {
+        let room = zone_id(&format!("room-{passback:?}-{full}-{asks:?}"));
+        for mode in MODES {
+            for verify in VERIFIES {
+                let name = point_id(&format!("{room}-{mode}-{verify}"));
+                all.push((Place { mode, passback, full, verify, asks }, name, room.clone()));
             }
         }
     }
@@ -244,6 +271,15 @@ fn source() -> PolicySource {
     for (place, name, room) in places() {
         let capacity = Some(if place.full { 1 } else { 1000 });
         if layout.zones.iter().all(|zone| zone.id != room) {
+            let asked = |asked| Demand { zone: room.clone(), asked, kinds: Vec::new() };
+            let condition = |name| asked(Asked::Condition(ConditionId::new(name).unwrap()));
+            match place.asks {
+                Asks::Nothing => {}
+                Asks::Visit | Asks::VisitThere => layout.demands.push(asked(Asked::Purpose)),
+                Asks::Condition => layout.demands.push(condition("missing")),
+                Asks::ConditionHolds => layout.demands.push(condition("contract")),
+                Asks::BothMissing => layout.demands.extend([asked(Asked::Purpose), condition("missing")]),
+            }
             let room = zone(room.as_str(), "clinic");
             layout.zones.push(Zone { anti_passback: place.passback, capacity, ..room });
         }
@@ -276,7 +312,21 @@ fn source() -> PolicySource {
         duress_pin: Some(PinHash([2; 16])),
         ..credential(no, position(holder.says))
     });
-    PolicySource { layout, credentials: credentials.collect() }
+    let credentials: Vec<Credential> = credentials.collect();
+    let there = layout.zones.iter().position(|zone| zone.id.as_str().ends_with("VisitThere")).unwrap() as u16;
+    let holds = layout.conditions().iter().position(|it| it.as_str() == "contract").unwrap() as u16;
+    let grants = credentials.iter().flat_map(|who| {
+        let now = |of| Grant { person: who.person, of, from: NOON, until: NOON.plus_ms(1) };
+        // What has been and what is to come counts for nothing.
+        let others = (0..layout.zones.len() as u16).map(Granted::Zone).chain([Granted::Condition(1 - holds)]);
+        let past = others.flat_map(|of| {
+            let past = Grant { person: who.person, of, from: UtcMillis(0), until: NOON };
+            [past, Grant { from: NOON.plus_ms(1), until: UtcMillis(i64::MAX), ..past }]
+        });
+        past.chain([now(Granted::Zone(there)), now(Granted::Condition(holds))]).collect::<Vec<_>>()
+    });
+    let grants = grants.collect();
+    PolicySource { layout, credentials, grants }
 }
 
 /// Everybody at the given whereabouts, one-time passes used as they say, and one more person in the room.
@@ -371,11 +421,12 @@ fn every_combination_is_decided_as_the_order_of_checks_says() {
     }
     // whereabouts · (mode · anti-passback · capacity · verify) · (state · validity · rule · one-time + unknown card)
     // · direction · PIN · condition · policy age
-    assert_eq!(rows, 5 * (2 * 3 * 2 * 2) * (4 * 3 * 5 * 4 + 1) * 2 * 6 * 6 * 2);
-    assert_eq!(rows, 4_164_480);
-    // Sixteen reasons refuse at a hard point and are noted at a soft one (timed reuse, the seventeenth, has its own
+    // and the same at rooms that ask for a visit, a condition or both, which are full and have hard anti-passback
+    assert_eq!(rows, 5 * (2 * (3 * 2 + 5) * 2) * (4 * 3 * 5 * 4 + 1) * 2 * 6 * 6 * 2);
+    assert_eq!(rows, 7_634_880);
+    // Eighteen reasons refuse at a hard point and are noted at a soft one (timed reuse, the nineteenth, has its own
     // test), three are the door's own and always refuse, three grant, one asks.
-    assert_eq!(seen.len(), 16 + 16 + 3 + 3 + 1, "{seen:?}");
+    assert_eq!(seen.len(), 18 + 18 + 3 + 3 + 1, "{seen:?}");
 }
 
 /// The explanation gives the same decision, and its steps say what the decision says.

@@ -49,7 +49,7 @@ fn policy(credentials: Vec<Credential>) -> Arc<Policy> {
         ..Layout::empty()
     };
     layout.complete_zones();
-    Arc::new(Policy::compile(PolicySource { layout, credentials }, 1).unwrap())
+    Arc::new(Policy::compile(PolicySource { layout, credentials, grants: Vec::new() }, 1).unwrap())
 }
 
 struct Rig {

@@ -47,7 +47,7 @@ fn of(credentials: Vec<Credential>, cache: Cache) -> (Policy, Everybody) {
         ..Layout::empty()
     };
     layout.complete_zones();
-    let policy = Policy::compile(PolicySource { layout, credentials }, 1).unwrap();
+    let policy = Policy::compile(PolicySource { layout, credentials, grants: Vec::new() }, 1).unwrap();
     let all = everybody(&policy, &keys(), cache, &places(), CardForm::UidDecimal, UtcMillis(1_000_000));
     (policy, all)
 }
