@@ -21,6 +21,12 @@ macro_rules! remove {
                  ended_ms = COALESCE(ended_ms, changed_ms) WHERE person = $1",
             "UPDATE command SET person = NULL, reason = NULL WHERE person = $1",
             "UPDATE event SET card = NULL WHERE person = $1 AND card IS NOT NULL",
+            "DELETE FROM feed_record WHERE person = $1",
+            "DELETE FROM feed_difference WHERE person = $1",
+            "DELETE FROM feed_pass WHERE person = $1",
+            "DELETE FROM person_condition WHERE person = $1",
+            "DELETE FROM workplace_staff WHERE person = $1",
+            "DELETE FROM person_alias WHERE person = $1",
             "DELETE FROM restriction WHERE person = $1",
             "DELETE FROM legal_hold WHERE person = $1",
         ] {
