@@ -5,7 +5,7 @@
 //!
 //! Asking in clear (`http://`) is for this machine itself, unless [`Settings::plain`] says otherwise.
 
-mod tls;
+pub(crate) mod tls;
 
 use std::error::Error as _;
 use std::fmt;

@@ -16,6 +16,7 @@ mod commands;
 pub mod delivery;
 pub mod http;
 mod intake;
+pub mod hl7;
 pub mod mail;
 mod policy;
 mod run;

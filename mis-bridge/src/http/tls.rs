@@ -68,7 +68,7 @@ pub enum TlsError {
 }
 
 /// What TLS is spoken by.
-pub(super) fn configuration(roots: &Roots, identity: Option<&Identity>) -> Result<ClientConfig, TlsError> {
+pub(crate) fn configuration(roots: &Roots, identity: Option<&Identity>) -> Result<ClientConfig, TlsError> {
     let mut trusted = RootCertStore::empty();
     match roots {
         Roots::Public => trusted.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
@@ -84,13 +84,20 @@ pub(super) fn configuration(roots: &Roots, identity: Option<&Identity>) -> Resul
         .map_err(|_| TlsError::Unusable)?
         .with_root_certificates(trusted);
     let Some(identity) = identity else { return Ok(builder.with_no_client_auth()) };
-    let chain = certificates(&identity.certificates).ok_or(TlsError::NoCertificate)?;
-    let key = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|_| TlsError::NoKey)?;
+    let (chain, key) = certified(identity)?;
     builder.with_client_auth_cert(chain, key).map_err(|_| TlsError::Unusable)
 }
 
+/// The certificates and key of an identity, for a listener of ours.
+pub(crate) fn certified(
+    identity: &Identity,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), TlsError> {
+    let chain = certificates(&identity.certificates).ok_or(TlsError::NoCertificate)?;
+    Ok((chain, PrivateKeyDer::from_pem_slice(&identity.key).map_err(|_| TlsError::NoKey)?))
+}
+
 /// All certificates of a text; `None` if there is none, or one that does not read.
-fn certificates(text: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+pub(crate) fn certificates(text: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).take(CERTIFICATES_MAX).collect();
     found.ok().filter(|found| !found.is_empty())
 }

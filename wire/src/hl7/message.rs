@@ -37,6 +37,19 @@ impl Message {
         Self::cut(charset.decode(bytes)?, delimiters, charset)
     }
 
+    /// Reads a message in a charset that is known, whatever MSH-18 says: answers, whose codes are ASCII and whose words
+    /// are not read.
+    ///
+    /// # Errors
+    /// See [`Hl7Error`].
+    pub fn parse_in(bytes: &[u8], max: usize, charset: Charset) -> Result<Self, Hl7Error> {
+        if bytes.len() > max {
+            return Err(Hl7Error::TooLong(max));
+        }
+        let bytes = bytes.trim_ascii_start();
+        Self::cut(charset.decode(bytes)?, Delimiters::read(bytes)?, charset)
+    }
+
     /// Its first segment alone, however broken the rest and its charset are: what an answer needs to say to whom it
     /// answers. `None` if not even that can be read.
     pub fn salvage(bytes: &[u8]) -> Option<Self> {

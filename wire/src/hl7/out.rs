@@ -122,6 +122,8 @@ pub struct VisitOut {
     pub facility: String,
     /// PV1-19: the visit's number.
     pub number: String,
+    /// PV1-50: its id, by which other ways of telling call it too.
+    pub id: String,
     /// Who gives numbers of visits.
     pub authority: String,
     /// PV1-44: the tap that began it.
@@ -195,7 +197,8 @@ fn visit_line<Z: TimeZone>(visit: &VisitOut, zone: &Z) -> Line {
         .components(3, &[&visit.room, "", "", &visit.facility])
         .components(7, &doctor_components(&visit.doctor))
         .components(19, &[&visit.number, "", "", &visit.authority, "VN"])
-        .put(44, &Stamp::write(visit.started, zone));
+        .put(44, &Stamp::write(visit.started, zone))
+        .components(50, &[&visit.id, "", "", &visit.authority, "VN"]);
     match visit.ended {
         Some(ended) => line.put(45, &Stamp::write(ended, zone)),
         None => line,
@@ -298,6 +301,8 @@ pub struct AckOut {
     pub code: AckCode,
     /// ERR: what is wrong, and where.
     pub error: Option<(Code, Option<Place>)>,
+    /// ERR-8: what to do about it, in words of ours.
+    pub advice: &'static str,
 }
 
 /// An acknowledgement of the message with this header (`None`: not even that could be read), under our own number and
@@ -328,6 +333,7 @@ pub fn ack<Z: TimeZone>(of: Option<&Header>, ack: AckOut, control: &str, at: Utc
             let field = if place.field == 0 { String::new() } else { place.field.to_string() };
             line = line.components(2, &[place.segment, &place.sequence.max(1).to_string(), &field]);
         }
+        line = line.put(8, &ascii(ack.advice));
         lines.push(line);
     }
     // Nothing but ASCII was put in.

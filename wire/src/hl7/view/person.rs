@@ -1,6 +1,6 @@
 //! PID and MRG: whom a message is about.
 
-use domain::vault::{BirthDate, Names, Secret};
+use domain::vault::{BirthDate, CONTACTS_MAX, Contact, ContactKind, Names, Secret};
 
 use super::header::Party;
 use crate::hl7::error::{Hl7Error, Place};
@@ -89,8 +89,8 @@ pub struct Patient {
     pub names: Told<Names>,
     /// PID-7.
     pub birth: Told<BirthDate>,
-    /// PID-13: a telephone.
-    pub phone: Told<Secret>,
+    /// PID-13: telephones and mail addresses, all of them from now on.
+    pub contacts: Told<Vec<Contact>>,
     /// PID-30: the patient is known to be dead.
     pub dead: bool,
 }
@@ -114,16 +114,11 @@ impl Patient {
             return Err(Hl7Error::Missing(Place::of("PID", 3)));
         }
         let birth = segment.value(7).told(birth_date, Hl7Error::BadValue(Place::of("PID", 7), "a day, YYYYMMDD"))?;
-        let phone = segment.field(13);
-        let number = match (phone.component(1), phone.component(12)) {
-            (Value::Absent | Value::Empty, other) => other,
-            (first, _) => first,
-        };
         Ok(Self {
             ids,
             names: names(segment),
             birth,
-            phone: number.told(|text| Some(Secret::new(text)), ()).unwrap_or_default(),
+            contacts: contacts(segment),
             dead: segment.text(30).is_some_and(|text| text == "Y"),
         })
     }
@@ -135,6 +130,25 @@ fn birth_date(text: &str) -> Option<BirthDate> {
     let stamp = Stamp::read(text).filter(|stamp| stamp.precision() >= Precision::Day)?;
     let day = stamp.day();
     BirthDate::new(day.year(), day.month(), day.day())
+}
+
+/// What XTN says: the address of a mail, or the number, or the number in one piece.
+fn contacts(segment: Segment<'_>) -> Told<Vec<Contact>> {
+    if segment.field(13).is_delete() {
+        return Told::Delete;
+    }
+    let one = |repetition: Repetition<'_>| {
+        let (mail, number) = (repetition.text(4), repetition.text(1).or_else(|| repetition.text(12)));
+        let (kind, value) = match (mail, number) {
+            (Some(mail), _) => (ContactKind::Email, mail),
+            (None, Some(number)) if number.contains('@') => (ContactKind::Email, number),
+            (None, Some(number)) => (ContactKind::Phone, number),
+            (None, None) => return None,
+        };
+        Some(Contact { kind, value: Secret::new(&value) })
+    };
+    let found: Vec<Contact> = segment.repetitions(13).filter_map(one).take(CONTACTS_MAX).collect();
+    if found.is_empty() { Told::Unsaid } else { Told::Is(found) }
 }
 
 /// The legal name (kind `L`), or else the first one that is not a nickname or pseudonym.

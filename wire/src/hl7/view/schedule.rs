@@ -14,6 +14,10 @@ const DURATION_MAX_MINUTES: i64 = 24 * 60;
 pub enum AppointmentStatus {
     /// S12, S13, S14 and others that leave it booked.
     Booked,
+    /// Booked by its event, and SCH-25 says that it has begun.
+    Started,
+    /// Booked by its event, and SCH-25 says that it took place.
+    Complete,
     /// S15: called off.
     Cancelled,
     /// S17: it was entered by mistake.
@@ -23,6 +27,18 @@ pub enum AppointmentStatus {
 }
 
 impl AppointmentStatus {
+    /// What SCH-25 (HL7 table 0278) makes of an event that leaves it booked.
+    fn refined(self, filler: &str) -> Self {
+        match (self, filler.to_ascii_lowercase().as_str()) {
+            (Self::Booked, "started") => Self::Started,
+            (Self::Booked, "complete") => Self::Complete,
+            (Self::Booked, "cancelled" | "canceled" | "dc") => Self::Cancelled,
+            (Self::Booked, "deleted") => Self::Deleted,
+            (Self::Booked, "noshow") => Self::NoShow,
+            (status, _) => status,
+        }
+    }
+
     /// By the event of an SIU message; `None` for events that are not about one appointment's time or state.
     pub fn of_event(event: &str) -> Option<Self> {
         match event {
@@ -86,7 +102,7 @@ impl Schedule {
         });
         let service = of("AIS").find_map(|segment| segment.text(3));
         Ok(Self {
-            status,
+            status: status.refined(&schedule.text(25).unwrap_or_default()),
             id: id.ok_or(Hl7Error::Missing(Place::of("SCH", 2)))?,
             patient,
             starts,
