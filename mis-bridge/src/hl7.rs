@@ -17,6 +17,4 @@ mod tell;
 pub use line::{Line, LineFault, Verdict};
 pub use receiver::Receiver;
 pub use sender::{Sender, delivery_settings};
-pub use settings::{
-    AckMode, Names, ReceiverSettings, SenderRule, SenderSettings, SettingsError, TlsClient, TlsServer,
-};
+pub use settings::{AckMode, Names, ReceiverSettings, SenderRule, SenderSettings, SettingsError, TlsClient, TlsServer};

@@ -14,9 +14,9 @@
 mod chunks;
 mod commands;
 pub mod delivery;
+pub mod hl7;
 pub mod http;
 mod intake;
-pub mod hl7;
 pub mod mail;
 mod policy;
 mod run;

@@ -127,13 +127,8 @@ impl Desk {
         }
         let mut acting = Acting::feed(&rule.source);
         acting.address = Some(peer.address);
-        let taker = Taker {
-            feeds: &self.feeds,
-            database: &self.database,
-            rule,
-            acting: &acting,
-            now: self.clock.now(),
-        };
+        let taker =
+            Taker { feeds: &self.feeds, database: &self.database, rule, acting: &acting, now: self.clock.now() };
         let taken = match check(&header, rule) {
             Ok(()) => taker.take(&message, &header).await,
             Err(answer) => Err(NotTaken::Answer(answer)),

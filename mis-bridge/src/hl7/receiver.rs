@@ -36,11 +36,16 @@ const TIDY_EVERY: Duration = Duration::from_secs(3600);
 const PIECE_BYTES: usize = 16 * 1024;
 
 /// The listener. Bound, not running yet.
-#[derive(Debug)]
 pub struct Receiver {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     desk: Arc<Desk>,
+}
+
+impl std::fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Receiver({:?})", self.desk)
+    }
 }
 
 impl Receiver {
@@ -48,12 +53,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`SettingsError`] as the inner error, or what the operating system says of the address.
-    pub async fn bind(
-        settings: ReceiverSettings,
-        database: Database,
-        feeds: Feeds,
-        clock: Clock,
-    ) -> io::Result<Self> {
+    pub async fn bind(settings: ReceiverSettings, database: Database, feeds: Feeds, clock: Clock) -> io::Result<Self> {
         let refused = |error: SettingsError| io::Error::new(io::ErrorKind::InvalidInput, error);
         settings.check().map_err(refused)?;
         let tls = settings.tls.as_ref().map(acceptor).transpose().map_err(|error| refused(error.into()))?;

@@ -69,14 +69,8 @@ impl Sender {
         Ok(Self { settings: Arc::new(settings), database, vault, clock, state })
     }
 
-    /// The message of a fact: made anew, or the one that waits for its answer.
-    async fn message(&self, state: &State, fact: &Fact, event: VisitEvent) -> Result<(String, Vec<u8>), Delivered> {
-        let control = tell::control_of(fact);
-        if let Some((known, bytes)) = &state.unanswered
-            && *known == control
-        {
-            return Ok((control, bytes.clone()));
-        }
+    /// The message of a fact.
+    async fn message(&self, fact: &Fact, event: VisitEvent) -> Result<Vec<u8>, Delivered> {
         let Some(visit) = &fact.visit else { return Err(Delivered::dead(FaultCode::Missing, "visit")) };
         let told = match self.settings.names {
             Names::Pseudonym => Told::default(),
@@ -87,7 +81,7 @@ impl Sender {
             warn!(destination = %self.settings.name, "hl7.message.not_written: {error}");
             Delivered::dead(FaultCode::Unspeakable, self.settings.charset.name())
         })?;
-        Ok((control, bytes))
+        Ok(bytes)
     }
 
     /// Names of patient and doctor, once their disclosure is registered.
@@ -101,13 +95,11 @@ impl Sender {
         let patient = fact.patient.as_ref().map_or(visit.patient, |party| party.survivor.unwrap_or(party.person));
         let of_patient = reveal(vault, &acting, patient, &[Field::Name, Field::BirthDate]).await?;
         let of_doctor = reveal(vault, &acting, visit.staff, &[Field::Name]).await?;
-        let persons: BTreeSet<PersonId> = [
-            of_patient.is_some().then_some(patient),
-            of_doctor.is_some().then_some(visit.staff),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let persons: BTreeSet<PersonId> =
+            [of_patient.is_some().then_some(patient), of_doctor.is_some().then_some(visit.staff)]
+                .into_iter()
+                .flatten()
+                .collect();
         if !persons.is_empty() {
             let disclosure = Disclosure {
                 route: Route::Message,
@@ -140,7 +132,9 @@ async fn reveal(
     match vault.reveal(acting, person, fields, Purpose::Treatment, None).await {
         Ok(passport) => Ok(Some(passport)),
         Err(VaultError::Unknown | VaultError::Erased(_)) => Ok(None),
-        Err(VaultError::Locked(locked)) => Err(Delivered::away(FaultCode::Unspeakable, &format!("vault_{}", locked.as_str()))),
+        Err(VaultError::Locked(locked)) => {
+            Err(Delivered::away(FaultCode::Unspeakable, &format!("vault_{}", locked.as_str())))
+        }
         Err(_) => Err(Delivered::away(FaultCode::Unspeakable, "vault")),
     }
 }
@@ -149,15 +143,19 @@ impl Deliver for Sender {
     async fn deliver(&self, fact: &Fact) -> Delivered {
         let Some(event) = tell::event_of(fact.change.kind) else { return Delivered::Done };
         let mut state = self.state.lock().await;
-        let (control, bytes) = match self.message(&state, fact, event).await {
-            Ok(message) => message,
-            Err(delivered) => return delivered,
+        let control = tell::control_of(fact);
+        let waiting = state.unanswered.take().filter(|(known, _)| *known == control);
+        let bytes = match waiting {
+            Some((_, bytes)) => bytes,
+            None => {
+                state.silent = 0;
+                match self.message(fact, event).await {
+                    Ok(bytes) => bytes,
+                    Err(delivered) => return delivered,
+                }
+            }
         };
-        let again = state.unanswered.as_ref().is_some_and(|(known, _)| *known == control);
-        if !again {
-            state.silent = 0;
-            state.unanswered = Some((control.clone(), bytes.clone()));
-        }
+        state.unanswered = Some((control.clone(), bytes.clone()));
         let verdict = state.line.exchange(&control, &bytes).await;
         if verdict.is_ok() {
             state.unanswered = None;

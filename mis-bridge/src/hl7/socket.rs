@@ -59,8 +59,7 @@ impl Dialer {
 
     /// Connects; the caller bounds the time.
     pub(crate) async fn dial(&self) -> Result<Box<dyn Stream>, LineFault> {
-        let stream =
-            TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|_| LineFault::Unreachable)?;
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|_| LineFault::Unreachable)?;
         prepare(&stream, self.keepalive).map_err(|_| LineFault::Unreachable)?;
         match &self.tls {
             None => Ok(Box::new(stream)),

@@ -4,19 +4,17 @@
 use std::ops::ControlFlow;
 
 use chrono_tz::Tz;
-use clinic::feeds::{
-    Alias, AppointmentRecord, AppointmentState, FeedError, Feeds, Mode, PatientRecord, Place, Problem, Records, Refusal,
-    Report,
-};
 use clinic::acting::Acting;
+use clinic::feeds::{
+    Alias, AppointmentRecord, AppointmentState, FeedError, Feeds, Mode, PatientRecord, Place, Problem, Records,
+    Refusal, Report,
+};
 use clinic::people::Reference;
 use clinic::received;
 use domain::UtcMillis;
 use domain::vault::{Contact, PassportChange};
 use store::Database;
-use wire::hl7::view::{
-    AckCode, AppointmentStatus, Event, Header, Id, Merge, Patient, Practitioner, Schedule, merges,
-};
+use wire::hl7::view::{AckCode, AppointmentStatus, Event, Header, Id, Merge, Patient, Practitioner, Schedule, merges};
 use wire::hl7::{Code, Hl7Error, Message, Place as Where, Stamp, Told};
 
 use super::settings::SenderRule;
@@ -150,7 +148,7 @@ impl Taker<'_> {
         };
         let advice = "send the number of the authority that was agreed on (CX-4)";
         let own = own.ok_or(Answer::error(Code::UnknownKey, Some(place), advice))?;
-        let reference = reference(&own.value, place)?;
+        let number = reference(&own.value, place)?;
         let mut aliases = Vec::new();
         for id in ids.iter().filter(|id| *id != own) {
             let system = self.rule.aliases.iter().find(|(authority, _)| id.authority.is(authority));
@@ -158,7 +156,7 @@ impl Taker<'_> {
                 aliases.push(Alias { system: Some(system.clone()), value: reference(&id.value, place)? });
             }
         }
-        Ok((reference, aliases))
+        Ok((number, aliases))
     }
 
     fn record(&self, patient: Patient, changed: Option<UtcMillis>) -> Result<PatientRecord, Answer> {
@@ -181,12 +179,7 @@ impl Taker<'_> {
         Ok(PatientRecord { changed, aliases, passport, active, ..PatientRecord::new(id) })
     }
 
-    async fn merge(
-        &self,
-        merge: Merge,
-        changed: Option<UtcMillis>,
-        happened: UtcMillis,
-    ) -> Result<(), NotTaken> {
+    async fn merge(&self, merge: Merge, changed: Option<UtcMillis>, happened: UtcMillis) -> Result<(), NotTaken> {
         let (from, _) = self.ids(&merge.from, Where::of("MRG", 1))?;
         let into = self.record(merge.into, changed)?;
         if from == into.id {
@@ -276,8 +269,12 @@ fn judge(report: &Report) -> Result<(), NotTaken> {
         problem => {
             let error = match problem {
                 Problem::Missing => Code::RequiredMissing,
-                Problem::UnknownPerson | Problem::UnknownZone | Problem::UnknownPoint | Problem::Erased => Code::UnknownKey,
-                Problem::SeveralPersons | Problem::CardTaken | Problem::NameTaken | Problem::Unmerge => Code::DuplicateKey,
+                Problem::UnknownPerson | Problem::UnknownZone | Problem::UnknownPoint | Problem::Erased => {
+                    Code::UnknownKey
+                }
+                Problem::SeveralPersons | Problem::CardTaken | Problem::NameTaken | Problem::Unmerge => {
+                    Code::DuplicateKey
+                }
                 _ => Code::DataType,
             };
             let answer = Answer::error(error, place_of(refusal), problem.advice());
