@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod acting;
 pub mod api_keys;
+pub mod appointments;
 pub mod audit;
 pub mod break_glass;
 pub mod changes;
@@ -22,6 +23,7 @@ pub mod feeds;
 pub mod fhircast;
 pub mod incidents;
 pub mod ingest;
+pub mod irregular;
 pub mod jose;
 pub mod notices;
 pub mod openid;
@@ -37,7 +39,9 @@ mod rows;
 pub mod staff;
 pub mod subjects;
 pub mod vault;
+pub mod visits;
 pub mod watch;
+pub mod whereabouts;
 pub mod workstations;
 
 pub use store::{Database, Error};

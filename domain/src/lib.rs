@@ -22,6 +22,7 @@ pub mod rights;
 pub mod schedule;
 pub mod time;
 pub mod vault;
+pub mod visit;
 pub mod zone;
 
 pub use card::{CardFormat, CardKey, CardNumber, SealKey, SealedBytes, SealedNumber};

@@ -44,6 +44,8 @@ codes! {
         ApiKey = "api_key",
         /// To who sees devices: an alarm of the highest severity. Arguments: `point`, `reason`.
         CriticalAlarm = "critical_alarm",
+        /// To the reviewers: what was done without the card and nobody looked at in time. Arguments: `new`, `waiting`.
+        IrregularOverdue = "irregular_overdue",
         /// To who asked for it on the page of notices: mail works.
         Test = "test",
     }
