@@ -40,6 +40,7 @@ pub struct Desk {
     database: Database,
     clock: Clock,
     rules: Rules,
+    visit_rules: domain::visit::Rules,
     /// Computes hashes of PINs away from the tasks that answer.
     workers: PasswordWorkers,
     /// What [`Desk::tick`] has seen last: the counter of passes, and when cards were last compared.
@@ -162,7 +163,15 @@ impl Desk {
     pub fn new(database: Database, clock: Clock, rules: Rules) -> Self {
         let rules = if rules.problem().is_none() { rules } else { Rules::default() };
         let seen = Arc::new([AtomicI64::new(-1), AtomicI64::new(i64::MIN)]);
-        Self { database, clock, rules, workers: PasswordWorkers::default(), seen }
+        let visit_rules = domain::visit::Rules::default();
+        Self { database, clock, rules, visit_rules, workers: PasswordWorkers::default(), seen }
+    }
+
+    /// With what the clinic has decided about visits; without this, the default rules.
+    #[must_use]
+    pub const fn with_visits(mut self, rules: domain::visit::Rules) -> Self {
+        self.visit_rules = rules;
+        self
     }
 
     /// The rules in force.

@@ -27,7 +27,6 @@ pub use tick::Ticked;
 
 pub(crate) use act::{How, Words as StartWords, elsewhere, end, start, why_next};
 pub(crate) use rows::VisitsOn;
-#[allow(unused_imports, reason = "used by the desk")]
 pub(crate) use tap::{session_bound, session_ended, take_patient_tap};
 
 /// A patient's card at a workstation's reader, as the desk found it: the pass is valid now, its holder is no staff

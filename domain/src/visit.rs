@@ -24,6 +24,10 @@ const MINUTE_MS: i64 = 60_000;
 /// How far the clocks of two gateways may differ, in milliseconds: of two taps that are closer, the one that is taken in
 /// later counts as the later one.
 pub const SKEW_MS: i64 = 2_000;
+/// Longest [`Rules::return_ms`]: an hour. Whoever comes back later begins anew.
+pub const RETURN_MAX_MS: i64 = 60 * MINUTE_MS;
+/// Longest [`Rules::longest_ms`]: a day. Questions about the past look no further back for visits that still ran.
+pub const LONGEST_MAX_MS: i64 = 24 * 60 * MINUTE_MS;
 
 codes! {
     /// What is done when the appointment is not clear.
@@ -218,6 +222,26 @@ impl Default for Rules {
             question_ms: 30 * MINUTE_MS,
             end_needs_card: false,
         }
+    }
+}
+
+impl Rules {
+    /// What makes no sense in these rules, in words; `None` if nothing.
+    pub fn problem(&self) -> Option<&'static str> {
+        let times = [self.early_ms, self.late_ms, self.return_ms, self.longest_ms, self.question_ms];
+        if times.iter().any(|ms| *ms < 0) || self.tap_out_ms.is_some_and(|ms| ms < 0) {
+            return Some("a time of the rules of visits is negative");
+        }
+        if self.early_ms > LONGEST_MAX_MS || self.late_ms > LONGEST_MAX_MS {
+            return Some("a patient comes at most 24 hours early or late");
+        }
+        if self.return_ms > RETURN_MAX_MS {
+            return Some("a specialist comes back to a visit within an hour at most");
+        }
+        if !(MINUTE_MS..=LONGEST_MAX_MS).contains(&self.longest_ms) {
+            return Some("the longest visit is of 1 minute to 24 hours");
+        }
+        None
     }
 }
 

@@ -29,17 +29,14 @@ pub const FILES: &[(i64, &str, &str)] = &[
     (12, "local_keys", include_str!("../../migrations/0012_local_keys.sql")),
     (13, "form_secrets", include_str!("../../migrations/0013_form_secrets.sql")),
     (14, "desk", include_str!("../../migrations/0014_desk.sql")),
-<<<<<<< HEAD
     (15, "desk_factors", include_str!("../../migrations/0015_desk_factors.sql")),
+    (16, "visits", include_str!("../../migrations/0016_visits.sql")),
     (17, "openid", include_str!("../../migrations/0017_openid.sql")),
     (18, "fhircast", include_str!("../../migrations/0018_fhircast.sql")),
     (19, "outbox", include_str!("../../migrations/0019_outbox.sql")),
     (20, "hl7", include_str!("../../migrations/0020_hl7.sql")),
     (21, "feeds", include_str!("../../migrations/0021_feeds.sql")),
     (22, "enrolment", include_str!("../../migrations/0022_enrolment.sql")),
-=======
-    (16, "visits", include_str!("../../migrations/0016_visits.sql")),
->>>>>>> 7780cf7 (visits: rules of a patient's tap, visits, appointments, work without the card, whereabouts: types and commands)
 ];
 
 /// Applies what is missing. Several programs may start at once: on PostgreSQL they take turns by an advisory lock, on

@@ -40,6 +40,8 @@ pub(super) struct Tap {
     /// Ids for what may begin, drawn before the transaction: it may be run again.
     pub session_id: String,
     pub visit_id: String,
+    /// What the clinic has decided about visits.
+    pub visit_rules: domain::visit::Rules,
 }
 
 /// Who holds a card now.

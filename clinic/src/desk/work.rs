@@ -158,6 +158,7 @@ impl Desk {
             now: self.clock.now(),
             session_id: draw::id()?,
             visit_id: uuid_text()?,
+            visit_rules: self.visit_rules,
         };
         let (rules, event): (Rules, i64) = (self.rules, heard.id);
         transact!(self.database, "desk.tap", |conn| {
@@ -204,6 +205,7 @@ impl Desk {
             now: self.clock.now(),
             session_id: draw::id()?,
             visit_id: uuid_text()?,
+            visit_rules: self.visit_rules,
         };
         let rules = self.rules;
         Ok(transact!(self.database, "desk.tap_from_page", |conn| { conn.take_tap(&rules, &tap).await })?)

@@ -1,7 +1,9 @@
 //! What the desk hands over inside its own transaction: patients' taps, and bindings that began or ended.
 
 use domain::policy::PassKind;
-use domain::visit::{self, BeganBy, Bound, Candidate, Question, Refusal, Rules, Running, Scene, Tap, VisitEnd};
+use domain::visit::{
+    self, BeganBy, Bound, Candidate, Question, RETURN_MAX_MS, Refusal, Rules, Running, Scene, Tap, VisitEnd,
+};
 use domain::{PersonId, UtcMillis, ZoneId};
 use store::Error;
 
@@ -107,21 +109,18 @@ pub(crate) async fn take_patient_tap<C: VisitsOn + Feed + Log>(
     }
 }
 
-/// A binding began: the visit that waits for this specialist goes on with it; one of somebody else ends.
+/// A binding began: the visit that waits for this specialist goes on with it, as long as time has not ended it
+/// (`Visits::tick`); one of somebody else ends.
 ///
 /// # Errors
 /// Engine errors.
-pub(crate) async fn session_bound<C: VisitsOn + Feed + Log>(
-    conn: &mut C,
-    rules: &Rules,
-    bound: &SessionBound,
-) -> Result<(), Error> {
+pub(crate) async fn session_bound<C: VisitsOn + Feed + Log>(conn: &mut C, bound: &SessionBound) -> Result<(), Error> {
     let Some(visit) = conn.running_at(&bound.workstation).await? else { return Ok(()) };
     if visit.session == bound.session {
         return Ok(());
     }
     let since = visit.suspended.unwrap_or(bound.at);
-    if visit.staff == bound.staff && bound.at.since_ms(since) <= rules.return_ms {
+    if visit.staff == bound.staff && bound.at.since_ms(since) <= RETURN_MAX_MS {
         return conn.rebind(&visit.id, &bound.session).await;
     }
     let how = How { actor: Actor::System, now: bound.now, ..How::default() };
@@ -133,18 +132,14 @@ pub(crate) async fn session_bound<C: VisitsOn + Feed + Log>(
 ///
 /// # Errors
 /// Engine errors.
-pub(crate) async fn session_ended<C: VisitsOn + Feed + Log>(
-    conn: &mut C,
-    rules: &Rules,
-    ended: &SessionEnd,
-) -> Result<(), Error> {
+pub(crate) async fn session_ended<C: VisitsOn + Feed + Log>(conn: &mut C, ended: &SessionEnd) -> Result<(), Error> {
     conn.unask(&ended.workstation).await?;
     let Some(visit) = conn.running_at(&ended.workstation).await? else { return Ok(()) };
     if visit.session != ended.session {
         return Ok(());
     }
     let (at, _) = visit::end_of(visit.started, ended.at);
-    if ended.may_return && rules.return_ms > 0 {
+    if ended.may_return {
         return conn.suspend(&visit.id, visit.suspended.unwrap_or(at)).await;
     }
     let how = How { actor: Actor::System, now: ended.now, ..How::default() };

@@ -46,6 +46,7 @@ notice-kind-vault_locked = Vault locked
 notice-kind-audit_alarm = Audit log
 notice-kind-api_key = Key of the HTTP API
 notice-kind-critical_alarm = Alarm
+notice-kind-irregular_overdue = Not reviewed
 notice-kind-test = Test
 
 notice-link-help = The link works once and for 24 hours. Nobody will ask you for it.
@@ -106,5 +107,7 @@ notice-subject-api_key = a key of the HTTP API
 notice-body-api_key = The key { $name } of the HTTP API was made or ends soon, { $when }. See the page of keys.
 notice-subject-critical_alarm = alarm
 notice-body-critical_alarm = { $reason } at { $point }, { $when }. See the live page.
+notice-subject-irregular_overdue = work without the card waits for a review
+notice-body-irregular_overdue = { $new } more cases of work without the card were not reviewed in time, { $when }; { $waiting } wait for too long. Please review them on the page of work without the card.
 notice-subject-test = mail works
 notice-body-test = This is the test that you asked for { $when }. Mail from Tapward reaches you.

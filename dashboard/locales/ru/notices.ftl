@@ -47,6 +47,7 @@ notice-kind-vault_locked = Хранилище закрыто
 notice-kind-audit_alarm = Журнал аудита
 notice-kind-api_key = Ключ HTTP API
 notice-kind-critical_alarm = Тревога
+notice-kind-irregular_overdue = Не проверено
 notice-kind-test = Проба
 
 notice-link-help = Ссылка действует один раз и 24 часа. Никто не попросит вас её сообщить.
@@ -107,5 +108,7 @@ notice-subject-api_key = ключ HTTP API
 notice-body-api_key = Ключ { $name } для HTTP API создан или скоро истекает, { $when }. Смотрите страницу ключей.
 notice-subject-critical_alarm = тревога
 notice-body-critical_alarm = { $reason }, { $point }, { $when }. Смотрите страницу наблюдения.
+notice-subject-irregular_overdue = работа без карты ждёт проверки
+notice-body-irregular_overdue = Ещё { $new } случаев работы без карты не проверены в срок, { $when }; всего ждут слишком долго: { $waiting }. Проверьте их, пожалуйста, на странице работы без карты.
 notice-subject-test = почта работает
 notice-body-test = Это пробное письмо, о котором вы просили { $when }. Почта от Tapward до вас доходит.
