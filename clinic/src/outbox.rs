@@ -17,6 +17,7 @@
 //!
 //! Never sends (that is the bridge); never holds names. May import `domain`, `store` and the feed of changes.
 
+mod body;
 mod fact;
 mod fault;
 mod fill;
@@ -29,6 +30,7 @@ use thiserror::Error as ThisError;
 
 use crate::changes::ChangeKind;
 
+pub use body::{BODY_VERSION, body};
 pub use fact::{Fact, FactAppointment, FactDesk, FactParty, FactStaff, FactVisit, facts, facts_of};
 pub use fault::{Fault, FaultCode};
 pub use fill::{Filled, fill, register, tidy};

@@ -14,11 +14,13 @@
 mod chunks;
 mod commands;
 pub mod delivery;
+pub mod fhir;
 pub mod hl7;
 pub mod http;
 mod intake;
 pub mod mail;
 mod policy;
 mod run;
+pub mod webhook;
 
 pub use run::{Settings, run};

@@ -69,6 +69,8 @@ pub struct FactParty {
     pub survivor: Option<PersonId>,
     /// What the destination's system calls them, in alphabetical order; normally one or none.
     pub aliases: Vec<String>,
+    /// What other systems call them: system and value, in order.
+    pub elsewhere: Vec<(String, String)>,
 }
 
 impl fmt::Debug for FactParty {
@@ -148,7 +150,8 @@ struct Known {
     appointments: BTreeMap<String, FactAppointment>,
     staff: BTreeMap<PersonId, StaffRow>,
     survivors: BTreeMap<PersonId, PersonId>,
-    aliases: BTreeMap<PersonId, Vec<String>>,
+    aliases: BTreeMap<PersonId, Vec<(String, String)>>,
+    system: String,
     desks: BTreeMap<String, FactDesk>,
 }
 
@@ -247,22 +250,13 @@ async fn know(database: &Database, system: &str, changes: &[Change]) -> Result<K
     let everybody: BTreeSet<PersonId> =
         patients.iter().chain(&staff).chain(known.survivors.values()).copied().collect();
     let keys: Vec<String> = everybody.iter().map(ToString::to_string).collect();
-    let system = system.to_owned();
-    if !keys.is_empty() {
-        let rows: Vec<(String, String)> = read!(database, "outbox.aliases", |conn| {
-            let mut select = sqlx::QueryBuilder::<Db>::new("SELECT person, value FROM person_alias WHERE system = ");
-            select.push_bind(&system).push(" AND person IN (");
-            let mut list = select.separated(", ");
-            for key in &keys {
-                list.push_bind(key);
-            }
-            select.push(") ORDER BY person, value");
-            Ok(select.build_query_as().fetch_all(&mut *conn).await?)
-        })?;
-        for (person, value) in rows {
-            known.aliases.entry(read_person("person_alias", &person)?).or_default().push(value);
-        }
+    system.clone_into(&mut known.system);
+    let rows: Vec<(String, String, String)> =
+        rows_in!(database, "outbox.aliases", "SELECT person, system, value FROM person_alias WHERE person IN (", keys);
+    for (person, system, value) in rows {
+        known.aliases.entry(read_person("person_alias", &person)?).or_default().push((system, value));
     }
+    known.aliases.values_mut().for_each(|aliases| aliases.sort());
     let mut desks: BTreeSet<String> =
         changes.iter().filter_map(|change| change.workstation.as_ref().map(ToString::to_string)).collect();
     desks.extend(known.visits.values().map(|(visit, _)| visit.workstation.clone()));
@@ -328,8 +322,9 @@ impl Known {
 
     fn party(&self, person: PersonId) -> FactParty {
         let survivor = self.survivors.get(&person).copied();
-        let aliases = self.aliases.get(&survivor.unwrap_or(person)).cloned().unwrap_or_default();
-        FactParty { person, survivor, aliases }
+        let all = self.aliases.get(&survivor.unwrap_or(person)).cloned().unwrap_or_default();
+        let (own, elsewhere): (Vec<_>, Vec<_>) = all.into_iter().partition(|(system, _)| *system == self.system);
+        FactParty { person, survivor, aliases: own.into_iter().map(|(_, value)| value).collect(), elsewhere }
     }
 
     fn specialist(&self, person: PersonId) -> FactStaff {
