@@ -208,7 +208,11 @@ impl Desk {
             visit_rules: self.visit_rules,
         };
         let rules = self.rules;
-        Ok(transact!(self.database, "desk.tap_from_page", |conn| { conn.take_tap(&rules, &tap).await })?)
+        Ok(transact!(self.database, "desk.tap_from_page", |conn| {
+            // Takes turns with the taps of readers: two that bind at once would collide at the binding itself.
+            sqlx::query("UPDATE follower SET last_id = last_id WHERE name = 'desk'").execute(&mut *conn).await?;
+            conn.take_tap(&rules, &tap).await
+        })?)
     }
 }
 
