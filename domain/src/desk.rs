@@ -149,6 +149,8 @@ codes! {
         PinWrong = "pin_wrong",
         /// Too many wrong PINs.
         PinLocked = "pin_locked",
+        /// We could not take it; the log of the program says why.
+        OurFault = "our_fault",
     }
 }
 

@@ -66,7 +66,12 @@ impl Bridge {
         let outcome = ingest::ingest(&self.database, entries, self.clock.now()).await;
         match self.note(outcome, "taking in events") {
             // An acknowledgement speaks of what is committed, nothing else.
-            Some(Ingested::Committed { seq, .. }) => self.acknowledge(gateway, epoch, seq),
+            Some(Ingested::Committed { seq, added }) => {
+                if let (Some(desk), true) = (&self.desk, added > 0) {
+                    desk.wake();
+                }
+                self.acknowledge(gateway, epoch, seq);
+            }
             Some(Ingested::Gap { have }) => self.answer_gap(gateway, epoch, have),
             Some(Ingested::Malformed) => warn!(gateway = %gateway, "a batch of the gateway is malformed and ignored"),
             None => {}

@@ -16,6 +16,7 @@ mod commands;
 pub mod delivery;
 pub mod fhir;
 pub mod hl7;
+mod desk;
 pub mod http;
 mod intake;
 pub mod mail;

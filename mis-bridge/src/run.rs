@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bus::{Incoming, Link, Message, PublishError, Publisher};
 use clinic::Database;
+use clinic::desk::Desk;
 use domain::{Clock, GatewayId};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use wire::bus::{Channel, Down, LinkKey, Topic};
 
 use crate::chunks::ChunkSender;
 use crate::commands;
+use crate::desk::DeskTask;
 use crate::policy::{Offered, PolicyDesk};
 
 /// Most gateways that one bridge keeps in mind. Further ones are served when they speak, but not told of a new policy
@@ -29,12 +31,14 @@ pub struct Settings {
     pub look_every: Duration,
     /// A gateway that has not been heard for this long is shown as away.
     pub silent_after: Duration,
+    /// Takes taps at workstations, where there are any.
+    pub desk: Option<Desk>,
 }
 
 impl Settings {
-    /// Looks for changes every 200 ms; a gateway is away after 20 s.
+    /// Looks for changes every 200 ms; a gateway is away after 20 s; no workstations.
     pub const fn new(key: LinkKey) -> Self {
-        Self { key, look_every: Duration::from_millis(200), silent_after: Duration::from_secs(20) }
+        Self { key, look_every: Duration::from_millis(200), silent_after: Duration::from_secs(20), desk: None }
     }
 }
 
@@ -51,6 +55,7 @@ pub async fn run(settings: Settings, database: Database, link: Link, clock: Cloc
         gateways: BTreeMap::new(),
         silent_after: settings.silent_after,
         database_ok: true,
+        desk: settings.desk.map(DeskTask::start),
     };
     let mut look = interval(settings.look_every);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -67,9 +72,12 @@ pub async fn run(settings: Settings, database: Database, link: Link, clock: Cloc
             _ = look.tick() => bridge.look().await,
             incoming = inbox.next() => match incoming {
                 Some(incoming) => bridge.take(incoming).await,
-                None => return,
+                None => break,
             },
         }
+    }
+    if let Some(desk) = bridge.desk.take() {
+        desk.end().await;
     }
     inbox.close().await;
 }
@@ -120,6 +128,7 @@ pub(crate) struct Bridge {
     pub(crate) gateways: BTreeMap<GatewayId, Known>,
     silent_after: Duration,
     database_ok: bool,
+    pub(crate) desk: Option<DeskTask>,
 }
 
 impl Bridge {

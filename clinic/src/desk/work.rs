@@ -5,10 +5,11 @@ use domain::desk::{Refusal, Rules};
 use domain::policy::Verify;
 use domain::{CardId, Kind, PointId, Reason, UtcMillis, ZoneId};
 use sqlx::FromRow;
-use store::{Error, read, transact};
+use store::{Error, Fault, read, transact};
 
 use super::tap::{Heard, Tap, Taps};
 use super::{Desk, DeskError, TapOutcome};
+use crate::changes::{self, Change, ChangeKind};
 use crate::draw;
 use crate::rows::{code, column, optional};
 
@@ -127,11 +128,10 @@ impl Desk {
             let is_full = rows.len() as i64 == TAPS_MAX;
             let mut upto = from;
             for row in rows {
-                let tap = Heards::try_from(row)?;
-                upto = tap.id;
-                match self.take(tap).await? {
-                    Some(_) => worked.taps += 1,
-                    None => worked.others += 1,
+                upto = row.id;
+                match self.take_row(row).await? {
+                    true => worked.taps += 1,
+                    false => worked.others += 1,
                 }
             }
             if !is_full && upto < until {
@@ -147,11 +147,42 @@ impl Desk {
         }
     }
 
+    /// One tap of the feed; false if another program has taken it. A tap that cannot be taken, however often it is
+    /// tried, must not hold up all others for ever: it is passed by, and whoever tapped is told to tap again.
+    async fn take_row(&self, row: Row) -> Result<bool, Error> {
+        let (event, point) = (row.id, row.point.clone());
+        let error = match Heards::try_from(row) {
+            Ok(heard) => match self.take(&heard).await {
+                Ok(outcome) => return Ok(outcome.is_some()),
+                Err(error) => match self.take(&heard).await {
+                    Ok(outcome) => return Ok(outcome.is_some()),
+                    Err(_) => error,
+                },
+            },
+            Err(error) => error,
+        };
+        if !matches!(error.fault(), Fault::Conflict(_) | Fault::BadRow { .. } | Fault::Other) {
+            return Err(error);
+        }
+        tracing::error!(event, point, %error, "desk.tap.passed_by");
+        let (point, now) = (PointId::new(&point).ok(), self.clock.now());
+        transact!(self.database, "desk.pass_over", |conn| {
+            sqlx::query("UPDATE follower SET last_id = $1 WHERE name = 'desk' AND last_id < $1")
+                .bind(event)
+                .execute(&mut *conn)
+                .await?;
+            let reason = Some(Refusal::OurFault.as_str().to_owned());
+            let change = Change { reason, workstation: point.clone(), ..Change::new(now, now, ChangeKind::TapRefused) };
+            changes::append!(conn, &change);
+            Ok(true)
+        })
+    }
+
     /// One tap of the feed; `None` if another program has taken it.
-    async fn take(&self, heard: Heards) -> Result<Option<TapOutcome>, Error> {
+    async fn take(&self, heard: &Heards) -> Result<Option<TapOutcome>, Error> {
         let tap = Tap {
-            workstation: heard.workstation,
-            zone: heard.zone,
+            workstation: heard.workstation.clone(),
+            zone: heard.zone.clone(),
             heard: heard.heard,
             card: heard.card,
             at: heard.at,
