@@ -15,12 +15,15 @@ use clinic::api_keys::{ApiKeys, KeyId, NewKey as NewApiKey};
 use clinic::audit::Purpose;
 use clinic::break_glass::{self, Queue, Verdict};
 use clinic::commands::Order;
+use clinic::desk::{Desk, DeskSession, Factor, PinText, SessionState};
 use clinic::notices::{NoticeFilter, Notices};
 use clinic::openid::{NewClient, Provider, Rules};
 use clinic::roles::{self, Grant, OwnId, RoleText};
 use clinic::vault::{Blobs, KeySource, NewKey, Passphrase, Vault};
 use clinic::workstations::Workstations;
-use clinic::{audit, disclosures, erasure, events, incidents, outbox, people, requests, retention, subjects, watch};
+use clinic::{
+    audit, disclosures, erasure, events, incidents, outbox, people, requests, retention, staff, subjects, watch,
+};
 use domain::vault::BoxKey;
 use domain::{
     CardId, Clock, Denied, Field, GatewayId, Permission, PersonId, PointId, Rights, Shipped, UtcMillis, ZoneId, Zones,
@@ -276,8 +279,37 @@ const ROWS: &[Row] = rows! {
     "vault/local/key_change local_to_rewrap" needs VaultManage: |s, a| s.vault.local_to_rewrap(a);
     "vault/local/key_change local_rewrap" needs VaultManage: |s, a| s.vault.local_rewrap(a, vec![]);
     "vault/shred shred" needs PersonErase: |s, a| s.vault.shred(a, s.person);
+    "staff put" needs DeskManage: |s, a| staff::put(&s.database, a, &staff::Staff::new(s.person, Shipped::Doctor), NOW);
+    "staff list" needs DeskManage: |s, a| staff::list(&s.database, a, None, 10);
+    "desk/act lock" needs DeskManage: |s, a| desks(s).lock(a, &session(s.person));
+    "desk/act end" needs DeskManage: |s, a| desks(s).end(a, &session(s.person));
+    "desk/pin set_pin" needs DeskManage: |s, a| desks(s).set_pin(a, s.person, PinText::new("4071").unwrap());
+    "desk/pin pin_state" needs DeskManage: |s, a| desks(s).pin_state(a, s.person);
     "vault/opening lock" needs VaultManage: |s, a| s.vault.lock(a);
 };
+
+fn desks(scene: &Scene) -> Desk {
+    Desk::new(scene.database.clone(), Clock::new(|| NOW), clinic::desk::Rules::default())
+}
+
+/// Somebody else's binding.
+fn session(person: PersonId) -> DeskSession {
+    DeskSession {
+        id: ID.to_owned(),
+        workstation: PointId::new("desk-1").unwrap(),
+        zone: ZoneId::new("room-1").unwrap(),
+        person,
+        card: None,
+        state: SessionState::Open,
+        factor: Factor::None,
+        factor_at: None,
+        factor_until: None,
+        opened: NOW,
+        confirmed: NOW,
+        used: NOW,
+        ended: None,
+    }
+}
 
 fn request(person: PersonId) -> requests::NewRequest {
     requests::NewRequest {
