@@ -41,3 +41,8 @@ fuzz: ## Fuzz the parsers, FUZZ_RUNS executions for each target
 .PHONY: screenshots
 screenshots: ## Take the pictures of README and guides from the running product
 	scripts/screenshots
+
+.PHONY: test-mis
+test-mis: prepare ## Test with GNU Health, the reference medical system (some minutes the first time)
+	scripts/gnuhealth prepare
+	$(CARGO) test --quiet -p mis-bridge --test gnuhealth -- --ignored

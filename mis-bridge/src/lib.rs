@@ -14,9 +14,10 @@
 mod chunks;
 mod commands;
 pub mod delivery;
-pub mod fhir;
-pub mod hl7;
 mod desk;
+pub mod fhir;
+pub mod gnuhealth;
+pub mod hl7;
 pub mod http;
 mod intake;
 pub mod mail;

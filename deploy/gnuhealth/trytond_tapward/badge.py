@@ -144,6 +144,6 @@ class User(metaclass=PoolMeta):
             if not Pool().get('tapward.assertion').use(claims['jti'], until):
                 raise Refused('used before')
         except Refused as why:
-            logger.warning('badge sign-in refused: %s', why)
+            logger.error('badge sign-in refused: %s', why)
             return None
         return user_id

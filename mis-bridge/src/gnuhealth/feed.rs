@@ -136,7 +136,8 @@ impl Reader {
                 json!(["OR", ["write_date", ">=", since], ["create_date", ">=", since]])
             }
         };
-        let staff = &["party.ref", "party.name", "party.lastname", "party.active", "party.internal_user.login", "active"];
+        let staff =
+            &["party.ref", "party.name", "party.lastname", "party.active", "party.internal_user.login", "active"];
         self.read(session, "gnuhealth.healthprofessional", json!([]), staff, |found| {
             Records::Staff(found.iter().filter_map(read_staff).collect())
         })
@@ -171,8 +172,7 @@ impl Reader {
         const { assert!(PAGE <= RECORDS_MAX) };
         let mut offset = 0;
         loop {
-            let found =
-                self.sessions.rpc.search_read(session, model, domain.clone(), (offset, PAGE), fields).await?;
+            let found = self.sessions.rpc.search_read(session, model, domain.clone(), (offset, PAGE), fields).await?;
             if !found.is_empty() {
                 let report = self.feeds.take(&self.acting, &self.source, records(&found), Mode::Changes).await?;
                 if report.refusals() > 0 {
@@ -212,7 +212,8 @@ fn read_staff(record: &Value) -> Option<StaffRecord> {
         role: Some(Shipped::Doctor),
         login: at(record, &["party", "internal_user", "login"]).as_str().map(Secret::new),
         practitioner: Some(id.clone()),
-        active: at(record, &["party", "active"]).as_bool().unwrap_or(true) && record["active"].as_bool().unwrap_or(true),
+        active: at(record, &["party", "active"]).as_bool().unwrap_or(true)
+            && record["active"].as_bool().unwrap_or(true),
         ..StaffRecord::new(id)
     })
 }
@@ -264,14 +265,16 @@ mod tests {
         let staff = read_staff(&record).unwrap();
         assert_eq!((staff.id.reveal(), staff.login.unwrap().reveal()), ("D-1", "petrenko"));
         assert_eq!(staff.passport.unwrap().names.unwrap().family.reveal(), "Petrenko");
-        assert_eq!(read_staff(&json!({ "id": 2, "party.": { "name": "X" } })), None, "without a reference nobody is known");
+        assert_eq!(
+            read_staff(&json!({ "id": 2, "party.": { "name": "X" } })),
+            None,
+            "without a reference nobody is known"
+        );
     }
 
     #[test]
     fn a_free_slot_is_no_appointment_and_one_without_a_patient_neither() {
-        let slot = |state: &str, patient: Value| {
-            json!({ "id": 5, "state": state, "appointment_date": time(UtcMillis(1_795_341_600_000)), "patient.": patient })
-        };
+        let slot = |state: &str, patient: Value| json!({ "id": 5, "state": state, "appointment_date": time(UtcMillis(1_795_341_600_000)), "patient.": patient });
         let booked = read_appointment(&slot("confirmed", json!({ "puid": "P-1" }))).unwrap();
         assert_eq!((booked.starts, booked.state), (UtcMillis(1_795_341_600_000), AppointmentState::Booked));
         assert_eq!(read_appointment(&slot("free", json!({ "puid": "P-1" }))), None);

@@ -98,7 +98,8 @@ impl Rpc {
         let (Some(user), Some(token)) = (found[0].as_i64(), found[1].as_str()) else { return Err(RpcError::Answer) };
         let header = Zeroizing::new(format!("Session {}", STANDARD.encode(format!("{login}:{user}:{token}"))));
         let mut session = Session { header, context: Map::new() };
-        let Value::Object(mut context) = self.call(&session, "model.res.user.get_preferences", vec![json!(true)]).await?
+        let Value::Object(mut context) =
+            self.call(&session, "model.res.user.get_preferences", vec![json!(true)]).await?
         else {
             return Err(RpcError::Answer);
         };

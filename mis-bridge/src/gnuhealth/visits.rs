@@ -160,7 +160,8 @@ impl Hand<'_> {
             && known.source == self.there.settings.name
             && let Ok(id) = known.external.parse::<i64>()
         {
-            let found = self.read(APPOINTMENT, json!([["id", "=", id], ["patient", "=", patient]]), 1, &["state"]).await?;
+            let found =
+                self.read(APPOINTMENT, json!([["id", "=", id], ["patient", "=", patient]]), 1, &["state"]).await?;
             return Ok(found.first().and_then(self::id));
         }
         let doctor = fact.staff.as_ref().and_then(|staff| staff.login.as_deref()).unwrap_or_default();
