@@ -37,8 +37,8 @@ pub use names::{Anchor, EventList, EventName};
 pub use resources::RecordNumber;
 pub use scopes::{Access, Scopes};
 pub use secret::{Endpoint, Topic};
-pub use state::{HubState, Subscriber, Trouble, state};
-pub use subscriptions::{Accepted, Ask, Connected, EndpointGiven, SUBSCRIBERS_MAX};
+pub use state::{HubState, Subscriber, Trouble, TroubleKind, state};
+pub use subscriptions::{Accepted, Ask, Connected, Ending, EndpointGiven, SUBSCRIBERS_MAX};
 
 /// How the hub works.
 #[derive(Debug, Clone, PartialEq, Eq)]

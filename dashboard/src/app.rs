@@ -6,6 +6,7 @@ use std::time::Duration;
 use clinic::accounts::Accounts;
 use clinic::api_keys::ApiKeys;
 use clinic::desk::Desk;
+use clinic::fhircast::{Grant, Hub};
 use clinic::notices::Notices;
 use clinic::vault::Vault;
 use clinic::workstations::Workstations;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Settings;
 use crate::changes::ChangeFeed;
 use crate::feed::Feed;
+use crate::fhircast::{Cast, Sockets};
 use crate::language::{Language, Texts};
 use crate::post::{self, Facts};
 use crate::rate::Rates;
@@ -54,6 +56,8 @@ pub struct Inner {
     pub workstations: Workstations,
     /// Who is bound to which desk.
     pub desk: Desk,
+    /// Which chart is open at which desk, for programs; `None`: not set up.
+    pub fhircast: Option<Cast>,
     pub heavy: Semaphore,
     /// The facts of the live pages' panel, with when they were read. The lock is held while reading, so that many
     /// pages make one read.
@@ -79,6 +83,10 @@ impl App {
         let workstations = Workstations::new(database.clone(), clock.clone());
         let desk = Desk::new(database.clone(), clock.clone(), settings.desk.rules);
         let changes = ChangeFeed::new(database.clone());
+        let fhircast = settings.desk.fhircast.clone().map(|how| {
+            let hub = Hub::new(database.clone(), clock.clone(), settings.accounts_key.clone(), how);
+            Cast { hub, sockets: Sockets::default() }
+        });
         let language = Language::parse(&settings.language).unwrap_or(Language::En);
         let heavy = Semaphore::new(HEAVY_AT_ONCE);
         Self(Arc::new(Inner {
@@ -95,6 +103,7 @@ impl App {
             changes,
             workstations,
             desk,
+            fhircast,
             heavy,
             panel: Mutex::new(None),
             ending,
@@ -104,6 +113,11 @@ impl App {
     /// The wall time.
     pub fn now(&self) -> UtcMillis {
         self.clock.now()
+    }
+
+    /// What an access token allows at the FHIRcast hub; `None`: it is not good.
+    pub async fn fhircast_grant(&self, _token: &str) -> Result<Option<Grant>, store::Error> {
+        Ok(None)
     }
 
     /// Times in the clinic's zone for a language.

@@ -26,6 +26,8 @@ pub enum Rate {
     Reveal,
     /// A guess at a secret: sign-in, link, second factor. Throttled by the clinic itself.
     Secret,
+    /// A call of another program by a standard; many workstations may stand behind one address.
+    Service,
 }
 
 impl Rate {
@@ -33,6 +35,7 @@ impl Rate {
     pub const fn burst(self) -> u32 {
         match self {
             Self::Page | Self::Secret => 300,
+            Self::Service => 3000,
             Self::Search | Self::Export => 20,
             Self::File => 200,
             Self::Reveal => 30,
@@ -43,6 +46,7 @@ impl Rate {
     pub const fn per_minute(self) -> u32 {
         match self {
             Self::Page | Self::Secret => 1200,
+            Self::Service => 30_000,
             Self::Search | Self::Reveal => 60,
             Self::Export => 20,
             Self::File => 600,

@@ -34,6 +34,7 @@ use crate::pages::{
 use crate::pages::{inside, people};
 use crate::pages::{notices, second_step};
 pub use crate::rate::Rate;
+use crate::service::{self, Service};
 
 /// How long a handler may take; streams are not counted, their answer begins at once.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -106,6 +107,8 @@ pub enum Verb {
     Put,
     /// DELETE, of the HTTP API.
     Delete,
+    /// OPTIONS: a browser asks for a page of another site whether it may ask.
+    Ask,
 }
 
 impl Verb {
@@ -116,6 +119,7 @@ impl Verb {
             Self::Change => MethodFilter::POST,
             Self::Put => MethodFilter::PUT,
             Self::Delete => MethodFilter::DELETE,
+            Self::Ask => MethodFilter::OPTIONS,
         }
     }
 
@@ -126,6 +130,7 @@ impl Verb {
             Self::Change => "POST",
             Self::Put => "PUT",
             Self::Delete => "DELETE",
+            Self::Ask => "OPTIONS",
         }
     }
 }
@@ -549,7 +554,10 @@ pub static ROUTES: &[Route] = &[
     },
 ];
 
-/// All routes, of pages and of the HTTP API: what is in neither table is not reached.
+/// Routes of standards that other programs speak.
+pub static SERVICES: &[&[Service]] = &[crate::fhircast::SERVICES];
+
+/// All routes, of pages and of the HTTP API: what is in neither of these tables, nor in [`SERVICES`], is not reached.
 pub fn all() -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().chain(api::CALLS)
 }
@@ -577,6 +585,11 @@ pub fn router(app: App) -> Router {
             None => handler.route_layer(from_fn_with_state((app.clone(), route), guard)),
         };
         router = router.route(route.path, guarded);
+    }
+    for service in SERVICES.iter().copied().flatten() {
+        let handler = (service.mount)(service.verb.filter());
+        let guarded = handler.route_layer(from_fn_with_state((app.clone(), service), service::guard));
+        router = router.route(service.path, guarded);
     }
     router
         .fallback(|| async { Fault::NotFound })

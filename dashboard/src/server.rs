@@ -73,9 +73,17 @@ impl Dashboard {
         let ending = self.app.ending.clone();
         let feed = self.app.feed.run(self.app.database.clone(), Arc::clone(&self.nudge), ending.clone());
         let changes = self.app.changes.run(ending.clone());
+        let cast = async {
+            if let Some(cast) = &self.app.fhircast {
+                cast.sockets.run(&cast.hub, self.app.changes.subscribe(), ending.clone()).await;
+            }
+        };
         tokio::select! {
-            ((), ()) = async { tokio::join!(feed, changes) } => {}
+            ((), (), ()) = async { tokio::join!(feed, changes, cast) } => {}
             () = shutdown.cancelled() => ending.cancel(),
+        }
+        if let Some(cast) = &self.app.fhircast {
+            cast.sockets.drained().await;
         }
     }
 

@@ -42,6 +42,8 @@ pub struct DeskSettings {
     pub reader: Option<DeskReader>,
     /// Links that open the medical system.
     pub launches: Vec<Launch>,
+    /// How the FHIRcast hub works; `None`: there is none.
+    pub fhircast: Option<clinic::fhircast::Settings>,
 }
 
 impl fmt::Debug for DeskSettings {
@@ -50,6 +52,7 @@ impl fmt::Debug for DeskSettings {
             .field("rules", &self.rules)
             .field("reader", &self.reader.is_some())
             .field("launches", &self.launches)
+            .field("fhircast", &self.fhircast)
             .finish()
     }
 }
