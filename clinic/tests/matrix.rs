@@ -16,15 +16,19 @@ use clinic::audit::Purpose;
 use clinic::break_glass::{self, Queue, Verdict};
 use clinic::commands::Order;
 use clinic::desk::{Desk, DeskSession, Factor, PinText, SessionState};
+use clinic::irregular::{Irregular, NewOutOfCard, SignIn};
 use clinic::notices::{NoticeFilter, Notices};
 use clinic::openid::{NewClient, Provider, Rules};
 use clinic::roles::{self, Grant, OwnId, RoleText};
 use clinic::vault::{Blobs, KeySource, NewKey, Passphrase, Vault};
+use clinic::visits::{Answer, Visits};
 use clinic::workstations::Workstations;
 use clinic::{
     audit, disclosures, erasure, events, incidents, outbox, people, requests, retention, staff, subjects, watch,
+    whereabouts,
 };
 use domain::vault::BoxKey;
+use domain::visit::{IrregularVerdict, OutOfCardCode};
 use domain::{
     CardId, Clock, Denied, Field, GatewayId, Permission, PersonId, PointId, Rights, Shipped, UtcMillis, ZoneId, Zones,
 };
@@ -285,6 +289,30 @@ const ROWS: &[Row] = rows! {
     "desk/act end" needs DeskManage: |s, a| desks(s).end(a, &session(s.person));
     "desk/pin set_pin" needs DeskManage: |s, a| desks(s).set_pin(a, s.person, PinText::new("4071").unwrap());
     "desk/pin pin_state" needs DeskManage: |s, a| desks(s).pin_state(a, s.person);
+    "visits/answer answer" needs DeskUse: |s, a| async { visits(s).answer(a, ID, Answer::Without, None).await };
+    "visits/answer end" needs DeskUse: |s, a| async { visits(s).end(a, ID).await };
+    "visits/answer cancel" needs DeskUse: |s, a| async { visits(s).cancel(a, ID, WHY).await };
+    "visits/read current" needs DeskUse: |s, a| async { visits(s).current(a, &PointId::new("desk-1").unwrap()).await };
+    "visits/read asked" needs DeskUse: |s, a| async { visits(s).asked(a, &PointId::new("desk-1").unwrap()).await };
+    "visits/list list" needs VisitSee: |s, a| async { visits(s).list(a, &clinic::visits::Filter::default(), None, 1).await };
+    "visits/list day_of" needs DeskUse: |s, a| async { visits(s).day_of(a, s.person, NOW, NOW.plus_ms(1)).await };
+    "appointments next_for" needs DeskUse: |s, a| clinic::appointments::next_for(&s.database, a, s.person, NOW, 1);
+    "irregular/act start" needs DeskUse: |s, a| async { irregular(s).start(a, without_card(s)).await };
+    "irregular/act work" needs DeskUse: |s, a| async { irregular(s).work(a, without_card(s)).await };
+    "irregular/act finish" needs DeskUse: |s, a| async { irregular(s).finish(a, ID).await };
+    "irregular/act end_visit" needs DeskUse: |s, a| async { irregular(s).end_visit(a, ID, OutOfCardCode::Reader, WHY).await };
+    "irregular/sign_in report_sign_in" needs FeedWrite: |s, a| async { irregular(s).report_sign_in(a, &sign_in()).await };
+    "irregular/review list" needs IrregularReview: |s, a| async { irregular(s).list(a, &clinic::irregular::Filter::default(), None, 1).await };
+    "irregular/review own" needs DeskUse: |s, a| async { irregular(s).own(a, s.person).await };
+    "irregular/review of" needs IrregularReview: |s, a| async { irregular(s).of(a, ID).await };
+    "irregular/review review" needs IrregularReview: |s, a| async { irregular(s).review(a, ID, IrregularVerdict::Regular, WHY).await };
+    "irregular/review counts" needs IrregularReview: |s, a| async { irregular(s).counts(a).await };
+    "irregular/review rates" needs IrregularReview: |s, a| async { irregular(s).rates(a, NOW, NOW.plus_ms(1)).await };
+    "whereabouts/person today" needs PersonLocate: |s, a| whereabouts::today(&s.database, a, s.person, Purpose::Treatment, NOW, NOW.plus_ms(1), NOW);
+    "whereabouts/person locate" needs PersonLocate: |s, a| whereabouts::locate(&s.database, a, s.person, Purpose::Treatment, NOW);
+    "whereabouts/graph graph" needs VisitSee: |s, a| async { whereabouts::graph(&s.database, a, NOW, NOW.plus_ms(1), &whereabouts::Part::default(), 1, NOW).await };
+    "whereabouts/rooms at" needs VisitSee: |s, a| whereabouts::occupied_at(&s.database, a, NOW);
+    "whereabouts/rooms day" needs VisitSee: |s, a| whereabouts::rooms(&s.database, a, None, NOW, NOW.plus_ms(1), NOW);
     "vault/opening lock" needs VaultManage: |s, a| s.vault.lock(a);
 };
 
@@ -309,6 +337,28 @@ fn session(person: PersonId) -> DeskSession {
         used: NOW,
         ended: None,
     }
+}
+
+fn visits(scene: &Scene) -> Visits {
+    Visits::new(scene.database.clone(), Clock::new(|| NOW), domain::visit::Rules::default())
+}
+
+fn irregular(scene: &Scene) -> Irregular {
+    Irregular::new(scene.database.clone(), Clock::new(|| NOW), clinic::irregular::Settings::default())
+}
+
+fn without_card(scene: &Scene) -> NewOutOfCard {
+    NewOutOfCard {
+        session: ID.to_owned(),
+        patient: scene.person,
+        code: OutOfCardCode::Forgotten,
+        words: WHY.to_owned(),
+        appointment: None,
+    }
+}
+
+fn sign_in() -> SignIn {
+    SignIn { source: "mis".to_owned(), external: "1".to_owned(), staff: None, workstation: None, at: NOW }
 }
 
 fn request(person: PersonId) -> requests::NewRequest {
@@ -341,7 +391,7 @@ async fn weight(scene: &Scene) -> Vec<(String, i64)> {
             "role" "LENGTH(name)", "role_permission" "LENGTH(permission)", "role_field" "LENGTH(field)",
             "command" "LENGTH(action)", "api_key" "LENGTH(id)", "notice" "LENGTH(id)", "glass" "LENGTH(id)",
             "disclosure" "LENGTH(id)", "privacy_request" "LENGTH(id)", "restriction" "LENGTH(person)",
-            "person" "LENGTH(id)", "credential" "LENGTH(state)",
+            "person" "LENGTH(id)", "credential" "LENGTH(state)", "visit" "LENGTH(id)", "irregular" "LENGTH(id)",
         }
         Ok(weights)
     })
