@@ -7,22 +7,38 @@
 //! `store` and `clinic::jose`; reads the tables of the desk, writes none of them.
 
 mod access;
+mod ask;
+mod assertion;
+mod authenticate;
+mod calls;
 mod clients;
+mod confirmations;
 
 mod discovery;
+mod end;
 mod error;
 mod keys;
 mod read;
 mod rules;
 mod secret;
+mod step;
 mod tidy;
+mod tokens;
 mod uris;
 
 pub use access::Access;
+pub use ask::{AskError, Asked, Handle};
+pub use assertion::{Assertion, Vouched};
+pub use authenticate::{Authenticated, Credentials};
+pub use calls::{Call, CallKind, CallOutcome};
 pub use clients::{Auth, Client, ClientError, Made, NewClient, Source, Strength, Subject};
+pub use confirmations::{Confirmation, ConfirmationAsked, Started};
+pub use end::{EndAsked, Ended};
 pub use error::{Code, OpenIdError, Refusal};
 pub use rules::{ConfiguredClient, Rules};
 pub use secret::Token;
+pub use step::{Step, WaitFor};
+pub use tokens::{IdToken, Launch, TokenAnswer, TokenAsked};
 
 use std::sync::Arc;
 

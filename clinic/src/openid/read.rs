@@ -102,6 +102,8 @@ pub(super) struct AtDesk {
     pub person: PersonId,
     pub state: DeskState,
     pub strength: Strength,
+    /// The PIN was typed since the session began, not earlier in the shift.
+    pub has_typed_pin: bool,
     /// The last tap or PIN, at the reader.
     pub confirmed: UtcMillis,
 }
@@ -124,11 +126,18 @@ pub(super) struct DeskRow {
     person: String,
     state: String,
     factor: String,
+    opened_ms: i64,
     confirmed_ms: i64,
+    factor_ms: Option<i64>,
     ended_ms: Option<i64>,
 }
 
 impl DeskRow {
+    /// When the specialist last showed their PIN.
+    pub const fn factor_ms(&self) -> Option<i64> {
+        self.factor_ms
+    }
+
     pub fn read(self) -> Result<AtDesk, Error> {
         const TABLE: &str = "desk_session";
         let state = match (self.ended_ms, self.state.as_str()) {
@@ -143,18 +152,20 @@ impl DeskRow {
             person: column(TABLE, "person", &self.person, str::parse::<PersonId>)?,
             state,
             strength: if self.factor == "pin" { Strength::BadgePin } else { Strength::Badge },
+            has_typed_pin: self.factor == "pin" && self.factor_ms.is_some_and(|at| at >= self.opened_ms),
             confirmed: UtcMillis(self.confirmed_ms),
         })
     }
 }
 
 /// The session that has not ended at a workstation: `at_desk!(conn, workstation)`, an `Option`.
-#[allow(unused_macros, reason = "used by the steps of a sign-in")]
 macro_rules! at_desk {
     ($conn:expr, $workstation:expr) => {{
         let row: Option<$crate::openid::read::DeskRow> = sqlx::query_as(
-            "SELECT id, workstation, person, state, factor, confirmed_ms, ended_ms FROM desk_session
-             WHERE workstation = $1 AND ended_ms IS NULL",
+            "SELECT s.id, s.workstation, s.person, s.state, s.factor, s.opened_ms, s.confirmed_ms,
+                 f.confirmed_ms AS factor_ms, s.ended_ms
+             FROM desk_session s LEFT JOIN desk_factor f ON f.person = s.person
+             WHERE s.workstation = $1 AND s.ended_ms IS NULL",
         )
         .bind($workstation)
         .fetch_optional(&mut *$conn)
@@ -162,5 +173,81 @@ macro_rules! at_desk {
         row.map($crate::openid::read::DeskRow::read).transpose()?
     }};
 }
-#[allow(unused_imports, reason = "used by the steps of a sign-in")]
 pub(super) use at_desk;
+
+/// When the last tap (or PIN) in a session was, of those that were stored after change number `floor`, at the reader:
+/// `last_tap!(conn, &at_desk, floor)`, an `Option` of milliseconds.
+macro_rules! last_tap {
+    ($conn:expr, $desk:expr, $floor:expr) => {
+        sqlx::query_scalar::<_, Option<i64>>(
+            "SELECT MAX(happened_ms) FROM change
+             WHERE workstation = $1 AND id > $2 AND session = $3
+                 AND kind IN ('session_opened', 'session_confirmed', 'session_unlocked')",
+        )
+        .bind(&$desk.workstation)
+        .bind($floor)
+        .bind(&$desk.session)
+        .fetch_one(&mut *$conn)
+        .await?
+    };
+}
+pub(super) use last_tap;
+
+/// What the medical system calls a specialist who has not left: `staff_name!(conn, person)`, an `Option` of user name and
+/// practitioner.
+macro_rules! staff_name {
+    ($conn:expr, $person:expr) => {
+        sqlx::query_as::<_, (Option<String>, Option<String>)>(
+            "SELECT login, practitioner FROM staff WHERE person = $1 AND ended_ms IS NULL",
+        )
+        .bind($person.to_string())
+        .fetch_optional(&mut *$conn)
+        .await?
+    };
+}
+pub(super) use staff_name;
+
+/// The id under which a system knows a session, made if it is not signed in there yet:
+/// `sign_in!(conn, &desk, &client_id, (new_sid, sealed_subject), now)`.
+macro_rules! sign_in {
+    ($conn:expr, $desk:expr, $client:expr, $new:expr, $now:expr) => {{
+        let (sid, sealed) = $new;
+        sqlx::query(
+            "INSERT INTO openid_sign_in (sid, session, client, person, sealed, began_ms)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (session, client) WHERE ended_ms IS NULL DO NOTHING",
+        )
+        .bind(sid)
+        .bind(&$desk.session)
+        .bind($client)
+        .bind($desk.person.to_string())
+        .bind(sealed)
+        .bind($now.0)
+        .execute(&mut *$conn)
+        .await?;
+        sqlx::query_scalar::<_, String>(
+            "SELECT sid FROM openid_sign_in WHERE session = $1 AND client = $2 AND ended_ms IS NULL",
+        )
+        .bind(&$desk.session)
+        .bind($client)
+        .fetch_one(&mut *$conn)
+        .await?
+    }};
+}
+pub(super) use sign_in;
+
+impl Client {
+    /// What this system calls a specialist; `None`: nothing yet.
+    pub(super) fn subject_of(
+        &self,
+        person: PersonId,
+        names: Option<&(Option<String>, Option<String>)>,
+    ) -> Option<String> {
+        let (login, practitioner) = names?;
+        match self.is.subject {
+            Subject::Login => login.clone(),
+            Subject::Practitioner => practitioner.clone(),
+            Subject::Person => Some(person.to_string()),
+        }
+    }
+}
