@@ -174,6 +174,11 @@ impl Desk {
         self
     }
 
+    /// Visits of the same clinic by the same rules.
+    pub fn visits(&self) -> crate::visits::Visits {
+        crate::visits::Visits::new(self.database.clone(), self.clock.clone(), self.visit_rules)
+    }
+
     /// The rules in force.
     pub const fn rules(&self) -> &Rules {
         &self.rules

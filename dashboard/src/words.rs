@@ -52,6 +52,7 @@ pub fn place_of(kind: Kind) -> Place {
         Kind::Passed | Kind::NotTaken => Place::Outcome,
         Kind::Forced | Kind::Held | Kind::Offline | Kind::Tamper | Kind::PowerFault | Kind::Alarm => Place::Alert,
         Kind::Tap
+        | Kind::PinEntered
         | Kind::ForcedEnd
         | Kind::HeldEnd
         | Kind::ExitRequest
@@ -106,7 +107,8 @@ pub fn late_words(fact: &Draft, texts: &Texts, times: &Times) -> Option<String> 
 /// The tone of a fact.
 pub fn tone_of(fact: &Draft) -> Tone {
     match fact.kind {
-        Kind::Granted | Kind::Passed => match fact.reason {
+        Kind::PinEntered if matches!(fact.reason, Some(Reason::PinWrong | Reason::PinLocked)) => Tone::Warn,
+        Kind::Granted | Kind::Passed | Kind::PinEntered => match fact.reason {
             // A controller that decides while it is alone does what it was told for that case.
             None | Some(Reason::Allowed | Reason::FreePassage | Reason::PeerDecision) => Tone::Ok,
             Some(Reason::Duress | Reason::Emergency) => Tone::Bad,

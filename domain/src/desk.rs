@@ -1,5 +1,6 @@
 //! Who is bound to a workstation: a state machine of taps, second factors, idleness and orders. Owns the rules and their
-//! defaults; keeps nothing, reads no clock and knows no table. May import ids, policy and time.
+//! defaults; keeps nothing, reads no clock and knows no table. May import events, ids,
+//! PINs, policy and time.
 //!
 //! A card is identification; the second factor makes it a sign-in. A specialist confirms once a shift, and while that
 //! lasts a tap is enough. That it runs out never cuts an open session: the next tap asks again.
@@ -11,8 +12,10 @@
 mod tests;
 
 use crate::codes;
-use crate::ids::PersonId;
-use crate::policy::PassState;
+use crate::event::Reason;
+use crate::ids::{CardId, PersonId};
+use crate::pin::PinHash;
+use crate::policy::{PassState, Policy};
 use crate::time::UtcMillis;
 
 /// A tap that is older than this when it is looked at binds nobody, in milliseconds: whoever tapped has gone on.
@@ -376,6 +379,20 @@ pub fn pass_works(
         PassState::Active if valid_from.is_some_and(|from| at < from) => Err(Refusal::NotYetValid),
         PassState::Active if valid_until.is_some_and(|until| until <= at) => Err(Refusal::Expired),
         PassState::Active => Ok(()),
+    }
+}
+
+/// Whether a PIN may follow a card at a workstation's reader: the card has one.
+pub fn has_pin(policy: &Policy, card: CardId) -> bool {
+    policy.pass(card).and_then(|pass| policy.pins(pass)).is_some()
+}
+
+/// What a PIN typed after a card at a workstation's reader is, as the gateway records it.
+pub fn typed_pin(policy: &Policy, card: CardId, pin: PinHash) -> Reason {
+    match policy.pass(card).and_then(|pass| policy.pins(pass)) {
+        Some(pins) if pins.duress == Some(pin) => Reason::Duress,
+        Some(pins) if pins.pin == Some(pin) => Reason::Allowed,
+        Some(_) | None => Reason::PinWrong,
     }
 }
 

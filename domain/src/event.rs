@@ -12,6 +12,8 @@ codes! {
         Tap = "tap",
         /// A credential was read while the gateway was not there; recorded with its age, moves nothing.
         LateTap = "late_tap",
+        /// A PIN was typed after a card at a workstation; the reason says whether it was right.
+        PinEntered = "pin_entered",
         /// The point was released for the holder.
         Granted = "granted",
         /// The point stayed closed.

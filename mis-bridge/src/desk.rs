@@ -16,6 +16,8 @@ use tracing::{info, warn};
 
 /// How often idle desks and cards that stopped working are looked for, and events that another bridge took in.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Visits that time has ended are looked for at every so many looks: each two seconds.
+const VISITS_EVERY: u32 = 20;
 /// After a failure of the database: how long until it is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// At the end: how long the last taps may take.
@@ -50,13 +52,16 @@ impl DeskTask {
 async fn run(desk: Desk, wake: Arc<Notify>, stop: CancellationToken) {
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut is_well = true;
+    let (mut is_well, mut looks) = (true, 0_u32);
     loop {
         let by_timer = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            () = wake.notified() => false,
-            _ = look.tick() => true,
+            () = wake.notified() => None,
+            _ = look.tick() => {
+                looks = looks.wrapping_add(1);
+                Some(looks)
+            }
         };
         let outcome = work(&desk, by_timer).await;
         match (&outcome, is_well) {
@@ -72,15 +77,18 @@ async fn run(desk: Desk, wake: Arc<Notify>, stop: CancellationToken) {
             }
         }
     }
-    if let Err(error) = work(&desk, false).await {
+    if let Err(error) = work(&desk, None).await {
         warn!("the last taps at workstations are taken by the next start: {error}");
     }
 }
 
-async fn work(desk: &Desk, by_timer: bool) -> Result<(), DeskError> {
+async fn work(desk: &Desk, look: Option<u32>) -> Result<(), DeskError> {
     desk.work().await?;
-    if by_timer {
+    if let Some(look) = look {
         desk.tick().await?;
+        if look.is_multiple_of(VISITS_EVERY) {
+            desk.visits().tick().await?;
+        }
     }
     Ok(())
 }

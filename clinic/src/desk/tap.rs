@@ -161,7 +161,15 @@ macro_rules! taps_on {
                 let (holder, refusal) = match (holder, answer) {
                     (Some(holder), Ok(Who::Staff)) => return staff_tap!(self, rules, tap, holder, here),
                     (Some(holder), Ok(Who::Patient)) => match patients::take(self, tap, &holder_of(&holder), here.as_ref()).await? {
-                        Ok(outcome) => return Ok(outcome),
+                        Ok(outcome) => {
+                            // Somebody works here: it is not idle.
+                            sqlx::query("UPDATE desk_session SET used_ms = $1 WHERE workstation = $2 AND state = 'open' AND used_ms < $1")
+                                .bind(tap.now.0)
+                                .bind(tap.workstation.as_str())
+                                .execute(&mut *self)
+                                .await?;
+                            return Ok(outcome);
+                        }
                         Err(refusal) => (Some(holder), refusal),
                     },
                     (Some(holder), Ok(Who::Pin)) => {

@@ -79,6 +79,10 @@ fn heard(kind: Kind, reason: Option<Reason>, verify: Verify) -> Heard {
         // A soft point grants in spite of a reason; then no PIN was checked for certain.
         (Kind::Granted, _) => Heard::Card { with_pin: false },
         (Kind::LateTap, _) => plain(Refusal::LateTap),
+        // Whoever is forced to type it must not be betrayed by the screen; the alarm stands beside it.
+        (Kind::PinEntered, Some(Reason::Allowed | Reason::Duress)) => Heard::Pin(Ok(())),
+        (Kind::PinEntered, Some(Reason::PinLocked)) => Heard::Pin(Err(Refusal::PinLocked)),
+        (Kind::PinEntered, _) => Heard::Pin(Err(Refusal::PinWrong)),
         (_, Some(Reason::UnknownCard)) => plain(Refusal::UnknownCard),
         (_, Some(Reason::UnreadableCard)) => plain(Refusal::UnreadableCard),
         (_, Some(Reason::Blocked)) => plain(Refusal::Blocked),

@@ -1,7 +1,7 @@
 //! The second factor: once a shift, slow to guess.
 
 use clinic::desk::{DeskError, Factor, PIN_BLOCK_MS, PinAnswer, PinText, Rules, SessionState};
-use domain::PersonId;
+use domain::{Kind, PersonId, Reason};
 
 use crate::scene::{HOUR, MINUTE, SECOND, Scene, both, manager, person};
 
@@ -161,5 +161,34 @@ async fn a_locked_workstation_takes_no_pin_without_the_card() {
         scene.desk.tick().await.unwrap();
         let locked = scene.at(1).await.unwrap();
         assert!(matches!(scene.desk.confirm_pin(&locked, pin("4071")).await, Err(DeskError::NotOpen)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_typed_at_the_reader_is_the_second_factor() {
+    let folder = tempfile::tempdir().unwrap();
+    for scene in both(folder.path(), Rules::default()).await {
+        scene.tap(1, 1).await;
+        scene.go_on(4 * SECOND);
+        let typed = |reason| scene.fact(1, 1, Kind::PinEntered, reason);
+        scene.record(vec![typed(Reason::PinWrong)]).await;
+        scene.desk.work().await.unwrap();
+        assert_eq!(scene.shown(1).await, "waiting 1");
+        scene.record(vec![typed(Reason::Allowed)]).await;
+        scene.desk.work().await.unwrap();
+        let open = scene.at(1).await.unwrap();
+        assert_eq!((open.state, open.factor, open.factor_at), (SessionState::Open, Factor::Pin, Some(scene.now())));
+        let told = ["factor_wanted/desk-1/1", "tap_refused/desk-1/1 pin_wrong", "session_opened/desk-1/1"];
+        assert_eq!(scene.told(0).await, told);
+        // One under threat opens as well and shows nothing.
+        scene.tap(2, 2).await;
+        scene.record(vec![scene.fact(2, 2, Kind::PinEntered, Reason::Duress)]).await;
+        scene.desk.work().await.unwrap();
+        assert_eq!(scene.shown(2).await, "open 2");
+        // Another's PIN at this desk is nothing.
+        scene.tap(3, 3).await;
+        scene.record(vec![scene.fact(3, 2, Kind::PinEntered, Reason::Allowed)]).await;
+        scene.desk.work().await.unwrap();
+        assert_eq!(scene.shown(3).await, "waiting 3");
     }
 }

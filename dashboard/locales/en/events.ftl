@@ -3,6 +3,7 @@
 
 kind-tap = card read
 kind-late_tap = card read late
+kind-pin_entered = PIN typed at a desk
 kind-granted = granted
 kind-refused = refused
 kind-passed = passed

@@ -3,6 +3,7 @@
 
 kind-tap = карта прочитана
 kind-late_tap = прочитана с опозданием
+kind-pin_entered = ПИН у рабочего места
 kind-granted = разрешено
 kind-refused = отказ
 kind-passed = прошёл

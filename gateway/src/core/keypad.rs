@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 
 /// How long a person may take to enter a PIN after the card, and between two keys.
 pub const PIN_LIMIT: Duration = Duration::from_secs(10);
+/// At a workstation nothing waits for the PIN, and whoever tapped sits down first: keys count for so long after the card.
+pub const DESK_LIMIT: Duration = Duration::from_secs(20);
 
 /// A PIN being entered for a card.
 pub struct Keypad {
@@ -15,6 +17,8 @@ pub struct Keypad {
     pub card: CardId,
     /// When it is too late.
     pub until: Duration,
+    /// Whether the card was granted already, at a workstation: then nothing is missing without a PIN.
+    pub at_desk: bool,
     digits: Zeroizing<String>,
 }
 
@@ -32,12 +36,18 @@ pub enum Typed {
 impl Keypad {
     /// The card was read; nothing has been typed.
     pub fn new(card: CardId, now: Duration) -> Self {
-        Self { card, until: now + PIN_LIMIT, digits: Zeroizing::new(String::with_capacity(PIN_MAX_DIGITS)) }
+        let digits = Zeroizing::new(String::with_capacity(PIN_MAX_DIGITS));
+        Self { card, until: now + PIN_LIMIT, at_desk: false, digits }
+    }
+
+    /// The card was granted at a workstation; a PIN may follow.
+    pub fn at_desk(card: CardId, now: Duration) -> Self {
+        Self { until: now + DESK_LIMIT, at_desk: true, ..Self::new(card, now) }
     }
 
     /// Takes keys: digits, `*` starts again, `#` ends.
     pub fn keys(&mut self, keys: &str, now: Duration) -> Typed {
-        self.until = now + PIN_LIMIT;
+        self.until = self.until.max(now + PIN_LIMIT);
         for key in keys.chars() {
             match key {
                 '*' => self.digits.clear(),

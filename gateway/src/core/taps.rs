@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use domain::card::{CardError, CardNumber};
 use domain::decide::{self, Decision, PinEntry, PointCondition, Verdict};
+use domain::desk;
 use domain::door::{Holder, Input};
 use domain::ids::{Direction, PointId, ReaderId};
 use domain::pin::PinHash;
+use domain::policy::PointKind;
 use domain::{CardId, Draft, Kind, Reason};
 use tokio::time::Instant;
 
@@ -254,6 +256,7 @@ impl Core {
                         signal = Signal::Refused;
                     }
                     self.door_input(point, Some(&tap.reader), Input::Grant(direction, holder));
+                    self.await_desk_pin(&tap.reader, point, holder.card);
                 }
             }
             (Then::AskPin(card), _) => {
@@ -265,6 +268,17 @@ impl Core {
             _ => {}
         }
         self.show(&reader, ask, signal, reason.unwrap_or(Reason::Allowed));
+    }
+
+    /// At a workstation a PIN may follow the card, if the card has one.
+    fn await_desk_pin(&mut self, id: &ReaderId, point: &PointId, card: Option<CardId>) {
+        let is_desk = self.settings.points.get(point).is_some_and(|point| point.kind == PointKind::Workstation);
+        let policy = self.policy.as_ref().filter(|_| is_desk);
+        let card = card.filter(|card| policy.is_some_and(|policy| desk::has_pin(policy, *card)));
+        let now = self.now();
+        if let (Some(card), Some(reader)) = (card, self.readers.get_mut(id)) {
+            reader.keypad = Some(Keypad::at_desk(card, now));
+        }
     }
 
     /// Answers at the reader: by its lights, or by its peer.
@@ -306,13 +320,53 @@ impl Core {
     pub(super) fn keys(&mut self, id: &ReaderId, keys: &str) {
         let now = self.now();
         let Some(pad) = self.readers.get_mut(id).and_then(|reader| reader.keypad.as_mut()) else { return };
-        let card = pad.card;
+        let (card, at_desk) = (pad.card, pad.at_desk);
         let entry = match pad.keys(keys, now) {
             Typed::More => return,
             Typed::Pin(pin) => PinEntry::Entered(self.keys.pin.hash(card, &pin)),
             Typed::NoPin => PinEntry::Missing,
         };
-        self.pin_entered(id, card, entry);
+        match entry {
+            PinEntry::Entered(pin) if at_desk => self.desk_pin(id, card, pin),
+            _ => self.pin_entered(id, card, entry),
+        }
+    }
+
+    /// A PIN after a card at a workstation: told, and shown by the reader. A wrong one may be typed again at once, as
+    /// long as the card is not locked.
+    fn desk_pin(&mut self, id: &ReaderId, card: CardId, pin: PinHash) {
+        let now = self.now();
+        let Some(reader) = self.readers.get_mut(id) else { return };
+        reader.keypad = None;
+        let policy = self.policy.as_ref();
+        let person = policy.and_then(|policy| Some(policy.pass(card)?.person()));
+        let reason = match policy {
+            _ if self.lockout.is_locked(card, now) => Reason::PinLocked,
+            Some(policy) => desk::typed_pin(policy, card, pin),
+            None => Reason::PinWrong,
+        };
+        let fact = Draft {
+            reason: Some(reason),
+            point: reader.place.point.clone(),
+            reader: Some(id.clone()),
+            direction: Some(reader.place.direction),
+            card: Some(card),
+            person,
+            ..Draft::new(self.clock.now(), Kind::PinEntered)
+        };
+        if reason == Reason::PinWrong {
+            reader.keypad = Some(Keypad::at_desk(card, now));
+        }
+        if reason != Reason::PinLocked {
+            self.count_tries(&fact, card, pin);
+        }
+        let mut facts = Vec::with_capacity(2);
+        if reason == Reason::Duress {
+            facts.push(Draft { kind: Kind::Alarm, ..fact.clone() });
+        }
+        facts.push(fact.clone());
+        let is_right = matches!(reason, Reason::Allowed | Reason::Duress);
+        self.wait(id.clone(), None, if is_right { Then::ShowAgain } else { Then::Refuse }, facts, fact);
     }
 
     pub(super) fn expire_pins(&mut self) {
@@ -329,7 +383,10 @@ impl Core {
 
     fn pin_entered(&mut self, id: &ReaderId, card: CardId, entry: PinEntry) {
         let Some(reader) = self.readers.get_mut(id) else { return };
-        reader.keypad = None;
+        if reader.keypad.take().is_some_and(|pad| pad.at_desk) {
+            // The card was granted without it.
+            return;
+        }
         let (Some(point), direction) = (reader.place.point.clone(), reader.place.direction) else { return };
         let tap = Draft {
             point: Some(point.clone()),

@@ -355,3 +355,62 @@ async fn a_desk_records_who_tapped_and_opens_nothing() {
     assert_eq!(bench.said().await, ["tap t1", "granted allowed t1", "tap t1", "refused unknown_card t1"]);
     assert!(bench.core.doors.is_empty());
 }
+
+/// A desk whose card has a PIN and a PIN under threat.
+async fn desk_with_pins() -> Bench {
+    let mut desk = settings();
+    desk.points.values_mut().for_each(|point| point.kind = PointKind::Workstation);
+    let mut bench = Bench::new(desk).await;
+    let mut policy = policy();
+    let hash =
+        |card: domain::CardId, text: &str| PinKey::new([8; 32]).hash(card, &domain::pin::Pin::new(text).unwrap());
+    let staff = &mut policy.credentials[0];
+    (staff.pin, staff.duress_pin) = (Some(hash(staff.card, "4071")), Some(hash(staff.card, "4072")));
+    bench.core.policy = Some(crate::snapshot::compile(&wire::snapshot::encode(&policy).unwrap()).unwrap());
+    bench
+}
+
+#[tokio::test]
+async fn a_pin_typed_after_a_card_at_a_desk_is_told() {
+    for (keys, expected) in [
+        ("4071#", vec!["pin_entered allowed t1"]),
+        ("9999#", vec!["pin_entered pin_wrong t1"]),
+        ("4072#", vec!["alarm duress t1", "pin_entered duress t1"]),
+    ] {
+        let mut bench = desk_with_pins().await;
+        bench.tap("t1-in", STAFF);
+        assert_eq!(bench.said().await, ["tap t1", "granted allowed t1"]);
+        bench.core.keys(&reader("t1-in"), keys);
+        assert_eq!(bench.said().await[2..], expected[..], "{keys}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_pins_at_a_desk_may_be_corrected_until_the_card_is_locked() {
+    let mut bench = desk_with_pins().await;
+    bench.tap("t1-in", STAFF);
+    bench.said().await;
+    for keys in ["1111#", "2222#", "3333#", "4071#"] {
+        bench.core.keys(&reader("t1-in"), keys);
+        bench.said().await;
+    }
+    let said = bench.said().await;
+    let expected = [
+        "pin_entered pin_wrong t1",
+        "pin_entered pin_wrong t1",
+        "alarm pin_locked t1",
+        "pin_entered pin_wrong t1",
+        "pin_entered pin_locked t1",
+    ];
+    assert_eq!(said[2..], expected);
+}
+
+#[tokio::test]
+async fn keys_at_a_desk_without_a_card_or_without_a_pin_are_nothing() {
+    let mut bench = desk_with_pins().await;
+    bench.core.keys(&reader("t1-in"), "4071#");
+    bench.tap("t1-in", OTHER);
+    bench.said().await;
+    bench.core.keys(&reader("t1-in"), "4071#");
+    assert_eq!(bench.said().await.iter().filter(|line| line.starts_with("pin_entered")).count(), 0);
+}
