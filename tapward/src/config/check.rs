@@ -120,6 +120,7 @@ impl Checker<'_> {
         let audit = self.audit(file);
         let retention = self.retention(&file.retention);
         let desk = self.desk(&file.desk);
+        let exchange = self.exchange(file, time_zone);
         let mail = file.mail.as_ref().map(|mail| self.mail(mail));
         let stall = self.number(file.gateway.journal_stall_ms.as_ref(), "gateway.journal_stall_ms", 50..=5000, 250);
         let stale = self.number(file.gateway.stale_after_ms.as_ref(), "gateway.stale_after_ms", 500..=60_000, 3000);
@@ -154,6 +155,7 @@ impl Checker<'_> {
             audit,
             retention,
             desk: desk?,
+            exchange: exchange?,
             mail: match mail {
                 Some(mail) => Some(mail?),
                 None => None,

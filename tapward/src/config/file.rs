@@ -1,7 +1,11 @@
 //! The shape of the configuration file, exactly as it is written. Meaning is given to it in [`super::check`].
 
+mod exchange;
+
 use serde::Deserialize;
 use toml::Spanned;
+
+pub use exchange::{Desk, Feeds, Hl7, Hl7Sender, Identity, System};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -26,6 +30,14 @@ pub struct File {
     pub mail: Option<Mail>,
     #[serde(default)]
     pub desk: Desk,
+    #[serde(default)]
+    pub identity: Identity,
+    #[serde(default)]
+    pub feeds: Feeds,
+    #[serde(default)]
+    pub system: Vec<System>,
+    #[serde(default)]
+    pub hl7: Hl7,
     #[serde(default)]
     pub retention: Retention,
     #[serde(default)]
@@ -129,20 +141,6 @@ pub struct Audit {
     #[serde(default)]
     pub heads: Vec<Spanned<String>>,
     pub every_min: Option<Spanned<u64>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Desk {
-    pub debounce_s: Option<Spanned<u64>>,
-    pub again: Option<Spanned<String>>,
-    pub elsewhere: Option<Spanned<String>>,
-    pub idle_warn_s: Option<Spanned<u64>>,
-    pub idle_lock_s: Option<Spanned<u64>>,
-    pub idle_end_min: Option<Spanned<u64>>,
-    pub second_factor: Option<Spanned<String>>,
-    pub second_factor_h: Option<Spanned<u64>>,
-    pub second_factor_wait_s: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

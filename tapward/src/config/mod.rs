@@ -2,6 +2,7 @@
 
 mod check;
 mod error;
+pub mod exchange;
 mod file;
 pub mod trust;
 
@@ -48,6 +49,8 @@ pub struct Config {
     pub retention: clinic::retention::Terms,
     /// How workstations behave.
     pub desk: clinic::desk::Rules,
+    /// Other systems.
+    pub exchange: exchange::ExchangeSettings,
     /// The server for e-mail notices.
     pub mail: Option<trust::MailSettings>,
 }

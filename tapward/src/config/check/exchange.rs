@@ -1,10 +1,15 @@
-//! Workstations and other systems.
+//! Workstations, and how others reach these pages; in [`systems`] the systems that are told or tell something.
+
+mod systems;
 
 use clinic::desk::{Again, Elsewhere, Factor, Rules};
+use clinic::feeds::{PatientPasses, Source};
+use domain::{CategoryId, ConditionId};
 use toml::Spanned;
 
 use super::Checker;
-use crate::config::file::Desk;
+use crate::config::exchange::{ExchangeSettings, IdentitySettings};
+use crate::config::file::{Desk, Feeds, File, Identity};
 
 const SECOND_MS: i64 = 1000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
@@ -13,8 +18,8 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 impl Checker<'_> {
     pub(super) fn desk(&mut self, given: &Desk) -> Option<Rules> {
         let usual = Rules::default();
-        let words = |all: &[Again]| all.iter().map(|it| (it.as_str(), *it)).collect::<Vec<_>>();
-        let again = self.word(given.again.as_ref(), "desk.again", &words(Again::ALL), Some(usual.again));
+        let words: Vec<_> = Again::ALL.iter().map(|it| (it.as_str(), *it)).collect();
+        let again = self.word(given.again.as_ref(), "desk.again", &words, Some(usual.again));
         let places: Vec<_> = Elsewhere::ALL.iter().map(|it| (it.as_str(), *it)).collect();
         let elsewhere = self.word(given.elsewhere.as_ref(), "desk.elsewhere", &places, Some(usual.elsewhere));
         let factors: Vec<_> = Factor::ALL.iter().map(|it| (it.as_str(), *it)).collect();
@@ -47,5 +52,84 @@ impl Checker<'_> {
             self.fault(at, "desk.idle_lock_s", problem);
         }
         Some(rules)
+    }
+
+    pub(super) fn exchange(&mut self, file: &File, zone: Option<chrono_tz::Tz>) -> Option<ExchangeSettings> {
+        let identity = self.identity(&file.identity);
+        let feeds = zone.and_then(|zone| self.feeds(&file.feeds, zone));
+        let systems = self.systems(file, zone);
+        let hl7 = self.hl7_listener(&file.hl7, zone);
+        Some(ExchangeSettings { identity, feeds: feeds?, systems: systems?, hl7: hl7? })
+    }
+
+    fn identity(&mut self, given: &Identity) -> IdentitySettings {
+        let address = given.address.as_ref().and_then(|address| {
+            let text = address.get_ref().trim_end_matches('/');
+            let sound = url::Url::parse(text).is_ok_and(|url| {
+                url.scheme() == "https" && url.host_str().is_some() && url.path() == "/" && url.query().is_none()
+            });
+            if !sound {
+                self.fault(address, "identity.address", "write https://HOST or https://HOST:PORT");
+            }
+            sound.then(|| text.to_owned())
+        });
+        let patient_system =
+            given.patient_system.as_ref().and_then(|name| self.source(name, "identity.patient_system"));
+        IdentitySettings {
+            address,
+            patient_system: patient_system.map(|name| name.as_str().to_owned()),
+            ends_on_lock: given.ends_on_lock.as_ref().is_some_and(|it| *it.get_ref()),
+            topic_alone: given.topic_alone.as_ref().is_some_and(|it| *it.get_ref()),
+        }
+    }
+
+    fn feeds(&mut self, given: &Feeds, zone: chrono_tz::Tz) -> Option<clinic::feeds::Settings> {
+        let mut made = clinic::feeds::Settings::new(zone);
+        made.order = given.order.iter().filter_map(|name| self.source(name, "feeds.order")).collect();
+        let percent = self.number(given.end_max_percent.as_ref(), "feeds.end_max_percent", 0..=100, 10);
+        made.end_max_percent = u8::try_from(percent).unwrap_or(100);
+        let free = self.number(given.end_free.as_ref(), "feeds.end_free", 0..=100_000, 20);
+        made.end_free = u32::try_from(free).unwrap_or(u32::MAX);
+        if let Some(category) = &given.staff_category {
+            made.staff_category = self.parse::<CategoryId>(category, "feeds.staff_category")?;
+        }
+        if let Some(category) = &given.patient_category {
+            made.patient_category = self.parse::<CategoryId>(category, "feeds.patient_category")?;
+        }
+        let before = self.number(given.before_min.as_ref(), "feeds.before_min", 0..=10_080, 60);
+        let after = self.number(given.after_min.as_ref(), "feeds.after_min", 0..=10_080, 120);
+        let minutes = |count: u64| i64::try_from(count).unwrap_or(0) * MINUTE_MS;
+        let words = [("given", 0), ("appointments", 1), ("condition", 2)];
+        let passes = self.word(given.patient_passes.as_ref(), "feeds.patient_passes", &words, Some(0))?;
+        made.patient_passes = match passes {
+            0 => PatientPasses::AsGiven,
+            1 => PatientPasses::Appointments { before_ms: minutes(before), after_ms: minutes(after) },
+            _ => match &given.condition {
+                Some(condition) => PatientPasses::Condition(self.parse::<ConditionId>(condition, "feeds.condition")?),
+                None => {
+                    let at = given.patient_passes.as_ref()?;
+                    self.fault(
+                        at,
+                        "feeds.patient_passes",
+                        "\"condition\" needs the key condition, such as \"contract\"",
+                    );
+                    return None;
+                }
+            },
+        };
+        if let Some(same) = &given.same_references {
+            made.adopt_references = *same.get_ref();
+        }
+        Some(made)
+    }
+
+    pub(super) fn source(&mut self, name: &Spanned<String>, key: &str) -> Option<Source> {
+        match Source::new(name.get_ref()) {
+            Ok(source) => Some(source),
+            Err(error) => {
+                self.fault(name, key, error.to_string());
+                None
+            }
+        }
     }
 }
