@@ -203,8 +203,10 @@ impl Line<'_> {
             if read_upto == upto {
                 break;
             }
-            for entry in entries.iter().filter(|entry| entry.id <= from && entry.session == self.connected.session) {
-                self.told(entry).await?;
+            for entry in &entries {
+                if entry.id <= from && entry.session == self.connected.session {
+                    self.told(entry).await?;
+                }
             }
             upto = read_upto.min(from);
         }
