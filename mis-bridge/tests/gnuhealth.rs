@@ -71,7 +71,8 @@ impl Server {
     }
 
     fn assertion(&self, login: &str, now_s: i64, jti: &str) -> String {
-        let claims = json!({ "iss": ISSUER, "aud": "gnuhealth", "sub": login, "iat": now_s, "exp": now_s + 30, "jti": jti });
+        let claims =
+            json!({ "iss": ISSUER, "aud": "gnuhealth", "sub": login, "iat": now_s, "exp": now_s + 30, "jti": jti });
         self.key.sign("JWT", Map::new(), &claims).unwrap()
     }
 
@@ -82,8 +83,7 @@ impl Server {
             Box::pin(async move {
                 let now_s = seconds();
                 let jti = format!("{:032x}", fastrand::u128(..));
-                let claims =
-                    json!({ "iss": ISSUER, "aud": "gnuhealth", "sub": login, "iat": now_s, "exp": now_s + 30, "jti": jti });
+                let claims = json!({ "iss": ISSUER, "aud": "gnuhealth", "sub": login, "iat": now_s, "exp": now_s + 30, "jti": jti });
                 key.sign("JWT", Map::new(), &claims).map(Zeroizing::new).map_err(|error| error.to_string())
             })
         })
@@ -101,7 +101,8 @@ impl Server {
 
     /// Asks as a doctor, with a session of the test's own.
     async fn ask(&self, login: &str, model: &str, domain: Value, fields: &[&str]) -> Vec<Value> {
-        let session = self.sign_in(login, &self.assertion(login, seconds(), &format!("{:032x}", fastrand::u128(..)))).await;
+        let session =
+            self.sign_in(login, &self.assertion(login, seconds(), &format!("{:032x}", fastrand::u128(..)))).await;
         let session = session.unwrap();
         let params = json!([domain, 0, 50, [["id", "ASC"]], fields, {}]);
         let answer = self.rpc(&format!("model.{model}.search_read"), params, Some((login, &session))).await;
@@ -202,14 +203,19 @@ async fn a_visit_is_written_once_as_its_doctor_with_the_times_of_the_taps() {
     let fields = ["tapward_visit", "evaluation_start", "appointment", "create_uid.login", "evaluation_endtime"];
     let evaluations = server.ask("petrenko", "gnuhealth.patient.evaluation", json!([]), &fields).await;
     assert_eq!(evaluations.len(), 2, "{evaluations:?}");
-    assert_eq!((&evaluations[0]["appointment"], &evaluations[1]["appointment"]), (&appointments[0]["id"], &Value::Null));
+    assert_eq!(
+        (&evaluations[0]["appointment"], &evaluations[1]["appointment"]),
+        (&appointments[0]["id"], &Value::Null)
+    );
     let services = server.ask("petrenko", "gnuhealth.health_service", json!([]), &["tapward_visit", "state"]).await;
     assert_eq!(services.len(), 2, "{services:?}");
     assert_eq!(services[0]["state"], "draft");
 
-    let ended = fact(ChangeKind::VisitEnded, "9c0c8cc4-0000-4000-8000-000000000001", "P-10017", Some(TAP.plus_ms(600_000)));
+    let ended =
+        fact(ChangeKind::VisitEnded, "9c0c8cc4-0000-4000-8000-000000000001", "P-10017", Some(TAP.plus_ms(600_000)));
     assert_eq!(bridge.deliver(&ended).await, DONE);
-    let later = fact(ChangeKind::VisitEnded, "9c0c8cc4-0000-4000-8000-000000000001", "P-10017", Some(TAP.plus_ms(900_000)));
+    let later =
+        fact(ChangeKind::VisitEnded, "9c0c8cc4-0000-4000-8000-000000000001", "P-10017", Some(TAP.plus_ms(900_000)));
     assert_eq!(bridge.deliver(&later).await, DONE, "an end that is there stays");
     let one = json!([["tapward_visit", "=", "9c0c8cc4-0000-4000-8000-000000000001"]]);
     let evaluation = server.ask("petrenko", "gnuhealth.patient.evaluation", one, &["evaluation_endtime"]).await;
