@@ -7,8 +7,10 @@ use clinic::accounts::Accounts;
 use clinic::api_keys::ApiKeys;
 use clinic::desk::Desk;
 use clinic::fhircast::{Grant, Hub};
+use clinic::irregular::Irregular;
 use clinic::notices::Notices;
 use clinic::vault::Vault;
+use clinic::visits::Visits;
 use clinic::workstations::Workstations;
 use domain::{Clock, UtcMillis};
 use store::Database;
@@ -58,6 +60,10 @@ pub struct Inner {
     pub desk: Desk,
     /// Which chart is open at which desk, for programs; `None`: not set up.
     pub fhircast: Option<Cast>,
+    /// Patients at desks.
+    pub visits: Visits,
+    /// What is done without the card.
+    pub irregular: Irregular,
     pub heavy: Semaphore,
     /// The facts of the live pages' panel, with when they were read. The lock is held while reading, so that many
     /// pages make one read.
@@ -82,6 +88,9 @@ impl App {
         let api_keys = ApiKeys::new(database.clone(), clock.clone());
         let workstations = Workstations::new(database.clone(), clock.clone());
         let desk = Desk::new(database.clone(), clock.clone(), settings.desk.rules);
+        let rules = settings.desk.visits;
+        let visits = Visits::new(database.clone(), clock.clone(), rules);
+        let irregular = Irregular::new(database.clone(), clock.clone(), settings.desk.irregular, rules);
         let changes = ChangeFeed::new(database.clone());
         let fhircast = settings.desk.fhircast.clone().map(|how| {
             let hub = Hub::new(database.clone(), clock.clone(), settings.accounts_key.clone(), how);
@@ -104,6 +113,8 @@ impl App {
             workstations,
             desk,
             fhircast,
+            visits,
+            irregular,
             heavy,
             panel: Mutex::new(None),
             ending,

@@ -83,6 +83,11 @@ impl AtDesk {
         Ok(Some(Self { workstation, session, acting, token: self.token.clone() }))
     }
 
+    /// The `Set-Cookie` value that keeps the cookie for as long again.
+    pub fn renewed(&self) -> Option<HeaderValue> {
+        set_cookie(&self.token)
+    }
+
     fn in_slot(&self, slot: i64) -> String {
         let session = self.session.as_ref().map_or("-", |session| session.id.as_str());
         self.token.derive(&format!("form:{session}:{slot}"))

@@ -6,12 +6,16 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use clinic::accounts::AccountError;
+use clinic::appointments::AppointmentError;
 use clinic::audit::AuditError;
 use clinic::desk::DeskError;
 use clinic::disclosures::DisclosureError;
+use clinic::irregular::IrregularError;
 use clinic::people::{PassError, PersonError};
 use clinic::roles::RoleError;
+use clinic::staff::StaffError;
 use clinic::vault::VaultError;
+use clinic::visits::VisitError;
 use clinic::watch::WatchError;
 use clinic::workstations::WorkstationError;
 use domain::Denied;
@@ -112,6 +116,59 @@ impl From<DeskError> for Fault {
                 tracing::error!(error = %error, "page.desk.failed");
                 Self::Unavailable
             }
+        }
+    }
+}
+
+impl From<VisitError> for Fault {
+    fn from(error: VisitError) -> Self {
+        match error {
+            VisitError::Denied(denied) => Self::from(denied),
+            VisitError::NotFound => Self::NotFound,
+            VisitError::NotYours => Self::Forbidden,
+            VisitError::NotBound => Self::DeskClosed,
+            VisitError::ReasonWanted
+            | VisitError::CardWanted
+            | VisitError::BadAppointment
+            | VisitError::Overtaken => Self::Invalid,
+            VisitError::Store(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<IrregularError> for Fault {
+    fn from(error: IrregularError) -> Self {
+        match error {
+            IrregularError::Denied(denied) => Self::from(denied),
+            IrregularError::NotFound => Self::NotFound,
+            IrregularError::NotYours | IrregularError::Own => Self::Forbidden,
+            IrregularError::NotBound => Self::DeskClosed,
+            IrregularError::NotFresh
+            | IrregularError::BadReason
+            | IrregularError::BadAppointment
+            | IrregularError::Reviewed
+            | IrregularError::BadName(_) => Self::Invalid,
+            IrregularError::Store(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<AppointmentError> for Fault {
+    fn from(error: AppointmentError) -> Self {
+        match error {
+            AppointmentError::Denied(denied) => Self::from(denied),
+            AppointmentError::Store(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<StaffError> for Fault {
+    fn from(error: StaffError) -> Self {
+        match error {
+            StaffError::Denied(denied) => Self::from(denied),
+            StaffError::UnknownPerson => Self::NotFound,
+            StaffError::BadText(_) | StaffError::Taken(_) | StaffError::UnknownAccount => Self::Invalid,
+            StaffError::Store(error) => Self::from(error),
         }
     }
 }

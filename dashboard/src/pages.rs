@@ -20,5 +20,7 @@ pub mod roles;
 pub mod sealed;
 pub mod second_step;
 pub mod sign_in;
+pub mod staff;
 pub mod vault;
 pub mod welcome;
+pub mod workstations;

@@ -31,7 +31,7 @@ use crate::pages::{
     accounts, api as api_page, api_keys, assets, desk as desk_page, devices, journal, live, me, privacy, roles, sealed,
     sign_in, vault, welcome,
 };
-use crate::pages::{inside, people};
+use crate::pages::{inside, people, staff, workstations};
 use crate::pages::{notices, second_step};
 pub use crate::rate::Rate;
 use crate::service::{self, Service};
@@ -394,6 +394,57 @@ pub static ROUTES: &[Route] = &[
     change("/desk/enrol", P::OwnAccount, Action::DeskChanged, |at| on(at, desk_page::enrol))
         .open_to(Access::Anyone)
         .rated(Rate::Secret),
+    desk("/desk", Desk::Enrolled, &[Data::Identity, Data::Photo, Data::Health], |at| on(at, desk_page::show)),
+    // The stream is not use of the binding: a page that is left alone must lock.
+    Route {
+        uses_session: false,
+        ..desk("/desk/stream", Desk::Enrolled, &[Data::Identity, Data::Photo, Data::Health], |at| {
+            on(at, desk_page::stream)
+        })
+    },
+    act("/desk/pin/confirm", Desk::Enrolled, Action::DeskOpened, |at| on(at, desk_page::confirm_pin))
+        .rated(Rate::Secret),
+    Route { body_max: 1024, ..act("/desk/tap", Desk::Enrolled, Action::DeskOpened, |at| on(at, desk_page::tap)) },
+    act("/desk/here", Desk::Open, Action::DeskOpened, |at| on(at, desk_page::here)),
+    act("/desk/lock", Desk::Open, Action::DeskEnded, |at| on(at, desk_page::lock)),
+    act("/desk/end", Desk::Open, Action::DeskEnded, |at| on(at, desk_page::end)),
+    desk("/desk/pin", Desk::Open, &[], |at| on(at, desk_page::show_pin)),
+    act("/desk/pin", Desk::Open, Action::DeskChanged, |at| on(at, desk_page::set_pin)).rated(Rate::Secret),
+    act("/desk/visit/end", Desk::Open, Action::VisitEnded, |at| on(at, desk_page::end_visit)),
+    act("/desk/visit/cancel", Desk::Open, Action::VisitEnded, |at| on(at, desk_page::cancel_visit)),
+    act("/desk/answer", Desk::Open, Action::VisitStarted, |at| on(at, desk_page::answer)),
+    desk("/desk/without", Desk::Open, &[Data::Identity, Data::Photo], |at| on(at, desk_page::without))
+        .recorded(Action::PersonSeen),
+    act("/desk/without/find", Desk::Open, Action::PersonSearched, |at| on(at, desk_page::without_find))
+        .rated(Rate::Search)
+        .shows(&[Data::Identity, Data::Photo]),
+    act("/desk/without", Desk::Open, Action::OutOfCard, |at| on(at, desk_page::without_start)),
+    desk("/desk/day", Desk::Open, &[Data::Identity, Data::Traces], |at| on(at, desk_page::day))
+        .recorded(Action::PersonSeen),
+    Route {
+        rate: Rate::File,
+        uses_session: false,
+        ..desk("/desk/photos/{photo}", Desk::Open, &[Data::Photo], |at| on(at, people::show_photo))
+            .recorded(Action::PersonSeen)
+    },
+    show("/workstations", P::DeskManage, &[Data::Staff, Data::Devices], |at| on(at, workstations::show))
+        .at(Group::Desk, "workstations"),
+    show("/workstations.csv", P::DeskManage, &[Data::Staff, Data::Devices], |at| on(at, workstations::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/workstations/enrol", P::DeskManage, Action::DeskChanged, |at| on(at, workstations::enrol)),
+    change("/workstations/code", P::DeskManage, Action::DeskChanged, |at| on(at, workstations::code))
+        .shows(&[Data::Secret]),
+    change("/workstations/withdraw", P::DeskManage, Action::DeskChanged, |at| on(at, workstations::withdraw)),
+    change("/workstations/rename", P::DeskManage, Action::DeskChanged, |at| on(at, workstations::rename)),
+    change("/workstations/end", P::DeskManage, Action::DeskEnded, |at| on(at, workstations::end)),
+    show("/staff", P::DeskManage, &[Data::Staff], |at| on(at, staff::show)).at(Group::Desk, "staff"),
+    show("/staff.csv", P::DeskManage, &[Data::Staff], |at| on(at, staff::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/staff/save", P::DeskManage, Action::PersonChanged, |at| on(at, staff::save)),
+    change("/staff/end", P::DeskManage, Action::PersonChanged, |at| on(at, staff::end)),
+    change("/staff/pin", P::DeskManage, Action::DeskChanged, |at| on(at, staff::pin)),
     show("/accounts", P::AccountSee, &[Data::Staff], |at| on(at, accounts::show)).at(Group::Office, "accounts"),
     change("/accounts/create", P::AccountEdit, Action::AccountCreated, |at| on(at, accounts::create)),
     show("/accounts.csv", P::AccountSee, &[Data::Staff], |at| on(at, accounts::export))

@@ -37,6 +37,10 @@ pub struct Settings {
 pub struct DeskSettings {
     /// How bindings behave: the same as the bridge's.
     pub rules: clinic::desk::Rules,
+    /// How visits behave: the same as the bridge's.
+    pub visits: domain::visit::Rules,
+    /// How work without the card behaves: the same as the bridge's.
+    pub irregular: clinic::irregular::Settings,
     /// Reads a line of a desktop reader that is plugged into the doctor's own computer; `None`: the page does not offer
     /// it.
     pub reader: Option<DeskReader>,
@@ -50,6 +54,8 @@ impl fmt::Debug for DeskSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeskSettings")
             .field("rules", &self.rules)
+            .field("visits", &self.visits)
+            .field("irregular", &self.irregular)
             .field("reader", &self.reader.is_some())
             .field("launches", &self.launches)
             .field("fhircast", &self.fhircast)

@@ -38,6 +38,27 @@ impl Times {
         })
     }
 
+    /// Year, month and day in the clinic's zone; all 0 for an instant beyond every calendar.
+    pub fn date(&self, at: UtcMillis) -> (i32, u32, u32) {
+        at.to_chrono().map_or((0, 0, 0), |utc| {
+            let local = utc.with_timezone(&self.zone);
+            (local.year(), local.month(), local.day())
+        })
+    }
+
+    /// When the day of an instant began in the clinic's zone, and when the next one begins.
+    pub fn day_around(&self, at: UtcMillis) -> (UtcMillis, UtcMillis) {
+        let (year, month, day) = self.date(at);
+        let begin = |days: i64| {
+            let date = chrono::NaiveDate::from_ymd_opt(year, month, day)?.checked_add_signed(TimeDelta::days(days))?;
+            self.read_field(&date.format("%Y-%m-%dT00:00").to_string())
+        };
+        match (begin(0), begin(1)) {
+            (Some(from), Some(until)) => (from, until),
+            _ => (at, at.plus_ms(24 * 60 * 60 * 1000)),
+        }
+    }
+
     /// `Tue 24 Nov 09:41:07`
     pub fn full(&self, at: UtcMillis) -> String {
         format!("{} {}", self.day(at), self.clock(at))

@@ -11,6 +11,7 @@ use crate::fault::{Dressed, Fault};
 const FILES: &[(&str, &str, &str)] = &[
     ("tapward.css", "text/css; charset=utf-8", include_str!("../../assets/tapward.css")),
     ("live.js", "text/javascript; charset=utf-8", include_str!("../../assets/live.js")),
+    ("desk.js", "text/javascript; charset=utf-8", include_str!("../../assets/desk.js")),
     ("local-keys.js", "text/javascript; charset=utf-8", include_str!("../../assets/local-keys.js")),
     ("vault.js", "text/javascript; charset=utf-8", include_str!("../../assets/vault.js")),
     ("people.js", "text/javascript; charset=utf-8", include_str!("../../assets/people.js")),

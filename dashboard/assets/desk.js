@@ -1,0 +1,220 @@
+// The script of a workstation's page: what happens at the desk appears by itself, clocks run, idleness is said in time,
+// and a reader in this computer's own port is listened to. Without it the page works by reloading.
+
+const find = (selector, within = document) => within.querySelector(selector);
+const page = find("[data-desk]");
+
+if (page) desk(page);
+
+function desk(page) {
+  const text = page.dataset;
+  const LOST_AFTER = 5000;   // ms without a word from the server
+  const RETRY = 1000;        // ms until the next try
+  const SAID_FOR = 12000;    // ms that a sentence about a tap stays
+  const HERE_EVERY = 15000;  // ms between two signs of life while somebody is at work
+
+  const link = find("[data-link-state]"), linkText = find("[data-link-text]");
+  const over = find("[data-over]", page), overText = find("[data-over-text]", page);
+  const notice = find("[data-notice]", page), idle = find("[data-idle]", page), idleText = find("[data-idle-text]", page);
+
+  let after = text.after, key = text.session, form = text.form;
+  let ahead = Number(text.now) - Date.now();      // the server's clock minus ours
+  let shownClock = "";
+  let heardAt = performance.now(), source = null, saidTimer = 0;
+  let used = Number(text.used), warn = Number(text.warn), lock = Number(text.lock);
+  let hereAt = 0, waiting = new Map();
+
+  function connect() {
+    source = new EventSource("/desk/stream?after=" + after);
+    source.addEventListener("beat", (message) => {
+      const beat = JSON.parse(message.data);
+      ahead = beat.now - Date.now();
+      shownClock = beat.clock;
+      used = beat.used;
+      tokens(beat.form);
+      heard();
+    });
+    source.addEventListener("board", (message) => {
+      after = message.lastEventId || after;
+      const board = JSON.parse(message.data);
+      ahead = board.now - Date.now();
+      used = board.used; warn = board.warn; lock = board.lock;
+      document.body.dataset.state = board.state;
+      const isOther = board.key !== key;
+      key = board.key;
+      for (const [name, html] of Object.entries(board.parts)) put(name, html, isOther);
+      tokens(board.form);
+      heard();
+      tick();
+    });
+    source.addEventListener("said", (message) => { const said = JSON.parse(message.data); say(said.tone, said.text); heard(); });
+    source.addEventListener("over", () => { source.close(); location.reload(); });
+    source.onerror = () => { source.close(); setTimeout(retry, RETRY); };
+  }
+
+  async function retry() {
+    try {
+      const answer = await fetch("/desk/stream?after=" + after, { method: "HEAD", cache: "no-store" });
+      if (answer.status === 401 || answer.status === 403) { location.reload(); return; }
+    } catch { setTimeout(retry, RETRY); return; }
+    connect();
+  }
+
+  // A part that somebody is typing in is not taken away under their hands, unless it has become another matter.
+  function put(name, html, isOther) {
+    const part = find(`[data-part="${name}"]`);
+    if (!part || same(part, html)) return;
+    const typing = part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
+    const isOpen = find("details[open]", part);
+    if (!isOther && (typing || isOpen)) { waiting.set(name, html); return; }
+    waiting.delete(name);
+    part.innerHTML = html;
+    if (isOther) find("[autofocus]", part)?.focus();
+  }
+
+  const plain = (html) => html.replace(/ value="[0-9a-f]{64}"/g, "").replace(/>\d\d:\d\d:\d\d</g, "><").replace(/\s+/g, " ").trim();
+  function same(part, html) {
+    const holder = document.createElement("template");
+    holder.innerHTML = html;
+    for (const counting of holder.content.querySelectorAll("[data-until]")) counting.textContent = "";
+    const now = part.cloneNode(true);
+    for (const counting of now.querySelectorAll("[data-until]")) counting.textContent = "";
+    return plain(now.innerHTML) === plain(holder.innerHTML);
+  }
+
+  document.addEventListener("focusout", () => setTimeout(() => { for (const [name, html] of waiting) put(name, html, false); }));
+
+  function tokens(token) {
+    form = token;
+    for (const field of document.querySelectorAll("input[name=form]")) field.value = token;
+  }
+
+  function say(tone, words) {
+    const said = document.createElement("p");
+    said.className = "note " + tone;
+    said.textContent = words;
+    notice.replaceChildren(said);
+    clearTimeout(saidTimer);
+    saidTimer = setTimeout(() => notice.replaceChildren(), SAID_FOR);
+  }
+
+  function heard() {
+    heardAt = performance.now();
+    if (link.dataset.linkState === "live") return;
+    link.dataset.linkState = "live";
+    linkText.textContent = text.tLive;
+    page.classList.remove("is-lost");
+    over.hidden = true;
+  }
+
+  const two = (n) => String(n).padStart(2, "0");
+  const clock = (seconds) => `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  const short = (seconds) => seconds < 3600 ? `${Math.floor(seconds / 60)}:${two(seconds % 60)}` : `${Math.floor(seconds / 3600)} h ${Math.floor(seconds / 60) % 60} min`;
+
+  function tick() {
+    const now = Date.now() + ahead;
+    for (const place of document.querySelectorAll("[data-since]")) {
+      const lasted = Math.max(0, now - Number(place.dataset.since));
+      place.textContent = clock(Math.floor(lasted / 1000));
+      if (place.dataset.planned) place.classList.toggle("is-over", lasted > Number(place.dataset.planned));
+    }
+    for (const place of document.querySelectorAll("[data-until]")) {
+      const left = Math.max(0, Math.floor((Number(place.dataset.until) - now) / 1000));
+      place.textContent = place.dataset.formText.replace("#", left >= 3600 ? short(left) : `${Math.ceil(left / 60)} min`);
+    }
+    const left = used ? lock - (now - used) : 0;
+    const isIdle = used > 0 && now - used >= warn && left > 0 && document.body.dataset.state === "open";
+    idle.hidden = !isIdle;
+    if (isIdle) idleText.textContent = text.tIdle.replace("#", short(Math.ceil(left / 1000)));
+    if (performance.now() - heardAt > LOST_AFTER && link.dataset.linkState !== "lost") {
+      link.dataset.linkState = "lost";
+      const lost = text.tLost.replace("#", shownClock || clock(Math.floor((now / 1000) % 86400)));
+      linkText.textContent = lost;
+      overText.textContent = lost;
+      over.hidden = false;
+      page.classList.add("is-lost");
+    }
+  }
+  setInterval(tick, 500);
+
+  // Somebody is here: the server, which owns the one timer, is told now and then.
+  async function here() {
+    if (document.body.dataset.state !== "open" || performance.now() - hereAt < HERE_EVERY) return;
+    hereAt = performance.now();
+    try {
+      const answer = await fetch("/desk/here", { method: "POST", headers: { "x-tapward-form": form } });
+      if (answer.ok) { used = Date.now() + ahead; tick(); }
+    } catch { /* the connection is away; the page says so by itself */ }
+  }
+  for (const sign of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventListener(sign, here, { passive: true });
+
+  connect();
+  tick();
+  addEventListener("pagehide", () => source?.close());
+  addEventListener("pageshow", (shown) => { if (shown.persisted) location.reload(); });
+  const card = find("[data-serial]");
+  if (card && navigator.serial) serial(card, () => form, say);
+}
+
+// A desktop reader in this computer's own port. What it sends is handed on line by line and kept nowhere.
+function serial(card, form, say) {
+  const LINE_MAX = 256;
+  const AGAIN = 2000;
+  const words = find("[data-serial-text]", card), choose = find("[data-serial-choose]", card), text = card.dataset;
+  let isReading = false;
+  card.hidden = false;
+
+  async function post(line) {
+    try {
+      const answer = await fetch("/desk/tap", { method: "POST", headers: { "x-tapward-form": form(), "content-type": "text/plain" }, body: line });
+      const told = answer.ok ? await answer.json() : null;
+      if (told?.text) say("bad", told.text);
+    } catch { /* the connection is away; the page says so by itself */ }
+  }
+
+  async function read(port) {
+    if (isReading) return;
+    isReading = true;
+    try {
+      await port.open({ baudRate: 9600 });
+    } catch {
+      isReading = false;
+      words.textContent = text.tBusy;
+      return;
+    }
+    words.textContent = text.tOn;
+    card.classList.add("is-on");
+    let line = "";
+    const decoder = new TextDecoder("latin1");
+    try {
+      const reader = port.readable.getReader();
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        for (const letter of decoder.decode(value, { stream: true })) {
+          if (letter === "\r" || letter === "\n" || letter === "\u0003") {
+            if (line) post(line);
+            line = "";
+          } else if (line.length < LINE_MAX) line += letter;
+        }
+      }
+    } catch { /* unplugged */ }
+    line = "";
+    isReading = false;
+    card.classList.remove("is-on");
+    words.textContent = text.tOff;
+    try { await port.close(); } catch { /* it is gone */ }
+    setTimeout(known, AGAIN);
+  }
+
+  async function known() {
+    const [port] = await navigator.serial.getPorts();
+    if (port) read(port);
+  }
+
+  choose.addEventListener("click", async () => {
+    try { read(await navigator.serial.requestPort()); } catch { /* nothing was chosen */ }
+  });
+  navigator.serial.addEventListener?.("connect", known);
+  known();
+}
