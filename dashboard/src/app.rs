@@ -90,7 +90,7 @@ impl App {
         let desk = Desk::new(database.clone(), clock.clone(), settings.desk.rules);
         let rules = settings.desk.visits;
         let visits = Visits::new(database.clone(), clock.clone(), rules);
-        let irregular = Irregular::new(database.clone(), clock.clone(), settings.desk.irregular, rules);
+        let irregular = Irregular::new(database.clone(), clock.clone(), settings.desk.irregular);
         let changes = ChangeFeed::new(database.clone());
         let fhircast = settings.desk.fhircast.clone().map(|how| {
             let hub = Hub::new(database.clone(), clock.clone(), settings.accounts_key.clone(), how);

@@ -17,6 +17,7 @@ use clinic::staff::StaffError;
 use clinic::vault::VaultError;
 use clinic::visits::VisitError;
 use clinic::watch::WatchError;
+use clinic::whereabouts::WhereError;
 use clinic::workstations::WorkstationError;
 use domain::Denied;
 
@@ -127,10 +128,9 @@ impl From<VisitError> for Fault {
             VisitError::NotFound => Self::NotFound,
             VisitError::NotYours => Self::Forbidden,
             VisitError::NotBound => Self::DeskClosed,
-            VisitError::ReasonWanted
-            | VisitError::CardWanted
-            | VisitError::BadAppointment
-            | VisitError::Overtaken => Self::Invalid,
+            VisitError::ReasonWanted | VisitError::CardWanted | VisitError::BadAppointment | VisitError::Overtaken => {
+                Self::Invalid
+            }
             VisitError::Store(error) => Self::from(error),
         }
     }
@@ -149,6 +149,17 @@ impl From<IrregularError> for Fault {
             | IrregularError::Reviewed
             | IrregularError::BadName(_) => Self::Invalid,
             IrregularError::Store(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<WhereError> for Fault {
+    fn from(error: WhereError) -> Self {
+        match error {
+            WhereError::Denied(denied) => Self::from(denied),
+            WhereError::BadSpan => Self::Invalid,
+            WhereError::Unknown => Self::NotFound,
+            WhereError::Store(error) => Self::from(error),
         }
     }
 }

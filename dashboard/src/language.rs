@@ -77,6 +77,7 @@ impl Language {
                 include_str!("../locales/en/me.ftl"),
                 include_str!("../locales/en/notices.ftl"),
                 include_str!("../locales/en/desk.ftl"),
+                include_str!("../locales/en/visits.ftl"),
             ],
             Self::Ru => &[
                 include_str!("../locales/ru/pages.ftl"),
@@ -92,6 +93,7 @@ impl Language {
                 include_str!("../locales/ru/me.ftl"),
                 include_str!("../locales/ru/notices.ftl"),
                 include_str!("../locales/ru/desk.ftl"),
+                include_str!("../locales/ru/visits.ftl"),
             ],
         }
     }

@@ -31,7 +31,7 @@ use crate::pages::{
     accounts, api as api_page, api_keys, assets, desk as desk_page, devices, journal, live, me, privacy, roles, sealed,
     sign_in, vault, welcome,
 };
-use crate::pages::{inside, people, staff, workstations};
+use crate::pages::{inside, irregular, people, staff, visits, whereabouts, workstations};
 use crate::pages::{notices, second_step};
 pub use crate::rate::Rate;
 use crate::service::{self, Service};
@@ -427,6 +427,38 @@ pub static ROUTES: &[Route] = &[
         ..desk("/desk/photos/{photo}", Desk::Open, &[Data::Photo], |at| on(at, people::show_photo))
             .recorded(Action::PersonSeen)
     },
+    show("/where", P::PersonLocate, &[], |at| on(at, whereabouts::show)).at(Group::Desk, "where"),
+    // Whom it is about travels in the body, never in an address; it changes nothing but the audit log.
+    Route {
+        rate: Rate::Search,
+        data: &[Data::Identity, Data::Photo, Data::Traces],
+        ..change("/where", P::PersonLocate, Action::PersonLocated, |at| on(at, whereabouts::look))
+    },
+    show("/visits", P::VisitSee, &[Data::Traces, Data::Identity], |at| on(at, visits::show))
+        .recorded(Action::PersonSeen)
+        .at(Group::Desk, "visits"),
+    show("/visits.csv", P::VisitSee, &[Data::Traces, Data::Identity], |at| on(at, visits::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    show("/visits/graph", P::VisitSee, &[Data::Traces, Data::Identity], |at| on(at, visits::graph))
+        .recorded(Action::PersonSeen)
+        .at(Group::Desk, "visits-graph"),
+    show("/visits/graph.csv", P::VisitSee, &[Data::Traces, Data::Identity], |at| on(at, visits::graph_export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    show("/visits/rooms", P::VisitSee, &[Data::Traces, Data::Identity], |at| on(at, visits::rooms))
+        .recorded(Action::PersonSeen)
+        .at(Group::Desk, "visits-rooms"),
+    show("/visits/rooms.csv", P::VisitSee, &[Data::Traces, Data::Identity], |at| on(at, visits::rooms_export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    show("/irregular", P::IrregularReview, &[Data::Traces, Data::Identity], |at| on(at, irregular::show))
+        .recorded(Action::AuditRead)
+        .at(Group::Desk, "irregular"),
+    show("/irregular.csv", P::IrregularReview, &[Data::Traces], |at| on(at, irregular::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/irregular/{id}", P::IrregularReview, Action::IrregularReviewed, |at| on(at, irregular::review)),
     show("/workstations", P::DeskManage, &[Data::Staff, Data::Devices], |at| on(at, workstations::show))
         .at(Group::Desk, "workstations"),
     show("/workstations.csv", P::DeskManage, &[Data::Staff, Data::Devices], |at| on(at, workstations::export))

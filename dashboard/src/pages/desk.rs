@@ -24,7 +24,7 @@ use crate::desk_visit::{AtDesk, set_cookie};
 use crate::fault::Fault;
 use crate::pages::assets;
 use crate::pages::query::Query;
-use crate::view::{Frame, go, page as render};
+use crate::view::{Frame, Place, go, page as render};
 use crate::visit::Visit;
 use crate::words::label;
 
@@ -91,13 +91,13 @@ struct PinPage {
     problem: Option<String>,
 }
 
-/// Key, address and whether one is there.
-type Places = Vec<(&'static str, &'static str, bool)>;
+/// The places of a workstation's rail.
+type Places = Vec<Place>;
 
 /// The places of a workstation.
 fn places(here: &str) -> Places {
     let all = [("desk", "/desk"), ("desk-day", "/desk/day"), ("desk-without", "/desk/without")];
-    all.into_iter().map(|(key, path)| (key, path, key == here)).collect()
+    all.into_iter().map(|(key, path)| Place { key, path, is_here: key == here }).collect()
 }
 
 /// How people call a workstation: its name, or its room.

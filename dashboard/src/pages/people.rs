@@ -5,7 +5,7 @@ mod edit;
 mod passes;
 mod person;
 mod photo;
-mod purpose;
+pub mod purpose;
 
 use askama::Template;
 use axum::extract::Form;

@@ -94,9 +94,7 @@ async fn page(visit: &Visit, query: &Query, typed: Option<&Query>) -> Result<Pag
     let all = staff::list(&visit.app.database, &acting, None, staff::READ_MAX).await?;
     let persons = all.iter().map(|one| one.person).collect();
     let faces = Faces::look(&visit.app, &acting, persons, Purpose::Maintenance).await?;
-    let name = |person: PersonId| {
-        faces.name(Some(person)).map_or_else(|| short_id(&person.to_string()), str::to_owned)
-    };
+    let name = |person: PersonId| faces.name(Some(person)).map_or_else(|| short_id(&person.to_string()), str::to_owned);
     let accounts = accounts(visit).await?;
     let login_of = |id: Option<&AccountId>| {
         let id = id.map(|id| id.as_str().to_owned()).unwrap_or_default();

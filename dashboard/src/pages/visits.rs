@@ -197,8 +197,19 @@ pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     told(&visit, "/visits.csv", persons, found.len()).await?;
     let times = visit.times();
     let mut csv = Csv::new(&[
-        "no", "id", "from", "until", "minutes", "patient", "patient_name", "staff", "staff_name", "room",
-        "workstation", "began", "ended",
+        "no",
+        "id",
+        "from",
+        "until",
+        "minutes",
+        "patient",
+        "patient_name",
+        "staff",
+        "staff_name",
+        "room",
+        "workstation",
+        "began",
+        "ended",
     ]);
     for one in &found {
         csv.row(&[
@@ -226,12 +237,11 @@ async fn told(visit: &Visit, what: &'static str, persons: Vec<PersonId>, records
     let has_names = acting.rights.shows(Field::Name);
     let classes: &[Class] = if has_names { &[Class::LocationTrace, Class::Identity] } else { &[Class::LocationTrace] };
     let mut disclosure = Disclosure::export(&acting, what, classes);
-    disclosure.persons = persons;
-    disclosure.persons.sort_unstable();
-    disclosure.persons.dedup();
+    disclosure.persons = persons.into_iter().collect();
     disclosure.records = records as u64;
     disclosure.fields = if has_names { vec![Field::Name] } else { Vec::new() };
-    disclosures::register(&visit.app.database, &acting, disclosure, Some(Purpose::Maintenance), visit.app.now()).await?;
+    disclosures::register(&visit.app.database, &acting, disclosure, Some(Purpose::Maintenance), visit.app.now())
+        .await?;
     Ok(())
 }
 
@@ -249,7 +259,8 @@ fn span_of(visit: &Visit, query: &Query) -> Span {
     let (times, now) = (visit.times(), visit.app.now());
     let typed = query.one("day").and_then(|day| times.read_field(&format!("{day}T12:00")));
     let (begin, until) = times.day_around(typed.unwrap_or(now));
-    let days = query.one("days").and_then(|days| days.parse().ok()).filter(|days| [1, 7, 31].contains(days)).unwrap_or(1);
+    let days =
+        query.one("days").and_then(|days| days.parse().ok()).filter(|days| [1, 7, 31].contains(days)).unwrap_or(1);
     let from = match days {
         1 => begin,
         // From noon so many days before: a day with a change of the clocks is still a day.

@@ -1,10 +1,10 @@
 //! What is done on a workstation's page. Each act is one command of the clinic, in the binding that the page was opened
 //! under; afterwards the page shows how things stand.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use clinic::desk::{DeskError, PinAnswer, PinText, TapOutcome};
 use clinic::visits::{Answer, VisitError};
 use serde_json::json;

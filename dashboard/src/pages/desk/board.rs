@@ -213,7 +213,8 @@ pub async fn board(visit: &Visit, desk: &AtDesk, seen: &mut Seen) -> Result<Boar
             main.ask = Some(ask(visit, acting, session, &asked).await?);
         }
         side.next = next(visit, acting, session, now).await?;
-        side.unexplained = app.irregular.own(acting, session.person).await?.iter().filter(|it| it.review.is_none()).count();
+        side.unexplained =
+            app.irregular.own(acting, session.person).await?.iter().filter(|it| it.review.is_none()).count();
     }
     board.main = main.render()?;
     board.side = side.render()?;
@@ -264,7 +265,13 @@ async fn role_of(visit: &Visit, session: &DeskSession) -> Result<String, Fault> 
     }))
 }
 
-async fn chart(visit: &Visit, acting: &Acting, session: &str, person: PersonId, seen: &mut Seen) -> Result<Chart, Fault> {
+async fn chart(
+    visit: &Visit,
+    acting: &Acting,
+    session: &str,
+    person: PersonId,
+    seen: &mut Seen,
+) -> Result<Chart, Fault> {
     if let Some(known) = seen.0.as_ref().filter(|known| known.of == (session.to_owned(), person)) {
         return Ok(known.clone());
     }
@@ -396,11 +403,9 @@ async fn next(visit: &Visit, acting: &Acting, session: &DeskSession, now: UtcMil
                 };
                 (format!("{at} · {since_text}, {}", label(zone.as_str())), tone, state)
             }
-            None if late > 0 => (
-                format!("{at} · {}", texts.t("desk-next-away")),
-                "warn",
-                texts.a("desk-next-late", &times.span(late)),
-            ),
+            None if late > 0 => {
+                (format!("{at} · {}", texts.t("desk-next-away")), "warn", texts.a("desk-next-late", &times.span(late)))
+            }
             None => (format!("{at} · {}", texts.t("desk-next-away")), "info", texts.t("desk-next-booked")),
         };
         NextLine { name: name_of(&faces, next.appointment.patient), sub, tone, state }

@@ -12,8 +12,8 @@ use domain::PersonId;
 
 use super::{Span, faces_of, span_of, told, who};
 use crate::csv::Csv;
-use crate::fault::Fault;
 use crate::faces::Faces;
+use crate::fault::Fault;
 use crate::language::Texts;
 use crate::pages::query::Query;
 use crate::view::{Frame, page as render};
@@ -200,7 +200,8 @@ fn draw(drawn: &[&Edge], faces: &Faces, texts: &Texts) -> Drawing {
     right.sort_by_cached_key(|(person, count)| (middle(*person), u64::MAX - count, *person));
     let rows = left.len().max(right.len());
     let height = TOP + rows * ROW + 12;
-    let spread = |n: usize, of: usize| TOP + ROW / 2 + n * ROW + (rows - of) * ROW * n / of.max(1).saturating_sub(1).max(1) / 1;
+    let spread =
+        |n: usize, of: usize| TOP + ROW / 2 + n * ROW + (rows - of) * ROW * n / of.max(1).saturating_sub(1).max(1) / 1;
     let y_left: HashMap<PersonId, usize> =
         left.iter().enumerate().map(|(n, (person, _))| (*person, spread(n, left.len()))).collect();
     let y_right: HashMap<PersonId, usize> =
