@@ -301,7 +301,7 @@ impl Irregular {
                      UNION ALL
                      SELECT staff, 0, 0, COUNT(*), SUM(CASE WHEN verdict = 'misuse' THEN 1 ELSE 0 END)
                      FROM irregular WHERE at_ms >= $1 AND at_ms < $2 AND staff IS NOT NULL GROUP BY staff
-                 ) AS both
+                 ) AS counted
                  GROUP BY staff
                  ORDER BY SUM(without_card) * 1000 / (SUM(visits) + 1) DESC, SUM(cases) DESC, staff LIMIT $3",
             )
