@@ -16,7 +16,7 @@ use crate::accounts::AccountId;
 use crate::acting::{Acting, Actor};
 use crate::audit::{self, Action, Draft};
 use crate::notices::{self, Notice, NoticeKind, To};
-use crate::{disclosures, draw};
+use crate::{disclosures, draw, staff};
 
 pub use review::{Look, Queue, Verdict, list, looked_at, of, review, unreviewed};
 
@@ -88,7 +88,7 @@ impl Glass {
 pub struct Case {
     /// What it is while open.
     pub glass: Glass,
-    /// Whose it was, by account.
+    /// Whose it was, by account; `staff:` and the pseudonym for somebody at a workstation who has none.
     pub account: String,
     /// Why, in their words.
     pub reason: String,
@@ -170,7 +170,11 @@ impl From<OpenRow> for Glass {
 /// # Errors
 /// Engine errors.
 pub async fn open_for(database: &Database, account: &AccountId, now: UtcMillis) -> Result<Option<Glass>, store::Error> {
-    let account = account.as_str();
+    open_of(database, account.as_str(), now).await
+}
+
+/// As [`open_for`], by what the table holds: an account's id, or `staff:` and the pseudonym of somebody who has none.
+pub(crate) async fn open_of(database: &Database, account: &str, now: UtcMillis) -> Result<Option<Glass>, store::Error> {
     let row: Option<OpenRow> = read!(database, "glass.open_for", |conn| {
         Ok(sqlx::query_as(
             "SELECT id, started_ms, ends_ms FROM glass
@@ -196,13 +200,13 @@ pub async fn start(
     now: UtcMillis,
 ) -> Result<Glass, GlassError> {
     acting.must(Permission::BreakGlassUse)?;
-    let Actor::Account(account) = &acting.actor else { return Err(GlassError::NotAPerson) };
+    let account = own_key(database, acting).await?.ok_or(GlassError::NotAPerson)?;
     let reason = words(reason, REASON_MIN_CHARS).ok_or(GlassError::BadReason)?;
     if !(MINUTES_MIN..=MINUTES_MAX).contains(&minutes) {
         return Err(GlassError::BadTime);
     }
     let glass = Glass { id: draw::id()?, started: now, ends: now.plus_ms(minutes * MINUTE_MS) };
-    let (new, account, address) = (glass.clone(), account.clone(), acting.address.map(|address| address.to_string()));
+    let (new, address) = (glass.clone(), acting.address.map(|address| address.to_string()));
     let draft = Draft {
         glass: Some(glass.id.clone()),
         object: Some(glass.id.clone()),
@@ -260,12 +264,7 @@ pub async fn start(
 /// # Errors
 /// [`GlassError::NotFound`] for one that is over, or another's without `break_glass_review`.
 pub async fn end(database: &Database, acting: &Acting, id: &str, now: UtcMillis) -> Result<(), GlassError> {
-    let own = match &acting.actor {
-        Actor::Account(account) => account.clone(),
-        Actor::ApiKey(_) | Actor::Staff(_) | Actor::Peer(_) | Actor::Console | Actor::System | Actor::Anybody => {
-            String::new()
-        }
-    };
+    let own = own_key(database, acting).await?.unwrap_or_default();
     let reviews = acting.rights.allows(Permission::BreakGlassReview);
     let (id, acting) = (id.to_owned(), acting.clone());
     let ended = store::transact!(database, "glass.end", |conn| {
@@ -327,6 +326,19 @@ pub async fn close_expired(database: &Database, now: UtcMillis) -> Result<usize,
         }
         Ok(over.len())
     })
+}
+
+/// Whose glass it is, as the table keeps it: an account, also at a workstation if one is linked, or else the staff member.
+async fn own_key(database: &Database, acting: &Acting) -> Result<Option<String>, store::Error> {
+    match &acting.actor {
+        Actor::Account(account) => Ok(Some(account.clone())),
+        Actor::Staff(person) => {
+            let member = staff::by_person(database, *person).await?.filter(|member| member.ended.is_none());
+            let key = |account: Option<AccountId>| account.map_or_else(|| holder(acting), |it| it.as_str().to_owned());
+            Ok(member.map(|member| key(member.account)))
+        }
+        Actor::ApiKey(_) | Actor::Peer(_) | Actor::Console | Actor::System | Actor::Anybody => Ok(None),
+    }
 }
 
 /// What somebody typed: trimmed, long enough, not too long, without control characters (line breaks become blanks).

@@ -10,8 +10,7 @@ use super::sessions::{By, Sessions};
 use super::{Desk, DeskError, DeskSession};
 use crate::accounts::AccountId;
 use crate::acting::{Acting, Actor};
-use crate::roles;
-use crate::staff;
+use crate::{break_glass, roles, staff};
 
 /// A binding's last use is written at most so often, in milliseconds.
 const USED_EVERY_MS: i64 = 5_000;
@@ -47,7 +46,17 @@ impl Desk {
                     acting.glass = standing.glass.map(|glass| glass.id);
                 }
             }
-            None => acting.rights = Rights::of(member.role),
+            None => {
+                acting.rights = Rights::of(member.role);
+                if acting.rights.allows(Permission::BreakGlassUse) {
+                    let key = break_glass::holder(&acting);
+                    let open = break_glass::open_of(&self.database, &key, self.clock.now()).await?;
+                    if let Some(glass) = open {
+                        glass.widen(&mut acting.rights);
+                        acting.glass = Some(glass.id);
+                    }
+                }
+            }
         }
         Ok(acting)
     }

@@ -1,10 +1,11 @@
 //! What happens without a tap.
 
+use clinic::break_glass::{self, Queue};
 use clinic::desk::{DeskError, EndWhy, Factor, Idle, Rules, SessionState};
 use clinic::people;
 use clinic::staff::{self, Staff};
 use domain::policy::PassState;
-use domain::{Permission, Rights, Shipped};
+use domain::{Field, Permission, Rights, Shipped};
 
 use crate::scene::{HOUR, MINUTE, NOW, SECOND, both, card, manager, person, plain};
 
@@ -156,5 +157,33 @@ async fn a_clock_that_is_set_back_neither_locks_nor_makes_an_end_before_the_begi
         assert_eq!(ended.ended.unwrap().0, ended.opened);
         let none = Rights::default();
         assert!(scene.desk.end(&clinic::acting::Acting { rights: none, ..manager() }, &session).await.is_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn glass_is_broken_at_a_workstation_by_who_works_there_and_seen_in_what_they_may() {
+    let folder = tempfile::tempdir().unwrap();
+    for scene in both(folder.path(), plain()).await {
+        scene.tap(1, 1).await;
+        let session = scene.at(1).await.unwrap();
+        let acting = scene.desk.acting(&session, None).await.unwrap();
+        assert!(!acting.rights.shows(Field::Document));
+        let reason = "Unconscious patient in the corridor";
+        let glass = break_glass::start(&scene.database, &acting, reason, 10, scene.now()).await.unwrap();
+        let wider = scene.desk.acting(&session, None).await.unwrap();
+        assert_eq!(wider.glass.as_deref(), Some(glass.id.as_str()));
+        assert!(wider.rights.shows(Field::Document));
+        scene.tap(2, 2).await;
+        let other = scene.desk.acting(&scene.at(2).await.unwrap(), None).await.unwrap();
+        assert_eq!(other.glass, None, "nobody else's");
+        assert!(break_glass::end(&scene.database, &other, &glass.id, scene.now()).await.is_err());
+        let waiting = break_glass::list(&scene.database, &manager(), Queue::Open, scene.now()).await.unwrap();
+        assert!(waiting[0].account.starts_with("staff:"), "{:?}", waiting[0].account);
+        break_glass::end(&scene.database, &wider, &glass.id, scene.now()).await.unwrap();
+        assert_eq!(scene.desk.acting(&session, None).await.unwrap().glass, None);
+        // Its time is over by itself too.
+        break_glass::start(&scene.database, &acting, reason, 5, scene.now()).await.unwrap();
+        scene.go_on(5 * MINUTE);
+        assert_eq!(scene.desk.acting(&session, None).await.unwrap().glass, None);
     }
 }
