@@ -126,7 +126,8 @@ pub(crate) async fn near(database: &Database, patient: PersonId, at: UtcMillis) 
         Ok(sqlx::query_as(
             "SELECT id, source, external, patient, staff, zone, purpose, starts_ms, ends_ms, state, arrived_ms
              FROM appointment
-             WHERE patient = $1 AND starts_ms >= $2 AND starts_ms <= $3 AND state IN ('pending', 'booked', 'arrived')
+             WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT person FROM person_merge WHERE into_person = $1)
+               AND starts_ms >= $2 AND starts_ms <= $3 AND state IN ('pending', 'booked', 'arrived')
              ORDER BY starts_ms, id LIMIT 50",
         )
         .bind(patient.to_string())

@@ -324,6 +324,7 @@ async fn events_for_other_systems_have_what_the_profiles_of_ihe_balp_ask_for() {
             let sides = |code: &str| agents.iter().filter(|it| it["type"]["coding"][0]["code"] == code).count();
             let (action, from, to) = match profile.rsplit('.').next().unwrap() {
                 "PatientRead" => ("R", "110152", "110153"),
+                "PatientCreate" => ("C", "110153", "110152"),
                 "PatientUpdate" => ("U", "110153", "110152"),
                 "Query" => ("E", "110153", "110152"),
                 "PatientDelete" => ("D", "110150", "custodian"),
@@ -333,5 +334,53 @@ async fn events_for_other_systems_have_what_the_profiles_of_ihe_balp_ask_for() {
             assert_eq!((event["action"].as_str(), sides(from), sides(to)), (Some(action), 1, 1), "{text}");
         }
     }
-    assert_eq!(profiles, 9, "seen, revealed, searched, four changes, erased, disclosed");
+    assert_eq!(profiles, 13, "seen, revealed, located, chart, searched, four changes, visits, erased, disclosed");
+}
+
+#[tokio::test]
+async fn work_without_the_card_is_an_override_that_starts_and_stops_and_a_visit_is_its_encounter() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(&format!("sqlite:{}", folder.path().join("now.db").display())).await.unwrap();
+    let visit = "0f0e0d0c-0b0a-4908-8706-050403020100";
+    let entry = |action, object: &str, detail: &str, purpose| Draft {
+        subject: Some(PersonId([9; 16])),
+        object: Some(object.to_owned()),
+        purpose: Some(purpose),
+        detail: Some(detail.to_owned()),
+        ..by("doctor", action)
+    };
+    let drafts = [
+        entry(Action::OutOfCard, "case", "started; kind=start; code=card_forgotten", Purpose::Treatment),
+        entry(Action::OutOfCard, "case", "started; kind=start; code=emergency", Purpose::Emergency),
+        entry(Action::OutOfCard, "case", "ended; by=card", Purpose::Treatment),
+        entry(Action::GlassBroken, "glass", "ended by_time", Purpose::Emergency),
+        entry(Action::VisitStarted, visit, "no=1; zone=room-1; by=card", Purpose::Treatment),
+        entry(Action::DeskOpened, "desk-1", "open; factor=pin", Purpose::Treatment),
+        entry(Action::DeskEnded, "desk-1", "ended by_hand", Purpose::Treatment),
+    ];
+    for (n, draft) in (0..).zip(drafts) {
+        write(&database, n, draft).await;
+    }
+    let found = audit::search(&database, &Acting::console(), NOW, &Filter::default(), None, 100).await.unwrap();
+    let mut events: Vec<_> = found.entries.iter().map(|it| audit::fhir::event(it, &site())).collect();
+    events.reverse();
+    let codes: Vec<_> =
+        events.iter().map(|it| format!("{} {}", it["type"]["code"], it["subtype"][0]["code"])).collect();
+    let codes: Vec<_> = codes.iter().map(|it| it.replace('"', "")).collect();
+    let expected = [
+        "110113 110127",
+        "110113 110127",
+        "110113 110138",
+        "110113 110138",
+        "rest create",
+        "110114 110122",
+        "110114 110123",
+    ];
+    assert_eq!(codes, expected);
+    let why = |n: usize| {
+        let reasons = events[n]["purposeOfEvent"].as_array().unwrap();
+        reasons.iter().map(|it| it["coding"][0]["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((why(0), why(1)), (vec!["TREAT".to_owned(), "BTG".to_owned()], vec!["ETREAT".to_owned()]));
+    assert_eq!(events[4]["entity"][0]["what"]["reference"], format!("Encounter/{visit}"));
 }

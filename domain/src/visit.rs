@@ -17,6 +17,8 @@ use crate::ids::PersonId;
 use crate::time::UtcMillis;
 
 mod tap;
+#[cfg(test)]
+mod tests;
 
 pub use tap::{Bound, Candidate, Fit, Running, Scene, Tap, candidates_fit, decide};
 

@@ -1,5 +1,5 @@
 //! The log as FHIR R4 AuditEvent resources. What was done with a person's data follows the profiles of IHE Basic Audit
-//! Log Patterns (BALP 1.1.4): PatientRead, PatientUpdate, PatientDelete, Query and PrivacyDisclosure.Source; those fix a
+//! Log Patterns (BALP 1.1.4): PatientRead, PatientCreate, PatientUpdate, PatientDelete, Query and PrivacyDisclosure.Source; those fix a
 //! successful outcome, so refusals and failures, and everything that is not about a person, are plain AuditEvents with
 //! the codes of DICOM PS3.16 (CID 400 to 403). Every event also carries our own code of the action.
 //!
@@ -24,6 +24,9 @@ const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-Participat
 const PARTICIPANT: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
 const REASON: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
 const PROFILES: &str = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/";
+
+/// Characters of the id of a visit, which is that of the encounter.
+const UUID_CHARS: usize = 36;
 
 /// What a profile of BALP asks for.
 struct Pattern {
@@ -121,7 +124,7 @@ fn pattern(entry: &Entry) -> Pattern {
     let known = Action::parse(&entry.action);
     if entry.outcome == Outcome::Done.as_str() {
         match (known, &entry.subject) {
-            (Some(A::PersonSeen | A::PersonRevealed), Some(_)) => {
+            (Some(A::PersonSeen | A::PersonRevealed | A::ChartOpened | A::PersonLocated), Some(_)) => {
                 return Pattern {
                     profile: Some("IHE.BasicAudit.PatientRead"),
                     event: rest(),
@@ -143,7 +146,28 @@ fn pattern(entry: &Entry) -> Pattern {
                     user: recipient(),
                 };
             }
-            (Some(A::PersonChanged | A::PhotoChanged | A::PassChanged | A::PersonRestricted), Some(_)) => {
+            (Some(A::VisitStarted), Some(_)) if !is_later(entry) => {
+                return Pattern {
+                    profile: Some("IHE.BasicAudit.PatientCreate"),
+                    event: rest(),
+                    subtype: Some(coding(INTERACTION, "create", "create")),
+                    action: "C",
+                    client: source(),
+                    server: destination(),
+                    user: author(),
+                };
+            }
+            (
+                Some(
+                    A::PersonChanged
+                    | A::PhotoChanged
+                    | A::PassChanged
+                    | A::PersonRestricted
+                    | A::VisitStarted
+                    | A::VisitEnded,
+                ),
+                Some(_),
+            ) => {
                 return Pattern {
                     profile: Some("IHE.BasicAudit.PatientUpdate"),
                     event: rest(),
@@ -180,10 +204,10 @@ fn pattern(entry: &Entry) -> Pattern {
         }
     }
     match known {
-        Some(A::SignedIn | A::SignInFailed | A::FirstRun) => {
+        Some(A::SignedIn | A::SignInFailed | A::FirstRun | A::DeskOpened | A::BadgeSignedIn | A::IrregularSignIn) => {
             plain("110114", "User Authentication", Some(("110122", "Login")), "E")
         }
-        Some(A::SessionEnded | A::SessionsEnded) => {
+        Some(A::SessionEnded | A::SessionsEnded | A::DeskEnded) => {
             plain("110114", "User Authentication", Some(("110123", "Logout")), "E")
         }
         Some(A::RolesChanged | A::RoleEdited) => {
@@ -199,20 +223,36 @@ fn pattern(entry: &Entry) -> Pattern {
             | A::FactorChanged
             | A::ApiKeyChanged,
         ) => plain("110113", "Security Alert", Some(("110137", "User Security Attributes Changed")), "U"),
-        Some(A::VaultOpened | A::VaultKeyChanged | A::SettingsChanged) => {
+        Some(A::VaultOpened | A::VaultKeyChanged | A::SettingsChanged | A::DeskChanged | A::ExchangeChanged) => {
             plain("110113", "Security Alert", Some(("110129", "Security Configuration")), "U")
         }
         Some(A::Refused) => plain("110113", "Security Alert", Some(("110132", "Use of Restricted Function")), "E"),
-        Some(A::GlassBroken) => plain("110113", "Security Alert", Some(("110127", "Emergency Override Started")), "E"),
+        // Their entries about an end say so with their first word.
+        Some(A::GlassBroken | A::OutOfCard) if is_end(entry) => {
+            plain("110113", "Security Alert", Some(("110138", "Emergency Override Stopped")), "E")
+        }
+        Some(A::GlassBroken | A::OutOfCard) => {
+            plain("110113", "Security Alert", Some(("110127", "Emergency Override Started")), "E")
+        }
         Some(A::LogRolledBack) => {
             plain("110113", "Security Alert", Some(("110135", "Object Security Attributes Changed")), "E")
         }
         Some(A::Exported | A::Disclosed) => plain("110106", "Export", None, "R"),
-        Some(A::Imported) => plain("110107", "Import", None, "C"),
+        Some(A::Imported | A::FeedTaken) => plain("110107", "Import", None, "C"),
         Some(A::AuditRead | A::NoteBlotted | A::Adopted) => plain("110101", "Audit Log Used", None, "R"),
         // Everything else, and words of a later version.
         _ => plain("110100", "Application Activity", None, "E"),
     }
+}
+
+/// Whether an entry is about the end of an override.
+fn is_end(entry: &Entry) -> bool {
+    entry.detail.as_deref().is_some_and(|detail| detail.starts_with("ended"))
+}
+
+/// Whether an entry about a visit adds to one that started before.
+fn is_later(entry: &Entry) -> bool {
+    entry.detail.as_deref().is_some_and(|detail| detail.starts_with("answered"))
 }
 
 fn agents(entry: &Entry, client: &Value, server: &Value, user: &Value, who: &Value, site: &SiteId) -> Vec<Value> {
@@ -273,7 +313,10 @@ fn purpose(entry: &Entry) -> Option<Value> {
 
 fn reasons(entry: &Entry) -> Vec<Value> {
     let mut reasons: Vec<Value> = purpose(entry).into_iter().collect();
-    if entry.glass.is_some() {
+    // An emergency has its own purpose; everything else without the card is breaking glass.
+    let is_out_of_card =
+        entry.action == Action::OutOfCard.as_str() && entry.purpose.as_deref() != Some(Purpose::Emergency.as_str());
+    if entry.glass.is_some() || is_out_of_card {
         reasons.push(concept(REASON, "BTG", "break the glass"));
     }
     reasons
@@ -291,8 +334,17 @@ fn entities(entry: &Entry, profile: Option<&str>) -> Vec<Value> {
         }));
     } else {
         let object = entry.object.clone().or_else(|| entry.fields.clone()).unwrap_or_else(|| entry.action.clone());
+        let is_visit = matches!(
+            Action::parse(&entry.action),
+            Some(Action::VisitStarted | Action::VisitEnded | Action::ChartOpened)
+        ) && object.len() == UUID_CHARS;
+        let what = if is_visit {
+            json!({ "reference": format!("Encounter/{object}") })
+        } else {
+            json!({ "identifier": { "system": "urn:tapward:object", "value": object } })
+        };
         let mut data = json!({
-            "what": { "identifier": { "system": "urn:tapward:object", "value": object } },
+            "what": what,
             "type": system(),
             "role": coding(ENTITY_ROLE, "4", "Domain Resource"),
         });

@@ -9,7 +9,7 @@ use super::act::{self, How, Words};
 use super::rows::Taken;
 use super::{OpenQuestion, Visit, VisitError, Visits, VisitsOn};
 use crate::acting::Acting;
-use crate::audit::{self, Action, Draft, Purpose};
+use crate::audit::{self, Action, Draft, Outcome, Purpose};
 use crate::break_glass::{REASON_MIN_CHARS, words};
 
 /// A chosen appointment begins within so much of the tap: a day.
@@ -105,7 +105,7 @@ impl Visits {
             if !goes_on {
                 conn.unask(&question.workstation).await?;
                 let entry = answered(&question, &how, "nothing", note.clone());
-                audit::record!(conn, &entry);
+                audit::record!(conn, &Draft { outcome: Outcome::Refused, ..entry });
                 return Ok(Found::Done(None));
             }
             if let Some(started) = &question.visit {

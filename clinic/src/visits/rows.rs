@@ -194,7 +194,9 @@ macro_rules! visits_on {
             }
 
             async fn running_of(&mut self, patient: PersonId) -> Result<Option<Visit>, Error> {
-                let row: Option<VisitRow> = sqlx::query_as(select_visit!("WHERE patient = $1 AND ended_ms IS NULL"))
+                let row: Option<VisitRow> = sqlx::query_as(select_visit!(
+                    "WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT person FROM person_merge WHERE into_person = $1) AND ended_ms IS NULL ORDER BY started_ms DESC LIMIT 1"
+                ))
                     .bind(patient.to_string())
                     .fetch_optional(&mut *self)
                     .await?;
@@ -203,7 +205,7 @@ macro_rules! visits_on {
 
             async fn was_seen(&mut self, session: &str, patient: PersonId) -> Result<bool, Error> {
                 let found: Option<i64> = sqlx::query_scalar(
-                    "SELECT no FROM visit WHERE patient = $1 AND session = $2
+                    "SELECT no FROM visit WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT person FROM person_merge WHERE into_person = $1) AND session = $2
                      AND (ended_why IS NULL OR ended_why <> 'cancelled') LIMIT 1",
                 )
                 .bind(patient.to_string())
@@ -216,8 +218,8 @@ macro_rules! visits_on {
             async fn near(&mut self, patient: PersonId, from: UtcMillis, until: UtcMillis) -> Result<Vec<NearRow>, Error> {
                 Ok(sqlx::query_as(
                     "SELECT id, staff, zone, starts_ms FROM appointment
-                     WHERE patient = $1 AND starts_ms >= $2 AND starts_ms <= $3
-                       AND state IN ('pending', 'booked', 'arrived')
+                     WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT person FROM person_merge WHERE into_person = $1)
+                       AND starts_ms >= $2 AND starts_ms <= $3 AND state IN ('pending', 'booked', 'arrived')
                      ORDER BY starts_ms, id LIMIT 50",
                 )
                 .bind(patient.to_string())

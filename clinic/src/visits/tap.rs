@@ -29,6 +29,11 @@ pub(crate) async fn take_patient_tap<C: VisitsOn + Feed + Log>(
         return refuse(conn, tap, patient, Refusal::NotAPatient).await;
     }
     let here = conn.running_at(&tap.workstation).await?;
+    // A visit that began under the other record of a merged patient is theirs.
+    let whose = match &here {
+        Some(visit) if visit.patient != patient => conn.survivor(visit.patient).await?,
+        _ => patient,
+    };
     let other = conn.running_of(patient).await?.filter(|visit| visit.workstation != tap.workstation);
     let (is_seen, candidates) = match &tap.bound {
         Some(bound) => {
@@ -36,7 +41,8 @@ pub(crate) async fn take_patient_tap<C: VisitsOn + Feed + Log>(
         }
         None => (false, Vec::new()),
     };
-    let (running_here, running_other) = (here.as_ref().map(running), other.as_ref().map(running));
+    let running_here = here.as_ref().map(|visit| Running { patient: whose, ..running(visit) });
+    let running_other = other.as_ref().map(running);
     let scene = Scene {
         at: tap.at,
         patient,

@@ -68,8 +68,8 @@ pub struct Part {
     pub zone: Option<ZoneId>,
 }
 
-/// The graph of visits that started within a time of at most 31 days, visits taken back left out; running ones count
-/// until `now`. At most `limit` edges (at most [`EDGES_MAX`]).
+/// The graph of visits that started within a time of at most 31 days, visits taken back and persons whose
+/// processing is restricted left out; running ones count until `now`. At most `limit` edges (at most [`EDGES_MAX`]).
 ///
 /// # Errors
 /// [`WhereError::Denied`] without `visit_see`, [`WhereError::BadSpan`]; engine errors.
@@ -93,7 +93,10 @@ pub async fn graph(
         );
         query.push_bind(now.0).push(" - started_ms END) AS BIGINT), MAX(started_ms) FROM visit WHERE started_ms >= ");
         query.push_bind(from.0).push(" AND started_ms < ").push_bind(until.0);
-        query.push(" AND (ended_why IS NULL OR ended_why <> 'cancelled')");
+        query.push(
+            " AND (ended_why IS NULL OR ended_why <> 'cancelled')
+              AND patient NOT IN (SELECT person FROM restriction) AND staff NOT IN (SELECT person FROM restriction)",
+        );
         if let Some(staff) = &staff {
             query.push(" AND staff = ").push_bind(staff);
         }

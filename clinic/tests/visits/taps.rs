@@ -183,6 +183,32 @@ async fn the_card_of_a_merged_record_opens_the_one_that_is_left_and_both_are_rec
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_merge_in_the_middle_of_a_visit_makes_no_second_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for clinic in both(folder.path(), Rules::default()).await {
+        clinic.scene.tap(1, 1).await;
+        clinic.scene.tap(2, 2).await;
+        clinic.scene.tap(1, 10).await;
+        store::transact!(clinic.scene.database, "test.merge", |conn| {
+            sqlx::query("INSERT INTO person_merge (person, into_person, at_ms) VALUES ($1, $2, 0)")
+                .bind(person(10).to_string())
+                .bind(person(11).to_string())
+                .execute(&mut *conn)
+                .await?;
+            Ok(())
+        })
+        .unwrap();
+        clinic.scene.go_on(5 * SECOND);
+        clinic.scene.tap(1, 11).await;
+        assert_eq!(clinic.shown().await, ["10 with 1 at desk-1 from 0 runs"], "the same patient");
+        clinic.scene.go_on(5 * SECOND);
+        clinic.scene.tap(2, 11).await;
+        let expected = ["10 with 1 at desk-1 from 0 until 10 elsewhere", "11 with 2 at desk-2 from 10 runs"];
+        assert_eq!(clinic.shown().await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_goes_back_makes_no_visit_that_ends_before_it_starts_and_is_recorded() {
     let folder = tempfile::tempdir().unwrap();
     for clinic in both(folder.path(), Rules::default()).await {
