@@ -20,6 +20,7 @@
 mod body;
 mod fact;
 mod fault;
+mod feed;
 mod fill;
 mod lease;
 mod list;
@@ -33,6 +34,7 @@ use crate::changes::ChangeKind;
 pub use body::{BODY_VERSION, body};
 pub use fact::{Fact, FactAppointment, FactDesk, FactParty, FactStaff, FactVisit, facts, facts_of};
 pub use fault::{Fault, FaultCode};
+pub use feed::feed;
 pub use fill::{Filled, fill, register, tidy};
 pub use lease::{Claimed, Ended, Settled, TAKE_MAX, claim, has_due, hold_back, renew, settle};
 pub use list::{DeliveryLine, DestinationLine, Filter, LIST_MAX, deliveries, destinations, rest_of};

@@ -177,6 +177,7 @@ const WHY: &str = "because the matrix asks for it";
 const ROWS: &[Row] = rows! {
     "outbox/list destinations" needs ExchangeSee: |s, a| outbox::destinations(&s.database, a, NOW);
     "outbox/list deliveries" needs ExchangeSee: |s, a| async { outbox::deliveries(&s.database, a, &outbox::Filter::default(), None, 10).await };
+    "outbox/feed feed" needs FeedRead: |s, a| outbox::feed(&s.database, a, "", 0, 10);
     "outbox/manage pause" needs ExchangeManage: |s, a| outbox::pause(&s.database, a, "mis", NOW);
     "outbox/manage resume" needs ExchangeManage: |s, a| outbox::resume(&s.database, a, "mis", NOW);
     "outbox/manage retry" needs ExchangeManage: |s, a| outbox::retry(&s.database, a, "mis", Some(1), NOW);

@@ -8,6 +8,7 @@
 //! refused on the way in and not made on the way out.
 
 mod call;
+mod changes;
 pub mod describe;
 mod guard;
 pub mod openapi;

@@ -71,6 +71,18 @@ impl From<store::Error> for Fault {
     }
 }
 
+impl From<clinic::outbox::OutboxError> for Fault {
+    fn from(error: clinic::outbox::OutboxError) -> Self {
+        use clinic::outbox::OutboxError;
+        match error {
+            OutboxError::Denied(denied) => Self::from(denied),
+            OutboxError::BadName | OutboxError::NoReason => Self::Invalid,
+            OutboxError::Unknown => Self::NotFound,
+            OutboxError::Store(error) => Self::from(error),
+        }
+    }
+}
+
 impl From<AccountError> for Fault {
     fn from(error: AccountError) -> Self {
         match error {

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod desk;
 pub mod devices;
 pub mod error;
+pub mod exchange;
 pub mod inside;
 pub mod irregular;
 pub mod journal;

@@ -32,7 +32,7 @@ use crate::pages::{
     sign_in, vault, welcome,
 };
 use crate::pages::{inside, irregular, people, staff, visits, whereabouts, workstations};
-use crate::pages::{notices, second_step};
+use crate::pages::{exchange, notices, second_step};
 pub use crate::rate::Rate;
 use crate::service::{self, Service};
 
@@ -619,6 +619,12 @@ pub static ROUTES: &[Route] = &[
     change("/me/email", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::ask_email)),
     show("/me/email/{link}", P::OwnAccount, &[Data::Staff], |at| on(at, me::show_email)),
     change("/me/email/{link}", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::confirm_email)),
+    show("/exchange", P::ExchangeSee, &[], |at| on(at, exchange::show)).at(Group::Exchange, "exchange"),
+    show("/exchange.csv", P::ExchangeSee, &[], |at| on(at, exchange::export)).recorded(Action::Exported),
+    change("/exchange/pause", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, exchange::pause)),
+    change("/exchange/resume", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, exchange::resume)),
+    change("/exchange/retry", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, exchange::retry)),
+    change("/exchange/give-up", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, exchange::give_up)),
     show("/notices", P::NoticeSee, &[Data::Staff], |at| on(at, notices::show)).at(Group::Office, "notices"),
     show("/notices.csv", P::NoticeSee, &[Data::Staff], |at| on(at, notices::export)).recorded(Action::Exported),
     change("/notices/test", P::NoticeSee, Action::NoticeTested, |at| on(at, notices::test)),

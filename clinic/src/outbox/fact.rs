@@ -35,6 +35,25 @@ pub struct Fact {
     pub appointment: Option<FactAppointment>,
 }
 
+impl Fact {
+    /// Takes out what other systems call people, for those who may not see it.
+    pub fn without_names(&mut self) {
+        let staff = self.staff.as_mut();
+        if let Some(staff) = staff {
+            (staff.login, staff.practitioner) = (None, None);
+        }
+        let parties =
+            [self.patient.as_mut(), self.merged_into.as_mut(), self.staff.as_mut().map(|staff| &mut staff.party)];
+        for party in parties.into_iter().flatten() {
+            party.aliases.clear();
+            party.elsewhere.clear();
+        }
+        if let Some(appointment) = &mut self.appointment {
+            appointment.external.clear();
+        }
+    }
+}
+
 /// A visit as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactVisit {

@@ -237,6 +237,19 @@ impl From<clinic::watch::WatchError> for Problem {
     }
 }
 
+impl From<clinic::outbox::OutboxError> for Problem {
+    fn from(error: clinic::outbox::OutboxError) -> Self {
+        use clinic::outbox::OutboxError;
+        match error {
+            OutboxError::Denied(denied) => Self::from(denied),
+            OutboxError::BadName => Self::invalid("system", "it is not the name of a system"),
+            OutboxError::NoReason => Self::invalid("why", "say why"),
+            OutboxError::Unknown => Self::NotFound,
+            OutboxError::Store(error) => Self::from(error),
+        }
+    }
+}
+
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         tracing::error!(error = %error, "api.database.failed");

@@ -3,7 +3,7 @@
 use clinic::audit::Action;
 use domain::Permission as P;
 
-use super::{audit, devices, events, openapi, orders, passes, persons, presence, site, staff, trust};
+use super::{audit, changes, devices, events, openapi, orders, passes, persons, presence, site, staff, trust};
 use crate::routes::{Access, Data, Route, Verb, call};
 
 use axum::routing::on;
@@ -16,6 +16,8 @@ pub static CALLS: &[Route] = &[
     call(Verb::Show, "/api/v1/openapi.json", Access::Anyone, &site::DESCRIPTION, |at| on(at, openapi::show)),
     call(Verb::Show, "/api/v1/site", Access::SignedIn, &site::SITE, |at| on(at, site::site)),
     call(Verb::Show, "/api/v1/events", Access::Needs(P::FeedRead), &events::FEED, |at| on(at, events::feed))
+        .shows(&[Data::Traces]),
+    call(Verb::Show, "/api/v1/changes", Access::Needs(P::FeedRead), &changes::FEED, |at| on(at, changes::feed))
         .shows(&[Data::Traces]),
     call(Verb::Show, "/api/v1/presence", Access::Needs(P::PresenceSee), &presence::OCCUPANCY, |at| {
         on(at, presence::occupancy)
