@@ -101,6 +101,7 @@ async fn visits_appointments_and_audit_are_valid_on_a_server_of_another_make() {
         "link": [{ "type": "replaced-by", "other": { "reference": format!("Patient/{patient}") } }] });
     let old = medplum.post(old).await;
     let booked = json!({ "resourceType": "Appointment", "status": "booked",
+        "start": "2026-11-22T08:00:00Z", "end": "2026-11-22T08:15:00Z",
         "participant": [{ "status": "accepted", "actor": { "reference": format!("Patient/{patient}") } }] });
     let appointment = medplum.post(booked).await;
     let settings = Settings {

@@ -37,7 +37,7 @@ async function handle(request, url, body) {
   const asked = {
     method: request.method,
     url: pathname + url.search,
-    pathname,
+    pathname: '',
     params: {},
     query: Object.fromEntries(url.searchParams),
     headers: request.headers,
