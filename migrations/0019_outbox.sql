@@ -1,5 +1,6 @@
 -- Why: another system that is told what happened, by its name in the configuration: how far it has been given changes, and
--- how it does as a whole. `claims` is counted up by whoever takes deliveries, so that several bridges take turns.
+-- how it does as a whole. What it was told until `registered_ms` stands in the register of
+-- disclosures. `claims` is counted up by whoever takes deliveries, so that several bridges take turns.
 CREATE TABLE destination (
     name          TEXT PRIMARY KEY,
     kind          TEXT NOT NULL,
@@ -13,7 +14,8 @@ CREATE TABLE destination (
     fault         TEXT,
     done_ms       BIGINT,
     delivered     BIGINT NOT NULL,
-    configured_ms BIGINT NOT NULL
+    configured_ms BIGINT NOT NULL,
+    registered_ms BIGINT NOT NULL
 );
 
 -- Why: one change on its way to one system. Rows of one `line` (a patient, or what else it is about) go one after the

@@ -24,9 +24,10 @@ pub async fn register(database: &Database, destination: &Destination, now: UtcMi
     let everything = destination.begin == Begin::Everything;
     Ok(transact!(database, "outbox.register", |conn| {
         sqlx::query(
-            "INSERT INTO destination (name, kind, wants, state, last_change, claims, failures, delivered, configured_ms)
+            "INSERT INTO destination (name, kind, wants, state, last_change, claims, failures, delivered, configured_ms,
+                 registered_ms)
              VALUES ($1, $2, $3, 'running',
-                 CASE WHEN $4 THEN 0 ELSE (SELECT value FROM counter WHERE name = 'change') END, 0, 0, 0, $5)
+                 CASE WHEN $4 THEN 0 ELSE (SELECT value FROM counter WHERE name = 'change') END, 0, 0, 0, $5, $5)
              ON CONFLICT (name) DO UPDATE SET kind = $2, wants = $3, configured_ms = $5",
         )
         .bind(&name)

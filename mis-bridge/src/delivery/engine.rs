@@ -365,6 +365,8 @@ impl<D: Deliver> Engine<D> {
             let kept = i64::try_from(self.shared.settings.kept.as_millis()).unwrap_or(i64::MAX);
             let gone = outbox::tidy(&self.database, self.clock.now().plus_ms(-kept)).await;
             self.note(gone, "forgetting old deliveries");
+            let told = outbox::register_told(&self.database, &self.name, self.clock.now()).await;
+            self.note(told, "registering what was told");
         }
     }
 

@@ -344,6 +344,28 @@ async fn a_fact_whose_telling_panics_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_stands_in_the_register_of_disclosures_once() {
+    on_both(3, |database| async move {
+        let (hand, clock) = Hand::new();
+        ready(&database, &settings()).await;
+        whole_visits(&database, 3).await;
+        let running = Running::start(settings(), &database, &clock, Memory::willing());
+        until(&database, DeliveryState::Done, 6).await;
+        running.end().await;
+        assert_eq!(outbox::register_told(&database, "mis", clock.now()).await.unwrap(), 0, "too early");
+        hand.forward(20 * 60_000);
+        assert_eq!(outbox::register_told(&database, "mis", clock.now()).await.unwrap(), 6);
+        hand.forward(20 * 60_000);
+        assert_eq!(outbox::register_told(&database, "mis", clock.now()).await.unwrap(), 0, "once");
+        let filter = clinic::disclosures::Filter::default();
+        let page = clinic::disclosures::list(&database, &world::console(), &filter, None, 10).await.unwrap();
+        assert_eq!(page.lines.len(), 1);
+        assert_eq!((page.lines[0].records, page.lines[0].persons), (6, 3));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn deliveries_that_ended_long_ago_are_forgotten_and_dead_letters_are_not() {
     on_both(2, |database| async move {
         let (hand, clock) = Hand::new();
