@@ -31,8 +31,8 @@ use crate::pages::{
     accounts, api as api_page, api_keys, assets, desk as desk_page, devices, journal, live, me, privacy, roles, sealed,
     sign_in, vault, welcome,
 };
-use crate::pages::{inside, irregular, people, staff, visits, whereabouts, workstations};
 use crate::pages::{exchange, notices, second_step};
+use crate::pages::{inside, irregular, people, staff, visits, whereabouts, workstations};
 pub use crate::rate::Rate;
 use crate::service::{self, Service};
 
