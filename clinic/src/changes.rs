@@ -11,6 +11,8 @@ use crate::rows::{code, column, optional};
 pub const READ_MAX: u32 = 1000;
 /// Longest [`Change::detail`], in bytes; the rest is cut off.
 pub const DETAIL_MAX_BYTES: usize = 1000;
+/// Changes of one statement.
+const MANY_MAX: usize = 500;
 
 codes! {
     /// What changed. Stable codes: other systems read them.
@@ -115,6 +117,12 @@ pub(crate) trait Feed {
     /// # Errors
     /// Engine errors.
     async fn append_change(&mut self, change: &Change) -> Result<u64, Error>;
+
+    /// Adds many changes with as few statements as there can be. Locks the feed as well.
+    ///
+    /// # Errors
+    /// Engine errors.
+    async fn append_changes(&mut self, changes: &[Change]) -> Result<(), Error>;
 }
 
 macro_rules! feed_on {
@@ -146,6 +154,40 @@ macro_rules! feed_on {
                 .execute(&mut *self)
                 .await?;
                 Ok(id.cast_unsigned())
+            }
+
+            async fn append_changes(&mut self, changes: &[Change]) -> Result<(), Error> {
+                for some in changes.chunks(MANY_MAX) {
+                    let count = i64::try_from(some.len()).unwrap_or(i64::MAX);
+                    let last: i64 = sqlx::query_scalar(
+                        "UPDATE counter SET value = value + $1 WHERE name = 'change' RETURNING value",
+                    )
+                    .bind(count)
+                    .fetch_one(&mut *self)
+                    .await?;
+                    let mut id = last - count;
+                    let mut insert = sqlx::QueryBuilder::<<$connection as sqlx::Connection>::Database>::new(
+                        "INSERT INTO change (id, at_ms, happened_ms, kind, reason, workstation, session, staff, patient,
+                             visit, appointment, detail) ",
+                    );
+                    insert.push_values(some, |mut row, change| {
+                        id += 1;
+                        row.push_bind(id)
+                            .push_bind(change.at.0)
+                            .push_bind(change.happened.0)
+                            .push_bind(change.kind.as_str())
+                            .push_bind(change.reason.clone())
+                            .push_bind(change.workstation.as_ref().map(|it| it.to_string()))
+                            .push_bind(change.session.clone())
+                            .push_bind(change.staff.map(|it| it.to_string()))
+                            .push_bind(change.patient.map(|it| it.to_string()))
+                            .push_bind(change.visit.clone())
+                            .push_bind(change.appointment.clone())
+                            .push_bind(change.detail.as_deref().map(|text| cut(text, DETAIL_MAX_BYTES).to_owned()));
+                    });
+                    insert.build().persistent(false).execute(&mut *self).await?;
+                }
+                Ok(())
             }
         }
     };

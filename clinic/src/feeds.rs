@@ -8,14 +8,21 @@
 //! with a record is said by its place in the list and never by what it holds. Never calls out; imports `people`, `vault`,
 //! `audit`, `changes`.
 
+mod appointments;
+mod digest;
+mod orders;
+mod passes;
+mod persons;
+mod places;
 pub mod records;
 pub mod report;
 pub mod settings;
+mod take;
 
 use std::fmt;
 use std::sync::Arc;
 
-use domain::{CardKey, Clock, Denied, Permission, PersonId, SealKey, UtcMillis};
+use domain::{CardKey, Clock, Denied, Permission, PersonId, SealKey};
 use store::{Database, read};
 use thiserror::Error;
 
@@ -53,6 +60,17 @@ pub enum Mode {
     Whole,
 }
 
+/// What a source tells at once.
+#[derive(Debug)]
+pub struct List {
+    /// The records that could be read.
+    pub records: Records,
+    /// Those that could not.
+    pub refused: Vec<Refusal>,
+    /// Whether it is everything.
+    pub mode: Mode,
+}
+
 /// Why nothing was taken.
 #[derive(Debug, Error)]
 pub enum FeedError {
@@ -86,15 +104,15 @@ struct Inner {
     database: Database,
     clock: Clock,
     vault: Option<Vault>,
-    #[allow(dead_code, reason = "cards are hashed by it")]
     keys: SiteKeys,
     settings: Settings,
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Feeds {
     /// Without a vault, records that bring names are refused with [`Problem::VaultLocked`].
     pub fn new(database: Database, clock: Clock, vault: Option<Vault>, keys: SiteKeys, settings: Settings) -> Self {
-        Self { inner: Arc::new(Inner { database, clock, vault, keys, settings }) }
+        Self { inner: Arc::new(Inner { database, clock, vault, keys, settings, turn: tokio::sync::Mutex::default() }) }
     }
 
     /// How they work.
@@ -114,30 +132,20 @@ impl Feeds {
         records: Records,
         mode: Mode,
     ) -> Result<Report, FeedError> {
-        acting.must(Permission::FeedWrite)?;
-        if records.len() > RECORDS_MAX {
-            return Err(FeedError::TooMany(records.len()));
-        }
-        let _ = (source, mode, &self.inner.database, &self.inner.clock, &self.inner.vault);
-        Ok(Report::default())
+        self.take_list(acting, source, List { records, refused: Vec::new(), mode }).await
     }
 
-    /// Two records of a source are one person: cards, aliases and coming appointments of `from` become those of `into`,
-    /// and what was is read as theirs. Merging what is merged changes nothing.
+    /// As [`Feeds::take`], with what could not be read: it stands in the report, and nothing is ended by a whole list of
+    /// which a part could not be read.
     ///
     /// # Errors
-    /// [`FeedError::Unknown`] if the source never named one of them.
-    pub async fn merge(
-        &self,
-        acting: &Acting,
-        source: &Source,
-        from: &Alias,
-        into: &Alias,
-        happened: UtcMillis,
-    ) -> Result<MergeOutcome, FeedError> {
+    /// As [`Feeds::take`].
+    pub async fn take_list(&self, acting: &Acting, source: &Source, list: List) -> Result<Report, FeedError> {
         acting.must(Permission::FeedWrite)?;
-        let _ = (source, from, into, happened);
-        Err(FeedError::Unknown)
+        if list.records.len() > RECORDS_MAX {
+            return Err(FeedError::TooMany(list.records.len()));
+        }
+        self.take_all(acting, source, list).await
     }
 }
 

@@ -408,6 +408,13 @@ impl CardKey {
     }
 }
 
+impl CardKey {
+    /// A keyed digest of something else that must not be guessed from it; `context` names the one use.
+    pub fn digest(&self, context: &'static str, bytes: &[u8]) -> [u8; 16] {
+        keyed_hash(&self.0, &[b"tapward digest 1", &(context.len() as u64).to_be_bytes(), context.as_bytes(), bytes])
+    }
+}
+
 impl fmt::Debug for CardKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CardKey(redacted)")

@@ -359,6 +359,20 @@ impl Records {
         }
     }
 
+    /// The ids under which they are remembered.
+    pub(super) fn ids(&self) -> Box<dyn Iterator<Item = String> + '_> {
+        let text = |id: &Reference| id.reveal().to_owned();
+        match self {
+            Self::Staff(all) => Box::new(all.iter().map(move |it| text(&it.id))),
+            Self::Patients(all) => Box::new(all.iter().map(move |it| text(&it.id))),
+            Self::Workplaces(all) => Box::new(all.iter().map(move |it| text(&it.id))),
+            Self::Appointments(all) => Box::new(all.iter().map(move |it| text(&it.id))),
+            Self::Purposes(all) => Box::new(all.iter().map(move |it| text(&it.id))),
+            Self::Messages(all) => Box::new(all.iter().map(move |it| text(&it.id))),
+            Self::Conditions(_) => Box::new(std::iter::empty()),
+        }
+    }
+
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
