@@ -10,10 +10,12 @@
 
 mod appointments;
 mod digest;
+pub mod look;
 mod orders;
 mod passes;
 mod persons;
 mod places;
+pub mod read;
 pub mod records;
 pub mod report;
 pub mod settings;

@@ -38,6 +38,8 @@ pub(super) struct Row {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Batch {
     pub report: Report,
+    /// Records that say nothing new, at a later time than known: what lies between is older.
+    touched: Vec<(String, i64)>,
 }
 
 impl Batch {
@@ -49,6 +51,9 @@ impl Batch {
         }
         if known.digest == digest {
             self.report.unchanged += 1;
+            if let Some(changed) = changed.filter(|changed| Some(changed.0) > known.version_ms) {
+                self.touched.push((known.external.clone(), changed.0));
+            }
             return false;
         }
         true
@@ -79,6 +84,7 @@ impl Batch {
         refused.into_iter().for_each(|refusal| self.report.refuse(refusal));
         self.report.more_refused += more_refused;
         self.report.held = held.or(self.report.held.take());
+        self.touched.extend(other.touched);
     }
 
     /// The entry of the audit log; the counts are added when they are known.
@@ -173,8 +179,33 @@ impl Feeds {
                 }
             }
         }
+        self.touch(source, kind, std::mem::take(&mut batch.touched)).await?;
         self.note(source, kind, count, &batch.report).await?;
         Ok(batch.report)
+    }
+
+    /// Remembers the later times of records that said nothing new.
+    async fn touch(&self, source: &Source, kind: FeedKind, touched: Vec<(String, i64)>) -> Result<(), store::Error> {
+        if touched.is_empty() {
+            return Ok(());
+        }
+        let source = source.to_string();
+        transact!(self.inner.database, "feeds.touch", |conn| {
+            for some in touched.chunks(500) {
+                let mut update = sqlx::QueryBuilder::<Db>::new("WITH told (external, version) AS (");
+                update.push_values(some, |mut row, (external, version)| {
+                    row.push_bind(external.clone()).push_bind(*version);
+                });
+                update.push(
+                    ") UPDATE feed_record SET version_ms = told.version FROM told
+                     WHERE told.external = feed_record.external AND feed_record.source = ",
+                );
+                update.push_bind(source.clone()).push(" AND feed_record.kind = ").push_bind(kind.as_str());
+                update.push(" AND (feed_record.version_ms IS NULL OR feed_record.version_ms < told.version)");
+                update.build().persistent(false).execute(&mut *conn).await?;
+            }
+            Ok(())
+        })
     }
 
     async fn all_persons(
