@@ -16,6 +16,7 @@ use clinic::audit::Purpose;
 use clinic::break_glass::{self, Queue, Verdict};
 use clinic::commands::Order;
 use clinic::desk::{Desk, DeskSession, Factor, PinText, SessionState};
+use clinic::feeds::{Alias, FeedKind, Feeds, Mode, Records, SiteKeys, Source, look};
 use clinic::irregular::{Irregular, NewOutOfCard, SignIn};
 use clinic::notices::{NoticeFilter, Notices};
 use clinic::openid::{NewClient, Provider, Rules};
@@ -93,6 +94,24 @@ async fn scene(database: Database, folder: &Path) -> Scene {
     let (keys, notices) = (ApiKeys::new(database.clone(), clock.clone()), Notices::new(database.clone(), clock, key()));
     let workstations = Workstations::new(database.clone(), Clock::new(|| NOW));
     Scene { database, accounts, keys, openid, workstations, notices, vault, account, role, person }
+}
+
+fn feeds(scene: &Scene) -> Feeds {
+    let keys = SiteKeys { card: domain::CardKey::new([3; 32]), seal: None };
+    let settings = clinic::feeds::Settings::new(chrono_tz::UTC);
+    Feeds::new(scene.database.clone(), Clock::new(|| NOW), None, keys, settings)
+}
+
+fn told_by() -> Source {
+    Source::new("mis").unwrap()
+}
+
+fn nobody() -> Records {
+    Records::Staff(Vec::new())
+}
+
+fn called(id: &str) -> Alias {
+    Alias::own(people::Reference::new(id).unwrap())
 }
 
 type Ran<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
@@ -215,6 +234,18 @@ const ROWS: &[Row] = rows! {
     "api_keys make" needs ApiKeyEdit: |s, a| s.keys.make(a, key());
     "api_keys end" needs ApiKeyEdit: |s, a| s.keys.end(a, KeyId::parse(ID).unwrap());
     "api_keys list" needs ApiKeyEdit: |s, a| s.keys.list(a);
+    "feeds take_list" needs FeedWrite: |s, a| async { feeds(s).take(a, &told_by(), nobody(), Mode::Changes).await };
+    "feeds/orders merge" needs FeedWrite: |s, a| async { feeds(s).merge(a, &told_by(), &called("1"), &called("2"), NOW).await };
+    "feeds/look feeds" needs ExchangeSee: |s, a| look::feeds(&s.database, a, NOW);
+    "feeds/look problems" needs ExchangeSee: |s, a| look::problems(&s.database, a, None, 10);
+    "feeds/look differences" needs ExchangeSee: |s, a| look::differences(&s.database, a);
+    "feeds/look holds" needs ExchangeSee: |s, a| look::holds(&s.database, a);
+    "feeds/look purposes" needs ExchangeSee: |s, a| look::purposes(&s.database, a);
+    "feeds/look workplaces" needs ExchangeSee: |s, a| look::workplaces(&s.database, a);
+    "feeds/look decide_hold" needs ExchangeManage: |s, a| async { feeds(s).decide_hold(a, 1, true).await };
+    "feeds/look set_purpose" needs ExchangeManage: |s, a| async { feeds(s).set_purpose(a, "x", vec![], None, None).await };
+    "feeds/look set_workplace" needs ExchangeManage: |s, a| async { feeds(s).set_workplace(a, "mis", "x", None).await };
+    "feeds/look note_pull" needs FeedWrite: |s, a| async { feeds(s).note_pull(a, &told_by(), FeedKind::Staff, Ok(None)).await };
     "workstations list" needs DeskManage: |s, a| s.workstations.list(a);
     "workstations enrol" needs DeskManage: |s, a| async { s.workstations.enrol(a, &desk()).await };
     "workstations make_code" needs DeskManage: |s, a| async { s.workstations.make_code(a, &desk()).await };

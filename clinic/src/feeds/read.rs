@@ -6,16 +6,14 @@ use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, T
 use chrono_tz::Tz;
 use domain::card::{CardFormat, parse};
 use domain::policy::PassKind;
-use domain::vault::{
-    BirthDate, Contact, ContactKind, Document, DocumentKind, Names, Passport, PassportChange, Secret,
-};
+use domain::vault::{BirthDate, Contact, ContactKind, Document, DocumentKind, Names, Passport, PassportChange, Secret};
 use domain::{CategoryId, ConditionId, PointId, Shipped, UtcMillis, ZoneId};
 use serde_json::{Map, Value};
 
 use super::records::LIST_MAX;
 use super::{
-    Alias, AppointmentRecord, AppointmentState, CardRecord, ConditionRecord, ControlRecord, FeedKind, List, Mode, Order,
-    PatientRecord, Place, Problem, PurposeRecord, RECORDS_MAX, Records, Refusal, StaffRecord, WorkplaceRecord,
+    Alias, AppointmentRecord, AppointmentState, CardRecord, ConditionRecord, ControlRecord, FeedKind, List, Mode,
+    Order, PatientRecord, Place, Problem, PurposeRecord, RECORDS_MAX, Records, Refusal, StaffRecord, WorkplaceRecord,
 };
 use crate::people::Reference;
 
@@ -26,8 +24,23 @@ pub const VALUE_MAX_BYTES: usize = 1024;
 pub type Fields = Map<String, Value>;
 
 const ABOUT_A_PERSON: &[&str] = &[
-    "id", "changed", "aliases", "family", "given", "middle", "birth_date", "phone", "email", "document", "category",
-    "cards", "card_format", "card_number", "from", "until", "active",
+    "id",
+    "changed",
+    "aliases",
+    "family",
+    "given",
+    "middle",
+    "birth_date",
+    "phone",
+    "email",
+    "document",
+    "category",
+    "cards",
+    "card_format",
+    "card_number",
+    "from",
+    "until",
+    "active",
 ];
 
 /// The fields of a kind, as the documentation calls them.
@@ -38,7 +51,17 @@ pub fn fields_of(kind: FeedKind) -> Vec<&'static str> {
         FeedKind::Workplaces => return vec!["id", "changed", "name", "zone", "point", "staff", "active"],
         FeedKind::Appointments => {
             return vec![
-                "id", "changed", "patient", "staff", "zone", "workplace", "purpose", "starts", "ends", "minutes", "state",
+                "id",
+                "changed",
+                "patient",
+                "staff",
+                "zone",
+                "workplace",
+                "purpose",
+                "starts",
+                "ends",
+                "minutes",
+                "state",
             ];
         }
         FeedKind::Purposes => return vec!["id", "changed", "name", "zones", "minutes", "active"],
@@ -235,7 +258,11 @@ impl Reading {
             Some(Value::String(text)) => text
                 .split(';')
                 .filter(|part| !part.trim().is_empty())
-                .map(|part| part.split_once('=').and_then(|(format, number)| card(format.trim(), number.trim())).ok_or_else(wrong))
+                .map(|part| {
+                    part.split_once('=')
+                        .and_then(|(format, number)| card(format.trim(), number.trim()))
+                        .ok_or_else(wrong)
+                })
                 .collect::<Result<_, _>>()
                 .map(Some),
             Some(Value::Array(all)) => all
@@ -351,7 +378,8 @@ fn appointment(reading: &Reading) -> Result<AppointmentRecord, Wrong> {
 
 fn purpose(reading: &Reading) -> Result<PurposeRecord, Wrong> {
     let zones = reading.list("zones")?;
-    let zones = zones.map(|all| all.iter().map(|text| ZoneId::new(text).map_err(|_| ("zones", Problem::Unreadable))).collect());
+    let zones =
+        zones.map(|all| all.iter().map(|text| ZoneId::new(text).map_err(|_| ("zones", Problem::Unreadable))).collect());
     Ok(PurposeRecord {
         id: reading.id()?,
         changed: reading.time("changed", false)?,
@@ -390,16 +418,23 @@ fn instant(text: &str, zone: Tz, is_end: bool) -> Option<UtcMillis> {
     if let Some(at) = UtcMillis::from_rfc3339(text) {
         return Some(at);
     }
-    let moment = match NaiveDate::parse_from_str(text, "%Y-%m-%d").or_else(|_| NaiveDate::parse_from_str(text, "%d.%m.%Y")) {
-        Ok(day) if is_end => day.checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN),
-        Ok(day) => day.and_time(NaiveTime::MIN),
-        Err(_) => ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M"]
-            .iter()
-            .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?,
-    };
+    let moment =
+        match NaiveDate::parse_from_str(text, "%Y-%m-%d").or_else(|_| NaiveDate::parse_from_str(text, "%d.%m.%Y")) {
+            Ok(day) if is_end => day.checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN),
+            Ok(day) => day.and_time(NaiveTime::MIN),
+            Err(_) => ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M"]
+                .iter()
+                .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?,
+        };
     let at: DateTime<Tz> = match zone.from_local_datetime(&moment) {
         LocalResult::Single(at) => at,
-        LocalResult::Ambiguous(early, late) => if is_end { late } else { early },
+        LocalResult::Ambiguous(early, late) => {
+            if is_end {
+                late
+            } else {
+                early
+            }
+        }
         LocalResult::None => zone.from_local_datetime(&(moment + chrono::TimeDelta::hours(1))).earliest()?,
     };
     Some(UtcMillis(at.timestamp_millis()))
@@ -443,12 +478,21 @@ mod tests {
         assert_eq!(wrong(K::Staff, r#"{"id":"1","canary":"x"}"#), ("", Problem::UnknownField));
         assert_eq!(wrong(K::Staff, r#"{"id":"1","role":"canary"}"#), ("role", Problem::Unreadable));
         assert_eq!(wrong(K::Staff, r#"{"id":{"canary":1}}"#), ("id", Problem::Unreadable));
-        assert_eq!(wrong(K::Patients, r#"{"id":"1","card_format":"uid_hex","card_number":"canary"}"#), ("card_number", Problem::Unreadable));
+        assert_eq!(
+            wrong(K::Patients, r#"{"id":"1","card_format":"uid_hex","card_number":"canary"}"#),
+            ("card_number", Problem::Unreadable)
+        );
         assert_eq!(wrong(K::Patients, r#"{"id":"1","card_number":"04A1B2C3"}"#), ("card_format", Problem::Missing));
         assert_eq!(wrong(K::Patients, r#"{"id":"1","birth_date":"canary"}"#), ("birth_date", Problem::Unreadable));
-        assert_eq!(wrong(K::Patients, r#"{"id":"1","from":"2026-01-02","until":"2026-01-01"}"#), ("until", Problem::Backwards));
+        assert_eq!(
+            wrong(K::Patients, r#"{"id":"1","from":"2026-01-02","until":"2026-01-01"}"#),
+            ("until", Problem::Backwards)
+        );
         assert_eq!(wrong(K::Appointments, r#"{"id":"1","patient":"2"}"#), ("starts", Problem::Missing));
-        assert_eq!(wrong(K::Messages, r#"{"id":"1","at":"2026-01-01","person":"2","order":"canary"}"#), ("order", Problem::UnknownOrder));
+        assert_eq!(
+            wrong(K::Messages, r#"{"id":"1","at":"2026-01-01","person":"2","order":"canary"}"#),
+            ("order", Problem::UnknownOrder)
+        );
         let long = format!(r#"{{"id":"1","family":"{}"}}"#, "я".repeat(600));
         assert_eq!(wrong(K::Patients, &long), ("family", Problem::TooLong));
     }
