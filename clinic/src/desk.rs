@@ -179,6 +179,12 @@ impl Desk {
         crate::visits::Visits::new(self.database.clone(), self.clock.clone(), self.visit_rules)
     }
 
+    /// Work without the card on the same database and clock, for its timer: terms and deadlines stand in the rows.
+    pub fn irregular(&self) -> crate::irregular::Irregular {
+        let settings = crate::irregular::Settings::default();
+        crate::irregular::Irregular::new(self.database.clone(), self.clock.clone(), settings)
+    }
+
     /// The rules in force.
     pub const fn rules(&self) -> &Rules {
         &self.rules

@@ -16,7 +16,8 @@ use tracing::{info, warn};
 
 /// How often idle desks and cards that stopped working are looked for, and events that another bridge took in.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Visits that time has ended are looked for at every so many looks: each two seconds.
+/// Visits that time has ended, and work without the card whose term or review is over, are looked for at every so many
+/// looks: each two seconds.
 const VISITS_EVERY: u32 = 20;
 /// After a failure of the database: how long until it is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -88,6 +89,7 @@ async fn work(desk: &Desk, look: Option<u32>) -> Result<(), DeskError> {
         desk.tick().await?;
         if look.is_multiple_of(VISITS_EVERY) {
             desk.visits().tick().await?;
+            desk.irregular().tick().await?;
         }
     }
     Ok(())

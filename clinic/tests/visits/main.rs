@@ -7,6 +7,7 @@ mod clinic_of;
 mod ends;
 mod faults;
 mod model;
+mod page;
 #[path = "../desk/scene.rs"]
 #[allow(dead_code, reason = "shared with the tests of desks")]
 mod scene;
