@@ -158,6 +158,7 @@ const fn check(check: decide::Check) -> &'static str {
         Check::Validity => "validity",
         Check::OneTime => "one-time",
         Check::Rule => "rule",
+        Check::Demand => "visit or condition",
         Check::AntiPassback => "anti-passback",
         Check::Reuse => "re-use",
         Check::Capacity => "capacity",

@@ -1,0 +1,171 @@
+//! What runs beside the bridge for other systems: deliveries to each, feeds from each, the listener for HL7, and the upkeep
+//! of the OpenID provider.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clinic::feeds::{Feeds, SiteKeys, Source};
+use clinic::openid::Provider;
+use clinic::vault::Vault;
+use domain::Clock;
+use mis_bridge::delivery::{self, Deliver};
+use mis_bridge::fhir::Fhir;
+use mis_bridge::gnuhealth::{self, Assertions, GnuHealth};
+use mis_bridge::hl7::{self, Receiver};
+use mis_bridge::http::Client;
+use mis_bridge::webhook::Webhook;
+use mis_bridge::{fhir, webhook};
+use store::Database;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::config::exchange::{SystemKind, SystemSettings};
+use crate::keys;
+
+/// How often the provider's keys and leftovers are looked after.
+const PROVIDER_EVERY: Duration = Duration::from_secs(60);
+
+type Task = JoinHandle<anyhow::Result<()>>;
+
+/// The OpenID provider, if this installation has an address.
+pub fn provider(config: &Config, database: &Database, clock: &Clock) -> anyhow::Result<Option<Provider>> {
+    let identity = &config.exchange.identity;
+    let Some(address) = &identity.address else { return Ok(None) };
+    let mut rules = clinic::openid::Rules::new(address);
+    rules.ends_on_lock = identity.ends_on_lock;
+    rules.patient_system.clone_from(&identity.patient_system);
+    let key = keys::exchange_key(&config.data)?;
+    Ok(Some(Provider::new(database.clone(), clock.clone(), key, rules)))
+}
+
+/// What takes what other systems tell.
+pub fn feeds(config: &Config, database: &Database, clock: &Clock, vault: &Vault) -> anyhow::Result<Feeds> {
+    let site = keys::site_keys(&config.data)?;
+    let keys = SiteKeys { card: site.card, seal: Some(site.numbers) };
+    Ok(Feeds::new(database.clone(), clock.clone(), Some(vault.clone()), keys, config.exchange.feeds.clone()))
+}
+
+/// Everything that one system's task needs.
+struct Beside<'a> {
+    config: &'a Config,
+    database: &'a Database,
+    clock: &'a Clock,
+    vault: &'a Vault,
+    provider: Option<Provider>,
+    feeds: Feeds,
+    stop: &'a CancellationToken,
+    tasks: Vec<Task>,
+}
+
+/// Starts the tasks; they end with `stop`.
+pub async fn start(
+    config: &Config,
+    database: &Database,
+    clock: &Clock,
+    vault: &Vault,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<Task>> {
+    let provider = provider(config, database, clock)?;
+    let feeds = feeds(config, database, clock, vault)?;
+    let mut beside = Beside { config, database, clock, vault, provider, feeds, stop, tasks: Vec::new() };
+    beside.keep_provider();
+    beside.listen_for_hl7().await?;
+    for system in &config.exchange.systems {
+        beside.system(system).with_context(|| format!("system \"{}\" cannot be served", system.name))?;
+    }
+    Ok(beside.tasks)
+}
+
+impl Beside<'_> {
+    fn keep_provider(&mut self) {
+        let Some(provider) = self.provider.clone() else { return };
+        let stop = self.stop.clone();
+        self.tasks.push(tokio::spawn(async move {
+            loop {
+                if let Err(error) = provider.tick().await {
+                    tracing::error!(%error, "openid.upkeep.failed");
+                }
+                if stop.run_until_cancelled(tokio::time::sleep(PROVIDER_EVERY)).await.is_none() {
+                    return Ok(());
+                }
+            }
+        }));
+    }
+
+    async fn listen_for_hl7(&mut self) -> anyhow::Result<()> {
+        let Some(settings) = self.config.exchange.hl7.clone() else { return Ok(()) };
+        let at = settings.listen;
+        let receiver = Receiver::bind(settings, self.database.clone(), self.feeds.clone(), self.clock.clone());
+        let receiver = receiver.await.with_context(|| format!("HL7 cannot be taken at {at} (hl7.listen)"))?;
+        let stop = self.stop.clone();
+        self.tasks.push(tokio::spawn(async move {
+            receiver.run(stop).await;
+            Ok(())
+        }));
+        Ok(())
+    }
+
+    fn system(&mut self, system: &SystemSettings) -> anyhow::Result<()> {
+        let name = system.name.as_str();
+        match &system.kind {
+            SystemKind::Fhir { tell, read } => {
+                if let Some(settings) = tell {
+                    let there = Fhir::new((**settings).clone(), self.clock.clone())?;
+                    self.deliver(system, delivery::Settings::new(name, "fhir", fhir::WANTS), there);
+                }
+                if let Some((settings, every)) = read {
+                    self.read_fhir(system.name.clone(), (**settings).clone(), *every)?;
+                }
+            }
+            SystemKind::Hl7(settings) => {
+                let vault = Some(self.vault.clone());
+                let sender = hl7::Sender::new((**settings).clone(), self.database.clone(), vault, self.clock.clone())?;
+                self.deliver(system, hl7::delivery_settings(name), sender);
+            }
+            SystemKind::Webhook(settings) => {
+                let there = Webhook::new((**settings).clone(), self.clock.clone())?;
+                self.deliver(system, delivery::Settings::new(name, "webhook", webhook::WANTS), there);
+            }
+            SystemKind::GnuHealth { settings, http, read } => {
+                let assertions = self.assertions(&system.name)?;
+                let client = Client::new(http.clone())?;
+                let there = GnuHealth::new(settings.clone(), client.clone(), Arc::clone(&assertions))?;
+                self.deliver(system, delivery::Settings::new(name, "gnuhealth", gnuhealth::WANTS), there);
+                if let Some(reading) = read {
+                    let feed = (self.feeds.clone(), system.name.clone());
+                    let (clock, stop) = (self.clock.clone(), self.stop.clone());
+                    let reading = gnuhealth::run_feed(settings.clone(), reading.clone(), (client, assertions), feed, clock, stop);
+                    self.tasks.push(tokio::spawn(async move { Ok(reading.await?) }));
+                }
+            }
+            SystemKind::Fhircast { url, token, http } => self.publish_fhircast(system, url, token.clone(), http)?,
+            SystemKind::Csv(folder) => self.read_folder(system.name.clone(), folder.clone())?,
+        }
+        Ok(())
+    }
+
+    fn deliver<D: Deliver>(&mut self, system: &SystemSettings, mut settings: delivery::Settings, there: D) {
+        settings.at_once = system.at_once.unwrap_or(settings.at_once);
+        settings.attempts_max = system.attempts.unwrap_or(settings.attempts_max);
+        let (database, clock, stop) = (self.database.clone(), self.clock.clone(), self.stop.clone());
+        self.tasks.push(tokio::spawn(async move { Ok(delivery::run(settings, database, clock, there, stop).await?) }));
+    }
+
+    /// What signs doctors in by what their cards did.
+    fn assertions(&self, system: &Source) -> anyhow::Result<Assertions> {
+        let provider = self.provider.clone().context("it takes assertions, and these need [identity] address")?;
+        let system = system.clone();
+        Ok(Arc::new(move |login| {
+            let (provider, system) = (provider.clone(), system.clone());
+            Box::pin(async move {
+                match provider.on_behalf(&system, &login).await {
+                    Ok(assertion) => Ok(Zeroizing::new(assertion.reveal().to_owned())),
+                    Err(error) => Err(error.to_string()),
+                }
+            })
+        }))
+    }
+}
