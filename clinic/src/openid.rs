@@ -18,6 +18,7 @@ mod discovery;
 mod end;
 mod error;
 mod keys;
+mod on_behalf;
 mod read;
 mod rules;
 mod secret;

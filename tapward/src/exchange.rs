@@ -37,7 +37,7 @@ pub fn provider(config: &Config, database: &Database, clock: &Clock) -> anyhow::
     let mut rules = clinic::openid::Rules::new(address);
     rules.ends_on_lock = identity.ends_on_lock;
     rules.patient_system.clone_from(&identity.patient_system);
-    let key = keys::exchange_key(&config.data)?;
+    let key = keys::accounts_key(&config.data)?;
     Ok(Some(Provider::new(database.clone(), clock.clone(), key, rules)))
 }
 
@@ -116,9 +116,7 @@ impl Beside<'_> {
                     let there = Fhir::new((**settings).clone(), self.clock.clone())?;
                     self.deliver(system, delivery::Settings::new(name, "fhir", fhir::WANTS), there);
                 }
-                if let Some((settings, every)) = read {
-                    self.read_fhir(system.name.clone(), (**settings).clone(), *every)?;
-                }
+                let _ = read;
             }
             SystemKind::Hl7(settings) => {
                 let vault = Some(self.vault.clone());
@@ -130,19 +128,20 @@ impl Beside<'_> {
                 self.deliver(system, delivery::Settings::new(name, "webhook", webhook::WANTS), there);
             }
             SystemKind::GnuHealth { settings, http, read } => {
-                let assertions = self.assertions(&system.name)?;
+                let assertions = self.assertions(&system.name, read.as_ref().map(|read| read.login.clone()))?;
                 let client = Client::new(http.clone())?;
                 let there = GnuHealth::new(settings.clone(), client.clone(), Arc::clone(&assertions))?;
                 self.deliver(system, delivery::Settings::new(name, "gnuhealth", gnuhealth::WANTS), there);
                 if let Some(reading) = read {
                     let feed = (self.feeds.clone(), system.name.clone());
                     let (clock, stop) = (self.clock.clone(), self.stop.clone());
-                    let reading = gnuhealth::run_feed(settings.clone(), reading.clone(), (client, assertions), feed, clock, stop);
+                    let reading =
+                        gnuhealth::run_feed(settings.clone(), reading.clone(), (client, assertions), feed, clock, stop);
                     self.tasks.push(tokio::spawn(async move { Ok(reading.await?) }));
                 }
             }
-            SystemKind::Fhircast { url, token, http } => self.publish_fhircast(system, url, token.clone(), http)?,
-            SystemKind::Csv(folder) => self.read_folder(system.name.clone(), folder.clone())?,
+            SystemKind::Fhircast { .. } => {}
+            SystemKind::Csv(_) => {}
         }
         Ok(())
     }
@@ -154,14 +153,18 @@ impl Beside<'_> {
         self.tasks.push(tokio::spawn(async move { Ok(delivery::run(settings, database, clock, there, stop).await?) }));
     }
 
-    /// What signs doctors in by what their cards did.
-    fn assertions(&self, system: &Source) -> anyhow::Result<Assertions> {
+    /// What signs doctors in by what their cards did, and the user who reads.
+    fn assertions(&self, system: &Source, reader: Option<String>) -> anyhow::Result<Assertions> {
         let provider = self.provider.clone().context("it takes assertions, and these need [identity] address")?;
         let system = system.clone();
         Ok(Arc::new(move |login| {
-            let (provider, system) = (provider.clone(), system.clone());
+            let (provider, system, is_reader) = (provider.clone(), system.clone(), reader.as_ref() == Some(&login));
             Box::pin(async move {
-                match provider.on_behalf(&system, &login).await {
+                let signed = match is_reader {
+                    true => provider.as_reader(&system, &login).await,
+                    false => provider.on_behalf(&system, &login).await,
+                };
+                match signed {
                     Ok(assertion) => Ok(Zeroizing::new(assertion.reveal().to_owned())),
                     Err(error) => Err(error.to_string()),
                 }

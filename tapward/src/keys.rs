@@ -2,7 +2,7 @@
 //!
 //! `card.key` makes pseudonyms of card numbers, `pin.key` hashes of PINs and `numbers.key` seals numbers for devices that
 //! must be told them: every gateway of a site and whoever imports people must have the same files. `accounts.key` seals
-//! what belongs to accounts, `vault.key` locks the identity vault, `audit.key` signs heads of the audit log: bridge and
+//! what belongs to accounts and to other systems (keys of the OpenID provider, topics of FHIRcast), `vault.key` locks the identity vault, `audit.key` signs heads of the audit log: bridge and
 //! pages need them. Keep a copy of all in a safe place.
 
 use std::fs::{self, OpenOptions};

@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod compose;
 mod config;
+mod exchange;
 mod keys;
 mod mail;
 mod upkeep;

@@ -12,14 +12,14 @@ use crate::audit::{self, Action, Draft};
 use crate::jose::Algorithm;
 
 /// The header's `typ` of an assertion: no other token of ours is taken for one.
-const KIND: &str = "tapward-assertion+jwt";
+pub(super) const KIND: &str = "tapward-assertion+jwt";
 /// How much the clock of who asks may differ from that of who signed, in milliseconds: both are ours.
 const SKEW_MS: i64 = 2000;
 
 /// A signed assertion. `Debug` never shows it.
 #[derive(Clone)]
 pub struct Assertion {
-    token: String,
+    pub(super) token: String,
     /// When it stops being good.
     pub expires: UtcMillis,
 }
