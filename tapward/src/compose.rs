@@ -13,7 +13,7 @@ use bus::local::Hub;
 use bus::{Link, Party, mqtt};
 use clinic::accounts::{Accounts, SecondFactor, SessionRules};
 use clinic::vault::Vault;
-use dashboard::{Dashboard, TlsSource};
+use dashboard::{Dashboard, DeskSettings, TlsSource};
 use domain::{Clock, Epoch, SiteId};
 use gateway::{Gateway, Parts};
 use store::Database;
@@ -25,7 +25,8 @@ use wire::bus::{KeyRing, LinkKey};
 use zeroize::Zeroizing;
 
 use crate::config::{BusSettings, Config, trust};
-use crate::{keys, upkeep};
+use crate::desk_reader::desk_reader;
+use crate::{exchange, keys, upkeep};
 
 /// How long bridge, pages and database may each take to end; people wait at the terminal.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -106,7 +107,8 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
         vault = Some(opened);
     }
     if let (true, Some(database)) = (programs.bridge, &database) {
-        let settings = mis_bridge::Settings::new(joint.key()?);
+        let desk = clinic::desk::Desk::new(database.clone(), clock.clone(), config.desk);
+        let settings = mis_bridge::Settings { desk: Some(desk), ..mis_bridge::Settings::new(joint.key()?) };
         let link = joint.link(config, Party::Bridge("bridge".into()))?;
         let (database, clock, stop) = (database.clone(), clock.clone(), running.others_stop.clone());
         running.others.push(tokio::spawn(async move {
@@ -121,6 +123,10 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
     }
     if let (true, Some(database)) = (programs.bridge, &database) {
         running.others.push(crate::mail::start(config, database, clock, running.others_stop.clone())?);
+    }
+    if let (true, Some(database), Some(vault)) = (programs.bridge, &database, &vault) {
+        let beside = exchange::start(config, database, clock, vault, &running.others_stop).await?;
+        running.others.extend(beside);
     }
     if programs.gateway {
         running.gateway = Some(start_gateway(config, &joint, clock, &running.gateway_stop).await?);
@@ -194,7 +200,7 @@ async fn start_pages(
         retention: config.retention,
         accounts_key: keys::accounts_key(&config.data)?,
         trusted_proxies: config.dashboard.trusted_proxies.clone(),
-        desk: dashboard::DeskSettings::default(),
+        desk: desk_settings(config)?,
     };
     let (ready, address) = oneshot::channel();
     let pages = Dashboard::new(settings, database.clone(), clock.clone(), vault);
@@ -210,6 +216,22 @@ async fn start_pages(
     };
     let link = first_run_link(config, database, clock).await?;
     Ok(Pages { first_run: link.map(|path| format!("{address}{path}")), address })
+}
+
+/// What pages of workstations are told.
+fn desk_settings(config: &Config) -> anyhow::Result<DeskSettings> {
+    let reader = match config.web_reader.clone() {
+        Some((profile, rule)) => Some(desk_reader(profile, rule, keys::site_keys(&config.data)?.card)),
+        None => None,
+    };
+    let identity = &config.exchange.identity;
+    let fhircast = identity.address.clone().map(|address| clinic::fhircast::Settings {
+        topic_is_enough: identity.topic_alone,
+        patient_id_of: identity.patient_system.clone(),
+        public_url: Some(address),
+        ..clinic::fhircast::Settings::default()
+    });
+    Ok(DeskSettings { rules: config.desk, reader, fhircast, ..DeskSettings::default() })
 }
 
 /// The accounts of those who use the pages.

@@ -30,13 +30,17 @@ const PROVIDER_EVERY: Duration = Duration::from_secs(60);
 
 type Task = JoinHandle<anyhow::Result<()>>;
 
-/// The OpenID provider, if this installation has an address.
-pub fn provider(config: &Config, database: &Database, clock: &Clock) -> anyhow::Result<Option<Provider>> {
+/// What the OpenID provider goes by, if this installation has an address.
+pub fn provider_rules(config: &Config) -> Option<clinic::openid::Rules> {
     let identity = &config.exchange.identity;
-    let Some(address) = &identity.address else { return Ok(None) };
-    let mut rules = clinic::openid::Rules::new(address);
+    let mut rules = clinic::openid::Rules::new(identity.address.as_ref()?);
     rules.ends_on_lock = identity.ends_on_lock;
     rules.patient_system.clone_from(&identity.patient_system);
+    Some(rules)
+}
+
+fn provider(config: &Config, database: &Database, clock: &Clock) -> anyhow::Result<Option<Provider>> {
+    let Some(rules) = provider_rules(config) else { return Ok(None) };
     let key = keys::accounts_key(&config.data)?;
     Ok(Some(Provider::new(database.clone(), clock.clone(), key, rules)))
 }

@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod compose;
 mod config;
+mod desk_reader;
 mod exchange;
 mod keys;
 mod mail;

@@ -120,6 +120,7 @@ impl Checker<'_> {
         let audit = self.audit(file);
         let retention = self.retention(&file.retention);
         let desk = self.desk(&file.desk);
+        let web_reader = self.web_reader(&file.desk);
         let exchange = self.exchange(file, time_zone);
         let mail = file.mail.as_ref().map(|mail| self.mail(mail));
         let stall = self.number(file.gateway.journal_stall_ms.as_ref(), "gateway.journal_stall_ms", 50..=5000, 250);
@@ -155,6 +156,7 @@ impl Checker<'_> {
             audit,
             retention,
             desk: desk?,
+            web_reader: web_reader?,
             exchange: exchange?,
             mail: match mail {
                 Some(mail) => Some(mail?),

@@ -49,6 +49,8 @@ pub struct Config {
     pub retention: clinic::retention::Terms,
     /// How workstations behave.
     pub desk: clinic::desk::Rules,
+    /// How lines of readers are read that are plugged into doctors' own computers.
+    pub web_reader: Option<(wire::ascii::Profile, wire::ascii::IdentityRule)>,
     /// Other systems.
     pub exchange: exchange::ExchangeSettings,
     /// The server for e-mail notices.

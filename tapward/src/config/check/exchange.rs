@@ -6,6 +6,7 @@ use clinic::desk::{Again, Elsewhere, Factor, Rules};
 use clinic::feeds::{PatientPasses, Source};
 use domain::{CategoryId, ConditionId};
 use toml::Spanned;
+use wire::ascii::{IdentityRule, Profile};
 
 use super::Checker;
 use crate::config::exchange::{ExchangeSettings, IdentitySettings};
@@ -52,6 +53,23 @@ impl Checker<'_> {
             self.fault(at, "desk.idle_lock_s", problem);
         }
         Some(rules)
+    }
+
+    /// How lines of readers are read that are plugged into doctors' own computers; `Some(None)`: not at all.
+    #[expect(clippy::option_option, reason = "a fault, not at all, or how")]
+    pub(super) fn web_reader(&mut self, given: &Desk) -> Option<Option<(Profile, IdentityRule)>> {
+        let names = [("off", 9), ("ironlogic", 0), ("twn3", 2), ("pattern", 3)];
+        let chosen = self.word(given.web_reader.as_ref(), "desk.web_reader", &names, Some(0))?;
+        let rules = [("as-printed", IdentityRule::AsRead), ("facility-number", IdentityRule::FacilityNumber)];
+        let rule = self.word(given.web_number.as_ref(), "desk.web_number", &rules, Some(IdentityRule::AsRead))?;
+        let Some(at) = given.web_reader.as_ref().or(given.web_pattern.as_ref()) else {
+            return Some(Some((Profile::IronLogic, rule)));
+        };
+        if chosen == 9 {
+            return Some(None);
+        }
+        let profile = self.profile_of(chosen, given.web_pattern.as_ref(), at, "desk.web_pattern")?;
+        Some(Some((profile, rule)))
     }
 
     pub(super) fn exchange(&mut self, file: &File, zone: Option<chrono_tz::Tz>) -> Option<ExchangeSettings> {

@@ -348,23 +348,33 @@ impl Checker<'_> {
     fn profile(&mut self, line: &file::Line) -> Option<Profile> {
         let names = [("ironlogic", 0), ("twn4", 1), ("twn3", 2), ("pattern", 3)];
         let chosen = self.word(line.profile.as_ref(), "line.profile", &names, Some(0))?;
-        let profile = match (chosen, &line.pattern) {
+        let at = line.profile.as_ref().unwrap_or(&line.id);
+        self.profile_of(chosen, line.pattern.as_ref(), at, "line.pattern")
+    }
+
+    /// The profile by its number among the names, with its pattern where it needs one.
+    pub(super) fn profile_of(
+        &mut self,
+        chosen: u8,
+        pattern: Option<&Spanned<String>>,
+        at: &Spanned<String>,
+        key: &str,
+    ) -> Option<Profile> {
+        let profile = match (chosen, pattern) {
             (3, Some(pattern)) => match Pattern::new(pattern.get_ref()) {
                 Ok(pattern) => Profile::Pattern(pattern),
                 Err(error) => {
-                    self.fault(pattern, "line.pattern", error.to_string());
+                    self.fault(pattern, key, error.to_string());
                     return None;
                 }
             },
             (3, None) => {
-                let at = line.profile.as_ref().unwrap_or(&line.id);
-                let what =
-                    "profile = \"pattern\" needs the form of the line, such as pattern = \"{facility,3},{number,5}\"";
-                self.fault(at, "line.pattern", what);
+                let what = "\"pattern\" needs the form of the line, such as \"{facility,3},{number,5}\"";
+                self.fault(at, key, what);
                 return None;
             }
             (_, Some(pattern)) => {
-                self.fault(pattern, "line.pattern", "a pattern is read with profile = \"pattern\" only");
+                self.fault(pattern, key, "a pattern is read with the profile \"pattern\" only");
                 return None;
             }
             (1, None) => Profile::Twn4,

@@ -17,6 +17,9 @@ pub struct Desk {
     pub second_factor: Option<Spanned<String>>,
     pub second_factor_h: Option<Spanned<u64>>,
     pub second_factor_wait_s: Option<Spanned<u64>>,
+    pub web_reader: Option<Spanned<String>>,
+    pub web_pattern: Option<Spanned<String>>,
+    pub web_number: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
