@@ -107,7 +107,7 @@ pub async fn start(config: &Config, programs: Programs, clock: &Clock) -> anyhow
         vault = Some(opened);
     }
     if let (true, Some(database)) = (programs.bridge, &database) {
-        let desk = clinic::desk::Desk::new(database.clone(), clock.clone(), config.desk);
+        let desk = clinic::desk::Desk::new(database.clone(), clock.clone(), config.desk).with_visits(config.visits);
         let settings = mis_bridge::Settings { desk: Some(desk), ..mis_bridge::Settings::new(joint.key()?) };
         let link = joint.link(config, Party::Bridge("bridge".into()))?;
         let (database, clock, stop) = (database.clone(), clock.clone(), running.others_stop.clone());
@@ -231,7 +231,14 @@ fn desk_settings(config: &Config) -> anyhow::Result<DeskSettings> {
         public_url: Some(address),
         ..clinic::fhircast::Settings::default()
     });
-    Ok(DeskSettings { rules: config.desk, reader, fhircast, ..DeskSettings::default() })
+    Ok(DeskSettings {
+        rules: config.desk,
+        visits: config.visits,
+        irregular: config.irregular,
+        reader,
+        fhircast,
+        ..DeskSettings::default()
+    })
 }
 
 /// The accounts of those who use the pages.

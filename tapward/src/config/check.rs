@@ -120,6 +120,7 @@ impl Checker<'_> {
         let audit = self.audit(file);
         let retention = self.retention(&file.retention);
         let desk = self.desk(&file.desk);
+        let (visits, irregular) = (self.visits(&file.visits), self.irregular(&file.visits));
         let web_reader = self.web_reader(&file.desk);
         let exchange = self.exchange(file, time_zone);
         let mail = file.mail.as_ref().map(|mail| self.mail(mail));
@@ -156,6 +157,8 @@ impl Checker<'_> {
             audit,
             retention,
             desk: desk?,
+            visits: visits?,
+            irregular,
             web_reader: web_reader?,
             exchange: exchange?,
             mail: match mail {

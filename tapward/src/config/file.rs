@@ -5,7 +5,7 @@ mod exchange;
 use serde::Deserialize;
 use toml::Spanned;
 
-pub use exchange::{Desk, Feeds, Hl7, Hl7Sender, Identity, System};
+pub use exchange::{Desk, Feeds, Hl7, Hl7Sender, Identity, System, Visits};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -30,6 +30,8 @@ pub struct File {
     pub mail: Option<Mail>,
     #[serde(default)]
     pub desk: Desk,
+    #[serde(default)]
+    pub visits: Visits,
     #[serde(default)]
     pub identity: Identity,
     #[serde(default)]

@@ -49,6 +49,10 @@ pub struct Config {
     pub retention: clinic::retention::Terms,
     /// How workstations behave.
     pub desk: clinic::desk::Rules,
+    /// How visits behave.
+    pub visits: domain::visit::Rules,
+    /// How work without the card behaves.
+    pub irregular: clinic::irregular::Settings,
     /// How lines of readers are read that are plugged into doctors' own computers.
     pub web_reader: Option<(wire::ascii::Profile, wire::ascii::IdentityRule)>,
     /// Other systems.

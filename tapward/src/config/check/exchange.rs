@@ -4,13 +4,14 @@ mod systems;
 
 use clinic::desk::{Again, Elsewhere, Factor, Rules};
 use clinic::feeds::{PatientPasses, Source};
+use domain::visit::Unclear;
 use domain::{CategoryId, ConditionId};
 use toml::Spanned;
 use wire::ascii::{IdentityRule, Profile};
 
 use super::Checker;
 use crate::config::exchange::{ExchangeSettings, IdentitySettings};
-use crate::config::file::{Desk, Feeds, File, Identity};
+use crate::config::file::{Desk, Feeds, File, Identity, Visits};
 
 const SECOND_MS: i64 = 1000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
@@ -53,6 +54,55 @@ impl Checker<'_> {
             self.fault(at, "desk.idle_lock_s", problem);
         }
         Some(rules)
+    }
+
+    pub(super) fn visits(&mut self, given: &Visits) -> Option<domain::visit::Rules> {
+        let usual = domain::visit::Rules::default();
+        let words: Vec<_> = Unclear::ALL.iter().map(|it| (it.as_str(), *it)).collect();
+        let mut unclear = |value: &Option<Spanned<String>>, key: &str, usual: Unclear| {
+            self.word(value.as_ref(), key, &words, Some(usual))
+        };
+        let on_none = unclear(&given.without_appointment, "visits.without_appointment", usual.on_none);
+        let on_several = unclear(&given.several_appointments, "visits.several_appointments", usual.on_several);
+        let on_wrong = unclear(&given.wrong_place, "visits.wrong_place", usual.on_wrong);
+        let mut minutes = |value: &Option<Spanned<u64>>, key: &str, range, usual_ms: i64| {
+            let count = self.number(value.as_ref(), key, range, u64::try_from(usual_ms / MINUTE_MS).unwrap_or(0));
+            i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(MINUTE_MS)
+        };
+        Some(domain::visit::Rules {
+            early_ms: minutes(&given.early_min, "visits.early_min", 0..=1440, usual.early_ms),
+            late_ms: minutes(&given.late_min, "visits.late_min", 0..=1440, usual.late_ms),
+            on_none: on_none?,
+            on_several: on_several?,
+            on_wrong: on_wrong?,
+            tap_out_ms: given
+                .tap_out_min
+                .as_ref()
+                .map(|_| minutes(&given.tap_out_min, "visits.tap_out_min", 1..=1440, MINUTE_MS)),
+            return_ms: minutes(&given.return_min, "visits.return_min", 0..=240, usual.return_ms),
+            longest_ms: minutes(&given.longest_min, "visits.longest_min", 5..=1440, usual.longest_ms),
+            question_ms: minutes(&given.question_min, "visits.question_min", 1..=1440, usual.question_ms),
+            end_needs_card: given.end_needs_card.as_ref().is_some_and(|it| *it.get_ref()),
+        })
+    }
+
+    pub(super) fn irregular(&mut self, given: &Visits) -> clinic::irregular::Settings {
+        let usual = clinic::irregular::Settings::default();
+        let mut time = |value: &Option<Spanned<u64>>, key: &str, range, unit: i64, usual_ms: i64| {
+            let count = self.number(value.as_ref(), key, range, u64::try_from(usual_ms / unit).unwrap_or(0));
+            i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(unit)
+        };
+        clinic::irregular::Settings {
+            fresh_ms: time(
+                &given.out_of_card_fresh_min,
+                "visits.out_of_card_fresh_min",
+                1..=120,
+                MINUTE_MS,
+                usual.fresh_ms,
+            ),
+            scope_ms: time(&given.out_of_card_min, "visits.out_of_card_min", 5..=1440, MINUTE_MS, usual.scope_ms),
+            review_ms: time(&given.review_h, "visits.review_h", 1..=720, HOUR_MS, usual.review_ms),
+        }
     }
 
     /// How lines of readers are read that are plugged into doctors' own computers; `Some(None)`: not at all.

@@ -24,6 +24,24 @@ pub struct Desk {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct Visits {
+    pub early_min: Option<Spanned<u64>>,
+    pub late_min: Option<Spanned<u64>>,
+    pub without_appointment: Option<Spanned<String>>,
+    pub several_appointments: Option<Spanned<String>>,
+    pub wrong_place: Option<Spanned<String>>,
+    pub tap_out_min: Option<Spanned<u64>>,
+    pub return_min: Option<Spanned<u64>>,
+    pub longest_min: Option<Spanned<u64>>,
+    pub question_min: Option<Spanned<u64>>,
+    pub end_needs_card: Option<Spanned<bool>>,
+    pub out_of_card_fresh_min: Option<Spanned<u64>>,
+    pub out_of_card_min: Option<Spanned<u64>>,
+    pub review_h: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Identity {
     pub address: Option<Spanned<String>>,
     pub patient_system: Option<Spanned<String>>,
