@@ -76,3 +76,32 @@ impl Provider {
         }))
     }
 }
+
+impl Provider {
+    /// Whether scripts of this origin may call for some system that is registered here.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn knows_origin(&self, origin: &str) -> Result<bool, OpenIdError> {
+        let all = self.all_clients().await?;
+        Ok(all.iter().any(|client| client.ended.is_none() && client.allows_origin(origin)))
+    }
+
+    /// The name of the system that a waiting sign-in is for; `None`: it is over.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn step_name(&self, handle: &str) -> Result<Option<String>, OpenIdError> {
+        let (hash, now) = (stored(handle), self.now());
+        Ok(read!(self.database, "openid.step_name", |conn| {
+            Ok(sqlx::query_scalar(
+                "SELECT c.name FROM openid_request r JOIN openid_client c ON c.id = r.client
+                 WHERE r.hash = $1 AND r.done_ms IS NULL AND r.expires_ms > $2",
+            )
+            .bind(&hash)
+            .bind(now.0)
+            .fetch_optional(&mut *conn)
+            .await?)
+        })?)
+    }
+}

@@ -440,7 +440,7 @@ impl Provider {
         Ok(open.filter_map(|client| Some((client.is.name, client.is.start_uri?))).collect())
     }
 
-    async fn all_clients(&self) -> Result<Vec<Client>, Error> {
+    pub(super) async fn all_clients(&self) -> Result<Vec<Client>, Error> {
         let rows: Vec<ClientRow> = read!(self.database, "openid.client.list", |conn| {
             Ok(sqlx::query_as(
                 "SELECT id, name, source, auth, secret_hash, jwks, algorithm, subject, fhir_user, strength, scopes,

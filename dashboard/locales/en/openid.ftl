@@ -1,0 +1,111 @@
+# Sign-in to other systems by card.
+
+place-clients = Sign-in by card
+openid-title = Sign in by card
+openid-to = Sign in to
+openid-wait-tap = Hold your card to the reader of this workstation.
+openid-wait-fresh = Hold your card to the reader once more: this system wants to see you now.
+openid-wait-other = Somebody else is signed in at this workstation. Hold the card of the one who works in this system.
+openid-wait-unlock = The workstation is locked. Hold your card to the reader.
+openid-wait-pin = Type your PIN.
+openid-help = A tap at another workstation does not count here.
+openid-pin = PIN
+openid-pin-go = Continue
+openid-pin-bad = A PIN has 4 to 8 digits.
+openid-pin-wrong = { $count ->
+    [0] Wrong PIN. It is blocked now.
+    [one] Wrong PIN. One try is left.
+   *[other] Wrong PIN. { $count } tries are left.
+}
+openid-pin-blocked = The PIN is blocked for { $value }.
+openid-pin-none = You have no PIN yet. Ask who manages workstations to set one.
+openid-pin-busy = Too many PINs are being checked. Try again in a moment.
+openid-pin-not-right = That PIN is not right, or it is blocked.
+openid-done = Signed in.
+openid-on = Continue
+openid-enrol = Make this browser a workstation’s
+openid-over-unknown = The system that sent you here is not registered, or sent a wrong return address. Tell your administrator.
+openid-over-not_here = This browser is not a workstation’s, so no reader belongs to it. Sign in at a workstation, or enrol this browser.
+openid-over-spent = This sign-in is over. Begin again in the system that sent you here.
+openid-over-elsewhere = This sign-in belongs to another workstation. Begin again here.
+openid-out-title = Signed out
+openid-out-text = You are signed out of that system. The workstation stays yours until you end it or tap elsewhere.
+openid-out-bad = That system asked to sign out in a way that cannot be followed. To be sure, end your work on the workstation’s page.
+openid-out-desk = To the workstation’s page
+openid-confirm-title = To confirm
+openid-confirm-none = Nothing waits for you.
+openid-confirm-until = Until { $value }
+openid-confirm-begin = Confirm by card
+openid-confirm-refuse = Refuse
+openid-confirm-tap = Hold your card to the reader now.
+openid-confirm-tap-pin = Hold your card to the reader now, then type your PIN.
+
+openid-count = { $count ->
+    [one] { $count } system
+   *[other] { $count } systems
+}
+openid-new = Register a system
+openid-edit = Change
+openid-end = End
+openid-save = Save
+openid-text = Systems that specialists are signed in to by a tap of their card. Their makers need this address:
+openid-off = There is no provider: set [openid] in the configuration.
+openid-search = Name or client_id
+openid-none-title = No system is registered
+openid-none-text = Register the medical system, then enter client_id and secret there.
+openid-name = Name
+openid-name-help = Shown to who signs in.
+openid-id-help = Letters, digits, - _ and . ; one is drawn if you leave it empty.
+openid-auth = How it proves itself
+openid-algorithm = Signature of its id tokens
+openid-subject = What it calls specialists
+openid-subject-login = their user name there
+openid-subject-practitioner = their id as practitioner
+openid-subject-person = our pseudonym
+openid-strength = Least strength
+openid-strength-badge = card
+openid-strength-badge_pin = card and PIN
+openid-scopes = What it may ask for
+openid-scopes-help = Separated by spaces; openid among it. fhircast/*.read lets it follow the chart.
+openid-redirect = Return addresses
+openid-redirect-help = One in a line, each compared as a whole.
+openid-post-logout = Addresses after signing out there
+openid-origins = Sites of its scripts
+openid-origins-help = Only for programs in the browser that call from another site than their return address.
+openid-logout-uri = Where it hears that a session ended
+openid-logout-uri-help = Back-channel logout. Without it the system stays open after the doctor has gone.
+openid-ping-uri = Where it hears of confirmations
+openid-ping-uri-help = CIBA ping. Empty: it asks by itself every 5 seconds.
+openid-start-uri = Its sign-in page
+openid-start-uri-help = Offered on the workstation’s page.
+openid-fhir-user = Address of practitioners
+openid-fhir-user-help = For example https://mis.example/fhir/Practitioner/ ; the id is added.
+openid-access = Life of its tokens, minutes
+openid-access-help = They end with the session at the workstation in any case.
+openid-jwks = Its public keys
+openid-jwks-help = A JSON key set, for private_key_jwt.
+openid-assertions = Takes signed assertions (systems without OpenID)
+openid-renew = Draw a new secret; the old one stops working at once
+openid-yes = yes
+openid-made = Registered
+openid-used = Last sign-in
+openid-made-title = The system is registered
+openid-made-text = Copy the secret now; it is not shown again.
+openid-configured = This system stands in the configuration and is changed there.
+openid-taken = There is a system with this client_id already.
+openid-state-works = works
+openid-state-configured = configuration
+openid-state-ended = ended
+openid-done-saved = Saved.
+openid-done-ended = Ended: nobody is signed in there any more.
+openid-bad-name = The name has 1 to 80 characters.
+openid-bad-client_id = client_id: letters, digits, - _ and . , at most 64.
+openid-bad-redirect_uris = Return addresses are whole: https, or http on the same computer, or a program’s own scheme with a dot; at most 20, no pattern. A system needs one, unless it takes assertions or confirmations only.
+openid-bad-origins = A site is written as browsers send it: https://name, without a slash at the end.
+openid-bad-logout_uri = Addresses that we call begin with https.
+openid-bad-scopes = Scopes: openid, and of profile, fhirUser, launch, fhircast/… .
+openid-bad-access_ms = Tokens live one minute to twelve hours.
+openid-bad-algorithm = ES256 or RS256.
+openid-bad-fhir_user = The address of practitioners begins with https.
+openid-bad-jwks = Public keys: a JSON key set with at least one key for ES256, ES384, RS256 or RS384.
+openid-bad-ping_uri = Confirmations are for systems that prove who they are.
