@@ -6,9 +6,10 @@ use std::time::Duration;
 use clinic::accounts::Accounts;
 use clinic::api_keys::ApiKeys;
 use clinic::desk::Desk;
-use clinic::fhircast::{Grant, Hub};
+use clinic::fhircast::{Grant, Hub, Scopes};
 use clinic::irregular::Irregular;
 use clinic::notices::Notices;
+use clinic::openid::{OpenIdError, Provider};
 use clinic::vault::Vault;
 use clinic::visits::Visits;
 use clinic::workstations::Workstations;
@@ -64,6 +65,8 @@ pub struct Inner {
     pub visits: Visits,
     /// What is done without the card.
     pub irregular: Irregular,
+    /// Sign-in to other systems by card; `None`: not set up.
+    pub openid: Option<Provider>,
     pub heavy: Semaphore,
     /// The facts of the live pages' panel, with when they were read. The lock is held while reading, so that many
     /// pages make one read.
@@ -96,6 +99,11 @@ impl App {
             let hub = Hub::new(database.clone(), clock.clone(), settings.accounts_key.clone(), how);
             Cast { hub, sockets: Sockets::default() }
         });
+        let openid = settings
+            .desk
+            .openid
+            .clone()
+            .map(|rules| Provider::new(database.clone(), clock.clone(), settings.accounts_key.clone(), rules));
         let language = Language::parse(&settings.language).unwrap_or(Language::En);
         let heavy = Semaphore::new(HEAVY_AT_ONCE);
         Self(Arc::new(Inner {
@@ -115,6 +123,7 @@ impl App {
             fhircast,
             visits,
             irregular,
+            openid,
             heavy,
             panel: Mutex::new(None),
             ending,
@@ -127,8 +136,19 @@ impl App {
     }
 
     /// What an access token allows at the FHIRcast hub; `None`: it is not good.
-    pub async fn fhircast_grant(&self, _token: &str) -> Result<Option<Grant>, store::Error> {
-        Ok(None)
+    pub async fn fhircast_grant(&self, token: &str) -> Result<Option<Grant>, store::Error> {
+        let Some(provider) = &self.openid else { return Ok(None) };
+        let access = match provider.access(token).await {
+            Ok(access) => access,
+            Err(OpenIdError::Store(error)) => return Err(error),
+            Err(_) => None,
+        };
+        Ok(access.map(|access| Grant {
+            client: access.client,
+            session: access.session,
+            scopes: Scopes::parse(&access.scopes.join(" ")),
+            until: access.expires,
+        }))
     }
 
     /// Times in the clinic's zone for a language.

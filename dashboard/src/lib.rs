@@ -24,6 +24,7 @@ mod headers;
 mod language;
 mod letters;
 mod multipart;
+mod openid;
 mod pages;
 mod post;
 mod rate;

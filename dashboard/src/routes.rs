@@ -25,6 +25,7 @@ use crate::api::describe::Operation;
 use crate::app::App;
 use crate::fault::{Fault, dress};
 use crate::guard::{FORM_MAX_BYTES, guard};
+use crate::openid;
 use crate::pages::audit;
 use crate::pages::sealed::boxes;
 use crate::pages::{
@@ -477,6 +478,21 @@ pub static ROUTES: &[Route] = &[
     change("/staff/save", P::DeskManage, Action::PersonChanged, |at| on(at, staff::save)),
     change("/staff/end", P::DeskManage, Action::PersonChanged, |at| on(at, staff::end)),
     change("/staff/pin", P::DeskManage, Action::DeskChanged, |at| on(at, staff::pin)),
+    // Sign-in to other systems by card: the browser waits here for its tap.
+    show("/openid/sign-in", P::OwnAccount, &[], |at| on(at, openid::page::show)).open_to(Access::Anyone),
+    Route { uses_session: false, ..desk("/openid/sign-in/wait", Desk::Enrolled, &[], |at| on(at, openid::page::wait)) },
+    act("/openid/sign-in/pin", Desk::Enrolled, Action::DeskOpened, |at| on(at, openid::page::pin)).rated(Rate::Secret),
+    show("/openid/signed-out", P::OwnAccount, &[], |at| on(at, openid::page::signed_out)).open_to(Access::Anyone),
+    Route {
+        uses_session: false,
+        ..desk("/desk/confirmations", Desk::Open, &[], |at| on(at, openid::page::confirmations))
+    },
+    act("/desk/confirmations", Desk::Open, Action::BadgeSignedIn, |at| on(at, openid::page::confirm)),
+    show("/exchange/clients", P::ExchangeSee, &[], |at| on(at, openid::clients::show)).at(Group::Exchange, "clients"),
+    show("/exchange/clients.csv", P::ExchangeSee, &[], |at| on(at, openid::clients::export)).rated(Rate::Export),
+    change("/exchange/clients/save", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, openid::clients::save))
+        .shows(&[Data::Secret]),
+    change("/exchange/clients/end", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, openid::clients::end)),
     show("/accounts", P::AccountSee, &[Data::Staff], |at| on(at, accounts::show)).at(Group::Office, "accounts"),
     change("/accounts/create", P::AccountEdit, Action::AccountCreated, |at| on(at, accounts::create)),
     show("/accounts.csv", P::AccountSee, &[Data::Staff], |at| on(at, accounts::export))
@@ -644,7 +660,7 @@ pub static ROUTES: &[Route] = &[
 ];
 
 /// Routes of standards that other programs speak.
-pub static SERVICES: &[&[Service]] = &[crate::fhircast::SERVICES];
+pub static SERVICES: &[&[Service]] = &[crate::fhircast::SERVICES, crate::openid::SERVICES];
 
 /// All routes, of pages and of the HTTP API: what is in neither of these tables, nor in [`SERVICES`], is not reached.
 pub fn all() -> impl Iterator<Item = &'static Route> {

@@ -78,8 +78,13 @@ impl Dashboard {
                 cast.sockets.run(&cast.hub, self.app.changes.subscribe(), ending.clone()).await;
             }
         };
+        let openid = async {
+            if let Some(provider) = &self.app.openid {
+                crate::openid::run(provider, self.app.changes.subscribe(), ending.clone()).await;
+            }
+        };
         tokio::select! {
-            ((), (), ()) = async { tokio::join!(feed, changes, cast) } => {}
+            ((), (), (), ()) = async { tokio::join!(feed, changes, cast, openid) } => {}
             () = shutdown.cancelled() => ending.cancel(),
         }
         if let Some(cast) = &self.app.fhircast {

@@ -48,6 +48,8 @@ pub struct DeskSettings {
     pub launches: Vec<Launch>,
     /// How the FHIRcast hub works; `None`: there is none.
     pub fhircast: Option<clinic::fhircast::Settings>,
+    /// Sign-in to other systems by card; `None`: there is none.
+    pub openid: Option<clinic::openid::Rules>,
 }
 
 impl fmt::Debug for DeskSettings {
@@ -59,6 +61,7 @@ impl fmt::Debug for DeskSettings {
             .field("reader", &self.reader.is_some())
             .field("launches", &self.launches)
             .field("fhircast", &self.fhircast)
+            .field("openid", &self.openid)
             .finish()
     }
 }

@@ -20,6 +20,7 @@ pub mod gnuhealth;
 pub mod hl7;
 pub mod http;
 mod intake;
+pub mod logout;
 pub mod mail;
 mod policy;
 mod run;

@@ -302,7 +302,8 @@ pub async fn assertion(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, No> {
-    const WHERE: Refusal = Refusal::new(Code::InvalidRequest, "workstation is missing, or is no name of an access point");
+    const WHERE: Refusal =
+        Refusal::new(Code::InvalidRequest, "workstation is missing, or is no name of an access point");
     let provider = provider(&app)?;
     let form = Form::read(&headers, &body)?;
     let is_own_page = headers.contains_key("x-tapward-desk") && crate::form::check_sender(&headers).is_ok();

@@ -130,7 +130,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
     Ok(Page {
         lines,
         all: known.len(),
-        export: query.with_path("/exchange/clients.csv"),
+        export: format!("/exchange/clients.csv{}", Query::default().with("q", query.one("q"))),
         search,
         may_change,
         issuer,

@@ -194,9 +194,9 @@ pub async fn signed_out(visit: Visit, query: Query) -> Result<Response, Fault> {
 #[template(path = "openid/confirmations.html")]
 struct Confirmations {
     frame: Frame,
-    script: String,
     desk_form: String,
-    list: Vec<Confirmation>,
+    /// Each with until when it waits.
+    list: Vec<(Confirmation, String)>,
     wants_pin: bool,
     problem: Option<String>,
 }
@@ -213,8 +213,14 @@ async fn shown(visit: &Visit, desk: &AtDesk, problem: Option<String>, status: St
     let mut frame = Frame::new(visit, "");
     frame.alone();
     let wants_pin = list.iter().any(|one| one.is_begun && one.wants_pin);
+    let times = visit.times();
+    let until = |one: Confirmation| {
+        let text = visit.texts().a("openid-confirm-until", &times.clock(one.expires));
+        (one, text)
+    };
+    let list = list.into_iter().map(until).collect();
     let desk_form = desk.form_token(visit.app.now());
-    render(status, &Confirmations { frame, script: assets::path("openid.js"), desk_form, list, wants_pin, problem })
+    render(status, &Confirmations { frame, desk_form, list, wants_pin, problem })
 }
 
 /// `POST /desk/confirmations`
