@@ -154,7 +154,8 @@ impl Site {
                     self.provider.settle_confirmations().await.unwrap();
                     for call in self.provider.calls(10).await.unwrap() {
                         let client: Client<_, Full<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-                        let mut request = axum::http::Request::post(&call.url).header("content-type", call.content_type);
+                        let mut request =
+                            axum::http::Request::post(&call.url).header("content-type", call.content_type);
                         if let Some(bearer) = &call.bearer {
                             request = request.header("authorization", format!("Bearer {}", bearer.as_str()));
                         }
