@@ -329,21 +329,20 @@ fn is_here(url: &Url) -> bool {
     }
 }
 
-/// What kind of fault it is, from the innermost error that says so.
+/// What kind of fault it is, from the errors that it is made of.
 fn fault(error: &hyper_util::client::legacy::Error) -> HttpError {
-    let mut inner = error.source();
-    let mut late = false;
-    while let Some(error) = inner {
+    let (mut next, mut late) = (error.source(), false);
+    while let Some(error) = next {
         if error.is::<rustls::Error>() {
             return HttpError::Tls;
         }
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            if error.get_ref().is_some_and(|error| error.is::<rustls::Error>()) {
-                return HttpError::Tls;
-            }
-            late |= error.kind() == io::ErrorKind::TimedOut;
-        }
-        inner = error.source();
+        // The source of an error of input and output is that of what it holds, which would be passed over.
+        let io = error.downcast_ref::<io::Error>();
+        late |= io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+        next = match io.and_then(io::Error::get_ref) {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
     }
     match (error.is_connect(), late) {
         (true, _) => HttpError::Unreachable,

@@ -166,7 +166,8 @@ pub struct ChangeAppointment {
 
 pub const FEED: Operation = Operation {
     about: "Begin with `after=0`, then give the `next` of the last answer. With `wait` an answer without anything new \
-            comes after so many seconds only; ask again at once. `system` names your system, so that the answer tells \
+            comes after so many seconds only (the first call, and a number ahead of the last change, are answered at \
+            once). `system` names your system, so that the answer tells \
             what you call people; only to keys that see what other systems call people.",
     parameters: &[
         Parameter::query("after", Form::Whole(0, u64::MAX >> 1), "The number of the last change that you have."),
@@ -189,7 +190,9 @@ pub async fn feed(call: Call) -> Result<Response, Problem> {
     let acting = call.acting()?;
     let (facts, next, more) = loop {
         let found = outbox::feed(&call.app.database, acting, &system, after, limit).await?;
-        if !found.0.is_empty() || Instant::now() >= until {
+        // The first call is answered at once, and so is a number that nobody was told yet.
+        let is_last = after > 0 && clinic::changes::last_id(&call.app.database).await? == after;
+        if !found.0.is_empty() || !is_last || Instant::now() >= until {
             break found;
         }
         let Ok(_turn) = WAITING.try_acquire() else { break found };

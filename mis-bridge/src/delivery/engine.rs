@@ -380,8 +380,12 @@ impl<D: Deliver> Engine<D> {
             }
         };
         let _ = timeout(END_WITHIN, quiet).await;
-        self.team.abort_all();
-        let ended = self.shared.hand().take_ended();
+        self.team.shutdown().await;
+        let ended = {
+            let mut hand = self.shared.hand();
+            hand.abandon();
+            hand.take_ended()
+        };
         let written = outbox::settle(&self.database, &self.name, &self.holder, ended, self.clock.now()).await;
         self.note(written, "writing down what was delivered");
     }

@@ -12,6 +12,8 @@ use super::{Delivered, Settings};
 /// So many lines that failed one after the other, with nothing delivered in between, mean that the system fails, not
 /// they.
 const FAILING_LINES: usize = 8;
+/// The longest wait that a system may ask for.
+const ASKED_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// A fact on its way.
 #[derive(Debug)]
@@ -151,6 +153,12 @@ impl Hand {
         self.drop_all();
     }
 
+    /// What is still on its way will not be heard of any more: free again, told a second time at worst.
+    pub(super) fn abandon(&mut self) {
+        let flights = std::mem::take(&mut self.flights);
+        self.ended.extend(flights.values().map(|flight| Settled { change: flight.change, ended: Ended::Released }));
+    }
+
     /// Says that something ended otherwise: what could not be read.
     pub(super) fn note(&mut self, settled: Settled) {
         self.ended.push(settled);
@@ -205,6 +213,6 @@ pub(super) fn wait_ms(first: Duration, failures: u32, longest: Duration, least: 
     // Without randomness the waits are alike; nothing else depends on it.
     let _ = getrandom::fill(&mut random);
     let jittered = millis / 2 + u64::from_le_bytes(random) % (millis / 2 + 1);
-    let least = least.map_or(0, |least| u64::try_from(least.as_millis()).unwrap_or(u64::MAX));
+    let least = least.map_or(0, |least| u64::try_from(least.min(ASKED_MAX).as_millis()).unwrap_or(u64::MAX));
     i64::try_from(jittered.max(least)).unwrap_or(i64::MAX)
 }

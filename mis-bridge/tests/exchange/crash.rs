@@ -65,7 +65,7 @@ async fn seed(path: &Path, visits: u64) {
 
 async fn until_told(path: &Path, deliveries: usize, mut when_not: impl FnMut()) {
     let database = Database::open(&format!("sqlite:{}", path.display())).await.unwrap();
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     while count(&database, DeliveryState::Done).await < deliveries {
         assert!(begun.elapsed() < world::WITHIN, "{} of {deliveries}", count(&database, DeliveryState::Done).await);
         when_not();
@@ -141,12 +141,12 @@ async fn killed_at_random_again_and_again_it_loses_no_visit_and_doubles_none() {
     seed(&path, 150).await;
     let liar = Liar::start().await;
     let child = Mutex::new(Some(start(&path, &liar)));
-    let (mut kills, mut next) = (0, std::time::Instant::now() + Duration::from_millis(200));
+    let (mut kills, mut next) = (0, tokio::time::Instant::now() + Duration::from_millis(200));
     until_told(&path, 300, || {
-        if std::time::Instant::now() < next {
+        if tokio::time::Instant::now() < next {
             return;
         }
-        next = std::time::Instant::now() + Duration::from_millis(fastrand::u64(100..500));
+        next = tokio::time::Instant::now() + Duration::from_millis(fastrand::u64(100..500));
         if kills < 15 {
             kills += 1;
             end(&child);

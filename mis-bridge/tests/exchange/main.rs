@@ -6,6 +6,7 @@
 mod crash;
 mod engine;
 mod fhir;
+mod http;
 mod liar;
 mod load;
 mod medplum;

@@ -22,7 +22,7 @@ pub struct Hand(Arc<AtomicI64>);
 impl Hand {
     pub fn new() -> (Self, Clock) {
         let hand = Self(Arc::new(AtomicI64::new(0)));
-        let (own, begun) = (hand.clone(), std::time::Instant::now());
+        let (own, begun) = (hand.clone(), tokio::time::Instant::now());
         let clock = Clock::new(move || {
             let passed = i64::try_from(begun.elapsed().as_millis()).unwrap();
             NOW.plus_ms(passed + own.0.load(Ordering::Relaxed))
@@ -192,7 +192,7 @@ pub async fn count(database: &Database, state: DeliveryState) -> usize {
 
 /// Waits until a state has so many deliveries.
 pub async fn until(database: &Database, state: DeliveryState, wanted: usize) {
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     loop {
         let found = count(database, state).await;
         if found == wanted {
