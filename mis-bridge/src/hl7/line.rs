@@ -16,7 +16,7 @@ use wire::hl7::view::{AckCode, Reply};
 use wire::hl7::{Charset, Message};
 
 use super::settings::{AckMode, SenderSettings, SettingsError};
-use super::socket::{Dialer, Stream};
+use super::socket::{Dialer, Stream, of_tls};
 
 /// Longest answer, in bytes.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
@@ -130,7 +130,7 @@ impl Line {
             open.stream.write_all(frame).await?;
             open.stream.flush().await
         };
-        timeout_at(until, written).await.map_err(|_| LineFault::Late)?.map_err(|_| LineFault::Broken)?;
+        timeout_at(until, written).await.map_err(|_| LineFault::Late)?.map_err(|error| of_tls(&error))?;
         let mut foreign = 0;
         loop {
             let framed = match timeout_at(until, open.next()).await {
@@ -186,7 +186,9 @@ impl Open {
             }
             let mut piece = [0; PIECE_BYTES];
             match self.stream.read(&mut piece).await {
-                Ok(0) | Err(_) => return Err(LineFault::Broken),
+                Ok(0) => return Err(LineFault::Broken),
+                // With TLS 1.3 the other end says here that it does not accept our certificate.
+                Err(error) => return Err(of_tls(&error)),
                 Ok(read) => self.rest.extend_from_slice(&piece[..read]),
             }
         }

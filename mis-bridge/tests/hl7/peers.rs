@@ -1,0 +1,109 @@
+//! Implementations that are not ours at the other end: hl7apy and hl7 (Python).
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use clinic::changes::ChangeKind;
+use mis_bridge::delivery::{Deliver, Delivered};
+use mis_bridge::hl7::{AckMode, Sender, SenderSettings};
+
+use super::clinic_of::{clock, database, fact};
+use super::listener::{Office, admit};
+use super::{PATIENCE, ZONE, until};
+
+fn python(arguments: &[&str]) -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let venv = std::env::var_os("TAPWARD_VENV").map_or_else(|| root.join("../target/venv"), PathBuf::from);
+    let mut command = Command::new(venv.join("bin/python"));
+    command.arg(root.join("tests/hl7/peers.py")).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+}
+
+fn start(command: &mut Command) -> Child {
+    command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started ({error}): run `make prepare`"))
+}
+
+/// A server's process; ends with its owner.
+struct Server {
+    process: Child,
+    port: u16,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Server {
+    fn start(kind: &str) -> Self {
+        let mut process = start(&mut python(&[kind]));
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines.next().and_then(|line| line.parse().ok());
+        let port = port.expect("the server says its port; are hl7apy and hl7 there? run `make prepare`");
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let known = Arc::clone(&said);
+        std::thread::spawn(move || lines.for_each(|line| known.lock().unwrap().push(line)));
+        Self { process, port, said }
+    }
+}
+
+async fn told_and_judged(kind: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = database(folder.path()).await;
+    let server = Server::start(kind);
+    for mode in [AckMode::Original, AckMode::Commit] {
+        let settings = SenderSettings {
+            mode,
+            answer_within: PATIENCE,
+            ..SenderSettings::new("mis", "127.0.0.1", server.port, ZONE)
+        };
+        let sender = Sender::new(settings, database.clone(), None, clock()).unwrap();
+        let base = if mode == AckMode::Original { 0 } else { 100 };
+        for number in 1..=10 {
+            for kind in [ChangeKind::VisitStarted, ChangeKind::VisitEnded, ChangeKind::VisitCancelled] {
+                assert_eq!(sender.deliver(&fact(base + number, kind)).await, Delivered::Done);
+            }
+        }
+    }
+    until("the server has said everything", || server.said.lock().unwrap().len() == 60).await;
+    let said = server.said.lock().unwrap();
+    assert!(said.iter().all(|line| line.ends_with(" 0") && !line.contains(" - ")), "{said:#?}");
+    database.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_hl7apy_takes_our_messages_and_finds_nothing_wrong() {
+    told_and_judged("server-hl7apy").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_hl7_takes_our_messages_and_finds_nothing_wrong() {
+    told_and_judged("server-hl7").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_hl7_tells_us_patients_and_understands_our_answers() {
+    let office = Office::open(|_| {}).await;
+    let mut client = start(&mut python(&["client-hl7", &office.address.port().to_string()]));
+    let mut stdin = client.stdin.take().unwrap();
+    for number in 1..=20 {
+        stdin.write_all(admit(&format!("M{number}"), &format!("P-{number}"), "Иванова").as_bytes()).unwrap();
+        stdin.write_all(b"\x1c").unwrap();
+    }
+    drop(stdin);
+    let said = tokio::task::spawn_blocking(move || {
+        let mut said = String::new();
+        client.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        (said, client.wait().unwrap())
+    });
+    let (said, ended) = said.await.unwrap();
+    assert!(ended.success(), "{said}; are hl7apy and hl7 there? run `make prepare`");
+    let want: Vec<String> = (1..=20).map(|number| format!("AA M{number} 2.5.1")).collect();
+    assert_eq!(said.lines().collect::<Vec<_>>(), want);
+    assert!(office.knows("P-20").await.is_some());
+}
