@@ -111,7 +111,8 @@ pub async fn visit(database: &Database, number: u32, ended: bool) {
 /// A fact without a database.
 pub fn fact(number: u32, kind: ChangeKind) -> Fact {
     let started = NOW.plus_ms(i64::from(number) * 1000);
-    let party = |person, alias: String| FactParty { person, survivor: None, aliases: vec![alias], elsewhere: Vec::new() };
+    let party =
+        |person, alias: String| FactParty { person, survivor: None, aliases: vec![alias], elsewhere: Vec::new() };
     let happened = if kind == ChangeKind::VisitStarted { started } else { started.plus_ms(60_000) };
     Fact {
         destination: "mis".to_owned(),

@@ -22,7 +22,7 @@ const PLACE: &str = "TAPWARD_TEST_HL7_PLACE";
 const PORT: &str = "TAPWARD_TEST_HL7_PORT";
 const VISITS: u32 = 12;
 /// Every so many messages the bridge is killed before its answer.
-const KILL_EVERY: usize = 3;
+const KILL_EVERY: usize = 5;
 
 /// Not a test of its own: what a child does. Started as an ordinary test it has no instruction and returns.
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,7 @@ async fn the_bridge_that_is_killed() {
     let sender = Sender::new(settings, database.clone(), None, clock()).unwrap();
     let mut delivery = delivery::Settings {
         // A killed bridge's deliveries are taken over when its lease is over: by real time, so that is short.
-        lease: std::time::Duration::from_millis(300),
+        lease: std::time::Duration::from_secs(1),
         ..delivery_settings("mis")
     };
     delivery.destination.begin = Begin::Everything;
@@ -52,7 +52,6 @@ fn bridge(place: &Path, port: u16) -> Child {
         .env(PLACE, place)
         .env(PORT, port.to_string())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
         .spawn()
         .unwrap()
 }
@@ -85,7 +84,10 @@ async fn a_bridge_killed_between_message_and_answer_tells_each_visit_once_to_who
     let numbers = || liar.got().into_iter().map(|got| got.control).collect::<BTreeSet<_>>().len();
     let all = 2 * VISITS as usize;
     let started = std::cell::Cell::new(0);
+    let begun = std::time::Instant::now();
+    let seen = std::cell::Cell::new(0);
     until("every message has come", || {
+        if liar.got().len() != seen.get() { seen.set(liar.got().len()); eprintln!("{:?} got {} numbers {} starts {}", begun.elapsed(), seen.get(), numbers(), started.get()); }
         let mut running = running.lock().unwrap();
         if running.is_none() && numbers() < all {
             *running = Some(bridge(folder.path(), liar.address.port()));

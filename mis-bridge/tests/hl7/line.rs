@@ -179,6 +179,20 @@ async fn nobody_listening_is_said_so() {
     assert!(Line::new(&settings).is_err(), "in clear beyond this machine");
 }
 
+/// Not a limit: one connection with one message in flight is as fast as the other end answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_messages_go_over_one_connection_and_the_time_is_printed() {
+    let liar = Liar::start(|got, _| vec![Act::Say(good(got))]).await;
+    let mut line = Line::new(&patient(&liar)).unwrap();
+    let begun = tokio::time::Instant::now();
+    for number in 0..1000 {
+        assert_eq!(send(&mut line, &number.to_string()).await, Ok(Verdict::Accepted));
+    }
+    let rate = 1000.0 / begun.elapsed().as_secs_f64();
+    println!("one loopback connection, one message in flight: {rate:.0} messages/s");
+    assert_eq!(liar.got().last().map(|got| got.connection), Some(0));
+}
+
 pub fn server(authority: &Authority, made: &Made) -> TlsAcceptor {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(&authority.pem()).unwrap()).unwrap();

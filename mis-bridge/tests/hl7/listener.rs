@@ -193,6 +193,7 @@ async fn what_is_not_taken_is_refused_with_its_reason_and_the_next_one_is_taken(
         (admit("9").replace("P-1^^^CLINIC1^MR", ""), wrong(AckCode::Error, "9", "101")),
         (admit("10").replace("P-1^^^CLINIC1", "P-1^^^ELSEWHERE"), wrong(AckCode::Error, "10", "204")),
         (format!("{}{}", admit("11"), "Z".repeat(30_000)), wrong(AckCode::Reject, "11", "207")),
+        (admit("11a").replace("|MIS|", "|МИС|"), wrong(AckCode::Reject, "11a", "103")),
         (admit("12").replace("\rPID|", "\rP|"), wrong(AckCode::Error, "12", "100")),
     ] {
         assert_eq!(caller.ask(&text).await, want);
@@ -349,4 +350,82 @@ async fn with_the_database_away_nothing_is_acknowledged() {
     office.database.close().await;
     caller.write(&framed(&admit("2", "P-2", "Иванова"))).await;
     assert_eq!(caller.frame().await, None, "the sender keeps it and sends it again");
+}
+
+fn merge(control: &str, stays: &str, goes: &str) -> String {
+    format!(
+        "MSH|^~\\&|MIS|CLINIC1|TAPWARD|CLINIC1|20260105100000+0300||ADT^A40^ADT_A39|{control}|P|2.5.1\r\
+         EVN||20260105100000+0300\rPID|1||{stays}^^^CLINIC1^MR||Ivanova^Anna\rMRG|{goes}^^^CLINIC1^MR\r"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_records_that_are_one_patient_become_one_person() {
+    let office = Office::open(|_| {}).await;
+    let mut caller = office.join().await;
+    for (control, number) in [("1", "P-1"), ("2", "P-2")] {
+        assert_eq!(caller.ask(&admit(control, number, "Иванова")).await, of(control));
+    }
+    let stays = office.knows("P-2").await.unwrap();
+    assert_ne!(office.knows("P-1").await, Some(stays));
+    assert_eq!(caller.ask(&merge("3", "P-2", "P-1")).await, of("3"));
+    assert_eq!(office.knows("P-1").await, Some(stays));
+    // Merged again, and merged with somebody of whom nobody told.
+    assert_eq!(caller.ask(&merge("4", "P-2", "P-1")).await, of("4"));
+    assert_eq!(caller.ask(&merge("5", "P-2", "P-9")).await, of("5"));
+    assert_eq!(office.knows("P-9").await, Some(stays));
+    assert_eq!(caller.ask(&merge("6", "P-8", "P-7")).await, of("6"));
+    assert!(office.knows("P-7").await.is_some() && office.knows("P-7").await == office.knows("P-8").await);
+    assert_eq!(caller.ask(&merge("7", "P-2", "P-2")).await, wrong(AckCode::Error, "7", "205"));
+}
+
+fn book(control: &str, event: &str, times: &str) -> String {
+    format!(
+        "MSH|^~\\&|MIS|CLINIC1|TAPWARD|CLINIC1|20260105100000+0300||SIU^{event}^SIU_S12|{control}|P|2.5.1\r\
+         SCH||A-1^MIS|||||ROUTINE|||{times}\rPID|1||P-1^^^CLINIC1^MR||Ivanova^Anna\rRGS|1\r"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn appointments_are_booked_moved_and_called_off() {
+    let office = Office::open(|_| {}).await;
+    let mut caller = office.join().await;
+    let stored = async || -> (i64, i64, String) {
+        store::read!(office.database, "test.appointment", |conn| {
+            Ok(store::sqlx::query_as(
+                "SELECT starts_ms, ends_ms, state FROM appointment WHERE source = 'mis' AND external = 'A-1'",
+            )
+            .fetch_one(&mut *conn)
+            .await?)
+        })
+        .unwrap()
+    };
+    let unknown = caller.ask(&book("1", "S15", "|^^")).await;
+    assert_eq!(unknown, wrong(AckCode::Error, "1", "101"), "nobody knows when it would have been");
+    assert_eq!(caller.ask(&book("2", "S12", "|^^20^202601061000+0300")).await, of("2"));
+    let starts = domain::UtcMillis::from_rfc3339("2026-01-06T07:00:00Z").unwrap().0;
+    let (begin, _, state) = stored().await;
+    assert_eq!((begin, state.as_str()), (starts, "booked"));
+    assert_eq!(caller.ask(&book("3", "S13", "|^^^202601061100+0300^202601061130+0300")).await, of("3"));
+    let (begin, end, _) = stored().await;
+    assert_eq!((begin, end), (starts + 3_600_000, starts + 5_400_000));
+    assert_eq!(caller.ask(&book("4", "S15", "|")).await, of("4"));
+    let (begin, _, state) = stored().await;
+    assert_eq!((begin, state.as_str()), (starts + 3_600_000, "cancelled"));
+    assert_eq!(caller.ask(&book("5", "S26", "|")).await, of("5"));
+    assert_eq!(stored().await.2, "no_show");
+    assert!(office.knows("P-1").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_vault_locked_the_sender_keeps_its_message() {
+    let office = Office::open(|_| {}).await;
+    let console = clinic::acting::Acting::console();
+    office.vault.lock(&console).await.unwrap();
+    let mut caller = office.join().await;
+    caller.write(&framed(&admit("1", "P-1", "Иванова"))).await;
+    assert_eq!(caller.frame().await, None);
+    office.vault.reopen(&console).await.unwrap();
+    let mut caller = office.join().await;
+    assert_eq!(caller.ask(&admit("1", "P-1", "Иванова")).await, of("1"));
 }

@@ -57,7 +57,9 @@ impl Message {
         let bytes = bytes.get(..bytes.len().min(super::MESSAGE_MAX_BYTES))?;
         let delimiters = Delimiters::read(bytes).ok()?;
         let first = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
-        let text = first.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect();
+        let charset = charset_of(first, &delimiters, Charset::Utf8).unwrap_or(Charset::Latin1);
+        // Latin-1 has every byte, and no byte of another charset becomes a delimiter in it.
+        let text = charset.decode(first).or_else(|_| Charset::Latin1.decode(first)).ok()?;
         Self::cut(text, delimiters, Charset::Ascii).ok()
     }
 
