@@ -7,3 +7,4 @@ mod factor;
 mod scene;
 mod taps;
 mod timer;
+mod words;

@@ -133,6 +133,7 @@ desk-refused-out_of_order = This tap is older than what is known already. Hold t
 desk-refused-refused_at_reader = The reader refused the card.
 desk-refused-pin_wrong = The PIN typed at the reader was wrong.
 desk-refused-pin_locked = Too many wrong PINs. Ask whoever sets up workstations.
+desk-refused-our_fault = Something went wrong here. Hold the card to the reader again; if this repeats, tell the administrator.
 desk-refused-not_a_patient = This card is not a patient’s.
 desk-refused-overtaken = The patient was seen elsewhere meanwhile. Hold the card to the reader again.
 desk-ended-by_hand = by the specialist

@@ -137,6 +137,7 @@ desk-refused-out_of_order = Это касание старше уже извес
 desk-refused-refused_at_reader = Считыватель отказал карте.
 desk-refused-pin_wrong = ПИН, введённый на считывателе, неверен.
 desk-refused-pin_locked = Слишком много неверных ПИН. Обратитесь к тому, кто настраивает рабочие места.
+desk-refused-our_fault = Сбой у нас. Приложите карту ещё раз; если повторится, скажите администратору.
 desk-refused-not_a_patient = Это не карта пациента.
 desk-refused-overtaken = Пациента тем временем приняли в другом месте. Приложите карту ещё раз.
 desk-ended-by_hand = специалистом
