@@ -179,6 +179,9 @@ pub struct Zone {
     pub outside: Option<Spanned<bool>>,
     pub capacity: Option<Spanned<u64>>,
     pub anti_passback: Option<Spanned<String>>,
+    pub needs_purpose: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub needs: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use chrono::NaiveDate;
 use domain::ids::{CategoryId, PointId, ScheduleId, ZoneId};
-use domain::policy::{Effect, Layout, Mode, PassKind, Point, PointKind, Rule, Verify};
+use domain::ConditionId;
+use domain::policy::{Asked, Demand, Effect, Layout, Mode, PassKind, Point, PointKind, Rule, Verify};
 use domain::schedule::{LocalDate, MinuteRange, OnHoliday, Schedule, Weekdays, WeeklyRange};
 use domain::zone::{AntiPassback, Zone};
 use toml::Spanned;
@@ -18,6 +19,7 @@ impl Checker<'_> {
         let mut layout = Layout { time_zone: file.site.time_zone.get_ref().clone(), ..Layout::empty() };
         for zone in &file.zone {
             layout.zones.extend(self.zone(zone));
+            layout.demands.extend(self.demands(zone));
         }
         for schedule in &file.schedule {
             layout.schedules.extend(self.schedule(schedule));
@@ -52,6 +54,19 @@ impl Checker<'_> {
         }
         layout.complete_zones();
         Some(layout)
+    }
+
+    /// What the zone asks of those who enter.
+    fn demands(&mut self, zone: &file::Zone) -> Vec<Demand> {
+        let Ok(id) = ZoneId::new(zone.id.get_ref()) else { return Vec::new() };
+        let asks = zone.needs_purpose.as_ref().is_some_and(|it| *it.get_ref());
+        let mut made: Vec<_> = asks.then(|| Demand::purpose(id.clone())).into_iter().collect();
+        for condition in &zone.needs {
+            if let Some(condition) = self.parse::<ConditionId>(condition, "zone.needs") {
+                made.push(Demand { zone: id.clone(), asked: Asked::Condition(condition), kinds: Vec::new() });
+            }
+        }
+        made
     }
 
     fn zone(&mut self, zone: &file::Zone) -> Option<Zone> {
