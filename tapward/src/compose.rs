@@ -237,6 +237,7 @@ fn desk_settings(config: &Config) -> anyhow::Result<DeskSettings> {
         irregular: config.irregular,
         reader,
         fhircast,
+        openid: exchange::provider_rules(config),
         ..DeskSettings::default()
     })
 }

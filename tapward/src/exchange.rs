@@ -15,7 +15,7 @@ use mis_bridge::gnuhealth::{self, Assertions, GnuHealth};
 use mis_bridge::hl7::{self, Receiver};
 use mis_bridge::http::Client;
 use mis_bridge::webhook::Webhook;
-use mis_bridge::{fhir, webhook};
+use mis_bridge::{fhir, logout, webhook};
 use store::Database;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -76,6 +76,7 @@ pub async fn start(
     let feeds = feeds(config, database, clock, vault)?;
     let mut beside = Beside { config, database, clock, vault, provider, feeds, stop, tasks: Vec::new() };
     beside.keep_provider();
+    beside.tell_of_ends()?;
     beside.listen_for_hl7().await?;
     for system in &config.exchange.systems {
         beside.system(system).with_context(|| format!("system \"{}\" cannot be served", system.name))?;
@@ -97,6 +98,18 @@ impl Beside<'_> {
                 }
             }
         }));
+    }
+
+    /// Systems that sign people in by card hear when their session ends.
+    fn tell_of_ends(&mut self) -> anyhow::Result<()> {
+        let Some(provider) = self.provider.clone() else { return Ok(()) };
+        let client = Client::new(self.config.exchange.identity.http.clone())?;
+        let stop = self.stop.clone();
+        self.tasks.push(tokio::spawn(async move {
+            logout::run(provider, client, stop).await;
+            Ok(())
+        }));
+        Ok(())
     }
 
     async fn listen_for_hl7(&mut self) -> anyhow::Result<()> {

@@ -19,6 +19,8 @@ pub struct IdentitySettings {
     pub ends_on_lock: bool,
     /// Whether the topic of FHIRcast is enough, without a token.
     pub topic_alone: bool,
+    /// Certificates and limits for telling systems that sign people in by card that a session ended.
+    pub http: http::Settings,
 }
 
 /// A system that is told of visits, or tells us something, or both.

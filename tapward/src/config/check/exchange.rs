@@ -148,6 +148,10 @@ impl Checker<'_> {
             patient_system: patient_system.map(|name| name.as_str().to_owned()),
             ends_on_lock: given.ends_on_lock.as_ref().is_some_and(|it| *it.get_ref()),
             topic_alone: given.topic_alone.as_ref().is_some_and(|it| *it.get_ref()),
+            http: mis_bridge::http::Settings {
+                roots: self.roots(given.ca.as_ref(), "identity.ca").unwrap_or(mis_bridge::http::Roots::Public),
+                ..mis_bridge::http::Settings::default()
+            },
         }
     }
 

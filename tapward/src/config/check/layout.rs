@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use chrono::NaiveDate;
-use domain::ids::{CategoryId, PointId, ScheduleId, ZoneId};
 use domain::ConditionId;
+use domain::ids::{CategoryId, PointId, ScheduleId, ZoneId};
 use domain::policy::{Asked, Demand, Effect, Layout, Mode, PassKind, Point, PointKind, Rule, Verify};
 use domain::schedule::{LocalDate, MinuteRange, OnHoliday, Schedule, Weekdays, WeeklyRange};
 use domain::zone::{AntiPassback, Zone};

@@ -47,6 +47,7 @@ pub struct Identity {
     pub patient_system: Option<Spanned<String>>,
     pub ends_on_lock: Option<Spanned<bool>>,
     pub topic_alone: Option<Spanned<bool>>,
+    pub ca: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -137,7 +137,7 @@ impl Checker<'_> {
         }
     }
 
-    fn roots(&mut self, ca: Option<&Spanned<String>>, key: &str) -> Option<Roots> {
+    pub(super) fn roots(&mut self, ca: Option<&Spanned<String>>, key: &str) -> Option<Roots> {
         match ca {
             None => Some(Roots::Public),
             Some(path) => self.pem(path, key).map(Roots::Given),
