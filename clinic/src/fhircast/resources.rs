@@ -103,16 +103,11 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Reads the reason of a change of ours.
+    /// Reads the reason of the end or lock of a binding (`domain::desk::{EndWhy, LockWhy}`).
     pub fn of_reason(reason: Option<&str>) -> Self {
         match reason {
-            Some(reason) if reason.contains("idle") || reason.contains("timeout") || reason.contains("shift") => {
-                Self::Timeout
-            }
-            Some(
-                "tap" | "tap_out" | "tapped_out" | "user" | "self" | "specialist" | "page" | "button" | "again"
-                | "lock" | "by_tap" | "by_page" | "re_tap" | "retap",
-            ) => Self::User,
+            Some("idle" | "factor_missing") => Self::Timeout,
+            Some("by_hand" | "retap" | "elsewhere") => Self::User,
             _ => Self::System,
         }
     }
@@ -211,9 +206,9 @@ mod tests {
     #[test]
     fn reasons_become_codes_of_fhircast() {
         let code = |reason| logout(Cause::of_reason(reason))["resource"]["parameter"][0]["valueCoding"]["code"].clone();
-        assert_eq!(code(Some("idle_end")), "system-timeout");
-        assert_eq!(code(Some("tap")), "user-initiated");
-        assert_eq!(code(Some("card_blocked")), "system-initiated");
+        assert_eq!(code(Some("idle")), "system-timeout");
+        assert_eq!(code(Some("retap")), "user-initiated");
+        assert_eq!(code(Some("card_not_valid")), "system-initiated");
         assert_eq!(code(None), "system-initiated");
     }
 }
