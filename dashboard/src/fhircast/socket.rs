@@ -203,9 +203,9 @@ impl Line<'_> {
             if read_upto == upto {
                 break;
             }
-            for entry in &entries {
+            for entry in entries {
                 if entry.id <= from && entry.session == self.connected.session {
-                    self.told(entry).await?;
+                    self.told(&entry).await?;
                 }
             }
             upto = read_upto.min(from);

@@ -53,7 +53,7 @@ async fn knock(stage: &Stage, route: &Route, token: Option<&SessionToken>) -> Do
     let method = if matches!(route.path, "/live/stream" | "/desk/stream") { "HEAD" } else { route.verb.as_str() };
     let request = match route.verb {
         Verb::Show => request(method, &path, token).body(Body::empty()).unwrap(),
-        Verb::Change | Verb::Put | Verb::Delete => {
+        Verb::Change | Verb::Put | Verb::Delete | Verb::Ask => {
             let mut request = form(&path, token, "form=wrong".to_owned());
             *request.method_mut() = method.parse().unwrap();
             request

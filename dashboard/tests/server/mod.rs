@@ -37,6 +37,11 @@ pub struct Server {
 impl Server {
     /// Starts it; `X-Forwarded-For` of these proxies is believed.
     pub async fn start(proxies: Vec<Network>) -> Self {
+        Self::start_with(proxies, dashboard::DeskSettings::default()).await
+    }
+
+    /// As [`Server::start`], with these settings of workstations.
+    pub async fn start_with(proxies: Vec<Network>, desk: dashboard::DeskSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = scene::database(folder.path()).await;
         let hands = Hands::new();
@@ -69,7 +74,7 @@ impl Server {
             sessions: rules,
             accounts_key: scene::accounts_key(),
             trusted_proxies: proxies,
-            desk: dashboard::DeskSettings::default(),
+            desk,
             retention: clinic::retention::Terms::default(),
         };
         let keys = ApiKeys::new(database.clone(), clock.clone());
