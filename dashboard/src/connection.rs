@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use axum_server::Server;
 use axum_server::accept::Accept;
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -35,14 +36,12 @@ const PLAIN_REFUSED: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plai
 /// A client that takes no byte for this long is cut off.
 const WRITE_WITHIN: Duration = Duration::from_secs(20);
 
-/// Sets the limits of reading requests.
+/// Sets the limits of reading requests. HTTP/1 only, and so that a connection may become a WebSocket: the server's own
+/// switch for the former would forbid the latter.
 pub fn bound_headers<A>(server: &mut Server<SocketAddr, A>) {
-    server
-        .http_builder()
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_WITHIN)
-        .max_buf_size(HEADERS_MAX_BYTES);
+    let builder = server.http_builder();
+    *builder = Builder::new(TokioExecutor::new()).http1_only();
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(HEADERS_MAX_BYTES);
 }
 
 /// Accepts connections up to the limit.
@@ -78,6 +77,84 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Bounded {
             }
             Ok((Reading { stream, late: None, _place: place }, service))
         })
+    }
+}
+
+/// Behind TLS: so many bytes must have come in time before the version of HTTP is known and the limits of
+/// [`bound_headers`] hold. No request is shorter.
+const VERSION_BYTES: usize = 24;
+
+/// Accepts what `inner` accepts, and cuts off who then says nothing.
+#[derive(Debug, Clone)]
+pub struct Prompt<A>(pub A);
+
+impl<A, I, S> Accept<I, S> for Prompt<A>
+where
+    A: Accept<I, S>,
+    A::Future: Send + 'static,
+{
+    type Stream = Prompted<A::Stream>;
+    type Service = A::Service;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Prompted<A::Stream>, A::Service)>> + Send>>;
+
+    fn accept(&self, stream: I, service: S) -> Self::Future {
+        let accepting = self.0.accept(stream, service);
+        Box::pin(async move {
+            let (stream, service) = accepting.await?;
+            let late = Box::pin(sleep_until(Instant::now() + HEADERS_WITHIN));
+            Ok((Prompted { stream, late: Some(late), read: 0 }, service))
+        })
+    }
+}
+
+/// A connection whose other side must begin in time.
+pub struct Prompted<S> {
+    stream: S,
+    /// Runs until enough has come.
+    late: Option<Pin<Box<Sleep>>>,
+    read: usize,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Prompted<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let Some(late) = &mut self.late else { return result };
+        if result.is_pending() {
+            ready!(late.as_mut().poll(cx));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client asks nothing")));
+        }
+        self.read = self.read.saturating_add(buf.filled().len().saturating_sub(before));
+        if self.read >= VERSION_BYTES {
+            self.late = None;
+        }
+        result
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Prompted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 }
 

@@ -109,7 +109,8 @@ impl Dashboard {
         let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(configuration))
             .handshake_timeout(HANDSHAKE_WITHIN)
             .acceptor(crate::connection::Bounded::default());
-        let mut server = axum_server::from_tcp(listener)?.handle(handle.clone()).acceptor(acceptor).http1_only();
+        let acceptor = crate::connection::Prompt(acceptor);
+        let mut server = axum_server::from_tcp(listener)?.handle(handle.clone()).acceptor(acceptor);
         crate::connection::bound_headers(&mut server);
         let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
         let ender = async {

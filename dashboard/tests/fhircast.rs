@@ -413,7 +413,7 @@ async fn a_tap_is_at_the_program_within_the_time() {
     for n in 0..50_u32 {
         // Passes of patients in the scene.
         let patient = n % 3 + 7 * (n / 3 % 8);
-        clinic.pass(5_000);
+        clinic.pass(70_000);
         let begun = Instant::now();
         clinic.tap(patient, "desk-1").await;
         let event = mis.read().await;
@@ -427,5 +427,109 @@ async fn a_tap_is_at_the_program_within_the_time() {
         took[25], took[47], took[49]
     );
     assert!(took[47] < Duration::from_secs(2), "{took:?}");
+    clinic.server.end().await;
+}
+
+/// Node's packages, and Python's.
+fn folder(variable: &str, usual: &str, needs: &str) -> std::path::PathBuf {
+    let folder = std::env::var_os(variable).map(std::path::PathBuf::from);
+    let folder = folder.unwrap_or_else(|| std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(usual));
+    assert!(folder.join(needs).exists(), "{needs} is missing in {}; run `make prepare`", folder.display());
+    folder
+}
+
+/// A program that we did not write, and what it says.
+struct Stranger {
+    child: tokio::process::Child,
+    says: tokio::io::Lines<tokio::io::BufReader<tokio::process::ChildStdout>>,
+}
+
+impl Stranger {
+    fn start(command: &mut tokio::process::Command) -> Self {
+        use tokio::io::AsyncBufReadExt;
+        let command =
+            command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let says = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, says }
+    }
+
+    async fn hear(&mut self) -> Value {
+        let line = timeout(Duration::from_secs(30), self.says.next_line()).await.expect("a line in time").unwrap();
+        serde_json::from_str(&line.expect("it goes on")).unwrap()
+    }
+
+    /// Passes over what it says until this key comes.
+    async fn until(&mut self, key: &str) -> Value {
+        loop {
+            let said = self.hear().await;
+            assert!(said.get("failed").is_none(), "{said}");
+            if let Some(value) = said.get(key) {
+                return value.clone();
+            }
+        }
+    }
+
+    async fn order(&mut self, order: &str) {
+        use tokio::io::AsyncWriteExt;
+        self.child.stdin.as_mut().unwrap().write_all(format!("{order}\n").as_bytes()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_of_medplum_listens_opens_closes_and_asks() {
+    let node = folder("TAPWARD_NODE", "target/node", "node_modules/@medplum/core");
+    let mut clinic = Clinic::open().await;
+    clinic.tap(SURGEON, "desk-1").await;
+    let topic = clinic.topic("desk-1").await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/independent/fhircast_medplum.mjs");
+    let mut command = tokio::process::Command::new("node");
+    command.arg(script).arg(clinic.server.url("/")).arg(&topic);
+    command.env("TAPWARD_NODE", node.canonicalize().unwrap()).env("NODE_EXTRA_CA_CERTS", clinic.server.certificate());
+    let mut medplum = Stranger::start(&mut command);
+    medplum.until("connected").await;
+    clinic.pass(60_000);
+    clinic.tap(0, "desk-1").await;
+    let opened = medplum.until("event").await;
+    assert_eq!(opened["event"]["hub.event"], "Patient-open");
+    assert_eq!(opened["event"]["context"][0]["resource"]["id"], "P-10000");
+    assert_eq!(medplum.until("event").await["event"]["hub.event"], "Encounter-open");
+    medplum.order("context").await;
+    let context = medplum.until("context").await;
+    assert_eq!(context["context.type"], "Encounter");
+    // Its own clock is ahead of the test's: it counts as now.
+    clinic.pass(1_000);
+    medplum.order("open P-5").await;
+    let echo = medplum.until("event").await;
+    assert_eq!(echo["event"]["context"][0]["resource"]["id"], "P-5");
+    medplum.until("done").await;
+    medplum.order("close P-5").await;
+    assert_eq!(medplum.until("event").await["event"]["hub.event"], "Patient-close");
+    medplum.until("done").await;
+    medplum.order("context").await;
+    assert_eq!(medplum.until("context").await["context.type"], "");
+    medplum.order("leave").await;
+    medplum.until("disconnected").await;
+    medplum.order("end").await;
+    clinic.server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_with_the_habits_of_real_ones_is_understood() {
+    let venv = folder("TAPWARD_VENV", "target/venv", "bin/python");
+    let mut clinic = Clinic::open().await;
+    clinic.tap(SURGEON, "desk-1").await;
+    let topic = clinic.topic("desk-1").await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/independent/fhircast_habits.py");
+    let mut command = tokio::process::Command::new(venv.join("bin/python"));
+    command.arg(script).arg(clinic.server.address.port().to_string()).arg(clinic.server.certificate()).arg(&topic);
+    let mut habits = Stranger::start(&mut command);
+    habits.until("ready").await;
+    clinic.pass(60_000);
+    clinic.tap(1, "desk-1").await;
+    assert_eq!(habits.until("event").await["event"]["context"][0]["resource"]["id"], "P-10001");
+    habits.until("done").await;
+    let session = clinic.session("desk-1").await;
+    assert_eq!(trouble(&clinic, &session).await, None);
     clinic.server.end().await;
 }

@@ -25,6 +25,7 @@ mod error;
 pub mod journal;
 mod macros;
 pub mod migrate;
+pub mod tap_queue;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -62,6 +62,8 @@ pub enum Command {
     Bridge,
     /// Run the web pages only
     Dashboard,
+    /// Forward the taps of the reader at this computer to the gateway: `--config agent.toml`
+    Agent,
     /// Play a clinic's readers and people against a gateway, from a scenario file
     Sim(SimArgs),
     /// Run everything with a simulated clinic beside it, to look at

@@ -1,5 +1,6 @@
 //! The executable: reads the command line and the configuration, composes the programs, waits.
 
+mod agent;
 mod audit;
 mod cli;
 mod clock;
@@ -78,7 +79,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         Command::Gateway => Programs { gateway: true, bridge: false, dashboard: false },
         Command::Bridge => Programs { gateway: false, bridge: true, dashboard: false },
         Command::Dashboard => Programs { gateway: false, bridge: false, dashboard: true },
-        _ => return Box::pin(carry_out_tool(cli.command, configured, &clock)).await,
+        _ => return Box::pin(carry_out_tool(cli.command, cli.config.clone(), configured, &clock)).await,
     };
     let (file, config) = configured()?;
     if programs.gateway && !programs.bridge && config.bus.is_none() {
@@ -91,6 +92,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<u8> {
 #[expect(clippy::print_stdout, reason = "the answer to the person at the terminal")]
 async fn carry_out_tool(
     command: Command,
+    config: Option<PathBuf>,
     configured: impl FnOnce() -> anyhow::Result<(PathBuf, Config)>,
     clock: &Clock,
 ) -> anyhow::Result<u8> {
@@ -111,6 +113,7 @@ async fn carry_out_tool(
             }
         }
         Command::Version => println!("tapward {}", env!("CARGO_PKG_VERSION")),
+        Command::Agent => return Box::pin(commands::agent::agent(config, clock.clone())).await,
         Command::Sim(arguments) => return commands::sim::sim(arguments, clock.clone()).await,
         Command::Demo(arguments) => return Box::pin(commands::demo::demo(arguments, clock.clone())).await,
         Command::Peers(arguments) => return commands::peers::peers(&configured()?.1, arguments, clock).await,

@@ -226,7 +226,8 @@ pub(super) async fn context(
     Ok(open_to_pages(Json(answer).into_response()))
 }
 
-/// Who asks: what the access token says, if one is shown. A token that is not good is refused, also where none is needed.
+/// Who asks: what the access token says, if one is shown. One that is not good counts as none: it is refused, unless the
+/// topic alone is enough.
 async fn caller(app: &App, address: std::net::IpAddr, headers: &HeaderMap) -> Result<Caller, Refused> {
     let given = headers.get(header::AUTHORIZATION).filter(|value| value.len() <= BEARER_MAX_BYTES);
     let bearer = given.and_then(|value| value.to_str().ok()).and_then(|text| {

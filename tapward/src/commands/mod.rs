@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod acs_link;
+pub mod agent;
 pub mod audit;
 pub mod demo;
 pub mod journal;
