@@ -3,10 +3,13 @@
 //!
 //! Owns the table `hl7_received`. What a message did stands in the tables of whoever took it in and was committed before
 //! its answer is remembered here: between the two a message may be taken twice, which taking the same again allows.
-//! Never keeps a message. May import `domain` and `store`.
+//! Never keeps a message. May import `domain`, `store` and the references of `people`.
 
-use domain::UtcMillis;
+use domain::{UtcMillis, ZoneId};
 use store::{Database, Error, read, transact};
+
+use crate::people::Reference;
+use crate::rows::optional;
 
 /// Rows forgotten by one statement: the table is locked only so long.
 const FORGOTTEN_AT_ONCE: i64 = 5000;
@@ -119,21 +122,53 @@ pub async fn forget_before(database: &Database, before: UtcMillis) -> Result<u64
     }
 }
 
-/// When the appointment that a source calls so begins, as far as is known: messages that call one off need not say it.
+/// What is known of an appointment, for messages that say only what changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownAppointment {
+    /// When it begins.
+    pub starts: UtcMillis,
+    /// When it ends.
+    pub ends: UtcMillis,
+    /// Where.
+    pub zone: Option<ZoneId>,
+    /// What the source calls its purpose.
+    pub purpose: Option<Reference>,
+    /// What the source calls the patient.
+    pub patient: Option<Reference>,
+    /// What it calls the specialist.
+    pub staff: Option<Reference>,
+}
+
+/// What is known of the appointment that a source calls so.
 ///
 /// # Errors
-/// Engine errors.
-pub async fn start_of_appointment(
+/// Engine errors, or a row that this version cannot read.
+pub async fn known_appointment(
     database: &Database,
     source: &str,
     external: &str,
-) -> Result<Option<UtcMillis>, Error> {
-    let at: Option<i64> = read!(database, "received.appointment", |conn| {
-        Ok(sqlx::query_scalar("SELECT starts_ms FROM appointment WHERE source = $1 AND external = $2")
-            .bind(source)
-            .bind(external)
-            .fetch_optional(&mut *conn)
-            .await?)
+) -> Result<Option<KnownAppointment>, Error> {
+    type Row = (i64, i64, Option<String>, Option<String>, Option<String>, Option<String>);
+    let row: Option<Row> = read!(database, "received.appointment", |conn| {
+        Ok(sqlx::query_as(
+            "SELECT starts_ms, ends_ms, zone, purpose,
+                    (SELECT MIN(value) FROM person_alias WHERE system = $1 AND person = appointment.patient),
+                    (SELECT MIN(value) FROM person_alias WHERE system = $1 AND person = appointment.staff)
+             FROM appointment WHERE source = $1 AND external = $2",
+        )
+        .bind(source)
+        .bind(external)
+        .fetch_optional(&mut *conn)
+        .await?)
     })?;
-    Ok(at.map(UtcMillis))
+    let Some((starts, ends, zone, purpose, patient, staff)) = row else { return Ok(None) };
+    let reference = |text: Option<String>| text.as_deref().and_then(Reference::new);
+    Ok(Some(KnownAppointment {
+        starts: UtcMillis(starts),
+        ends: UtcMillis(ends),
+        zone: optional("appointment", "zone", zone.as_deref(), |text| ZoneId::new(text))?,
+        purpose: reference(purpose),
+        patient: reference(patient),
+        staff: reference(staff),
+    }))
 }

@@ -215,31 +215,39 @@ impl Taker<'_> {
     async fn appointment(&self, schedule: Schedule, changed: Option<UtcMillis>) -> Result<(), NotTaken> {
         let place = Where::of("SCH", 2);
         let id = reference(&schedule.id.value, place)?;
-        let patient = schedule.patient.ok_or(Hl7Error::Missing(Where { segment: "PID", sequence: 0, field: 0 }))?;
-        let record = self.record(patient, changed)?;
-        let alias = Alias::own(record.id.clone());
-        let starts = match schedule.starts {
-            Some(stamp) => Some(utc(stamp, &self.rule.zone)?),
-            None => received::start_of_appointment(self.database, self.rule.source.as_str(), id.reveal())
-                .await
-                .map_err(|_| NotTaken::NotNow("database"))?,
+        // What a message does not say stays as it is: calling off often names nothing but the appointment.
+        let known = received::known_appointment(self.database, self.rule.source.as_str(), id.reveal())
+            .await
+            .map_err(|_| NotTaken::NotNow("database"))?;
+        let known = known.as_ref();
+        let record = schedule.patient.map(|patient| self.record(patient, changed)).transpose()?;
+        let alias = match (&record, known.and_then(|known| known.patient.clone())) {
+            (Some(record), _) => record.id.clone(),
+            (None, Some(known)) => known,
+            (None, None) => return Err(Hl7Error::Missing(Where { segment: "PID", sequence: 0, field: 0 }).into()),
         };
-        let starts = starts.ok_or(Hl7Error::Missing(Where::of("SCH", 11)))?;
-        let ends = match (schedule.ends, schedule.minutes) {
-            (Some(stamp), _) => Some(utc(stamp, &self.rule.zone)?),
-            (None, Some(minutes)) => Some(starts.plus_ms(minutes * 60_000)),
-            (None, None) => None,
+        let starts = match (schedule.starts, known) {
+            (Some(stamp), _) => utc(stamp, &self.rule.zone)?,
+            (None, Some(known)) => known.starts,
+            (None, None) => return Err(Hl7Error::Missing(Where::of("SCH", 11)).into()),
+        };
+        let ends = match (schedule.ends, schedule.minutes, known) {
+            (Some(stamp), ..) => Some(utc(stamp, &self.rule.zone)?),
+            (None, Some(minutes), _) => Some(starts.plus_ms(minutes * 60_000)),
+            (None, None, Some(known)) => Some(starts.plus_ms(known.ends.since_ms(known.starts))),
+            (None, None, None) => None,
         };
         let staff = schedule.doctor.as_ref().map(|doctor: &Practitioner| reference(&doctor.id, Where::of("AIP", 3)));
         let room = schedule.location.as_ref().map(|location| reference(location.name(), Where::of("AIL", 3)));
         let purpose = schedule.purpose.as_ref().map(|purpose| reference(purpose, Where::of("AIS", 3)));
+        let known_place = || known.and_then(|known| known.zone.clone()).map(Place::Zone);
         let appointment = AppointmentRecord {
             id,
             changed,
-            patient: alias,
-            staff: staff.transpose()?.map(Alias::own),
-            place: room.transpose()?.map(Place::Workplace),
-            purpose: purpose.transpose()?,
+            patient: Alias::own(alias),
+            staff: staff.transpose()?.or_else(|| known.and_then(|known| known.staff.clone())).map(Alias::own),
+            place: room.transpose()?.map(Place::Workplace).or_else(known_place),
+            purpose: purpose.transpose()?.or_else(|| known.and_then(|known| known.purpose.clone())),
             starts,
             ends,
             state: match schedule.status {
@@ -251,7 +259,9 @@ impl Taker<'_> {
             },
         };
         // An appointment need not say more of the patient than a number; it never says that a known one is anything less.
-        self.hand_over(Records::Patients(vec![record])).await?;
+        if let Some(record) = record {
+            self.hand_over(Records::Patients(vec![record])).await?;
+        }
         self.hand_over(Records::Appointments(vec![appointment])).await
     }
 

@@ -409,9 +409,11 @@ async fn appointments_are_booked_moved_and_called_off() {
     assert_eq!(caller.ask(&book("3", "S13", "|^^^202601061100+0300^202601061130+0300")).await, of("3"));
     let (begin, end, _) = stored().await;
     assert_eq!((begin, end), (starts + 3_600_000, starts + 5_400_000));
-    assert_eq!(caller.ask(&book("4", "S15", "|")).await, of("4"));
-    let (begin, _, state) = stored().await;
-    assert_eq!((begin, state.as_str()), (starts + 3_600_000, "cancelled"));
+    let bare = book("4", "S15", "|").replace("PID|1||P-1^^^CLINIC1^MR||Ivanova^Anna\rRGS|1\r", "");
+    assert_eq!(caller.ask(&bare).await, of("4"), "what is not said stays as it is");
+    assert_eq!(stored().await, (starts + 3_600_000, starts + 5_400_000, "cancelled".to_owned()));
+    let nobody = bare.replace("A-1^MIS", "A-2^MIS").replace("|4|", "|4a|");
+    assert_eq!(caller.ask(&nobody).await, wrong(AckCode::Error, "4a", "100"), "nor is it guessed");
     assert_eq!(caller.ask(&book("5", "S26", "|")).await, of("5"));
     assert_eq!(stored().await.2, "no_show");
     assert!(office.knows("P-1").await.is_some());
