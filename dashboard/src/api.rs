@@ -18,6 +18,7 @@ mod audit;
 mod codes;
 mod devices;
 mod events;
+mod feeds;
 mod orders;
 mod passes;
 mod persons;
@@ -45,12 +46,17 @@ pub use table::CALLS;
 
 /// Largest body of a call, in bytes; the largest real one is under 4 KiB.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
+/// Largest body of a call that tells records, in bytes: some ten thousand of them.
+pub const LIST_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// A body that is too long is taken in up to this, in bytes, so that the caller reads why it was refused.
 const THROWN_AWAY_MAX_BYTES: usize = 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// Where the API begins.
 pub const ROOT: &str = "/api/v1";
+
+/// Where records are told.
+const FEEDS: &str = "/api/v1/feeds/";
 
 /// Whether a path belongs to the API: what goes wrong there is said in JSON, and cookies do not count.
 pub fn is_call(path: &str) -> bool {
@@ -59,7 +65,8 @@ pub fn is_call(path: &str) -> bool {
 
 /// Takes in the whole body of a call, before anything is decided: an answer to a caller that is still sending would be
 /// lost with the connection. What is too long is taken in for a while too, and thrown away.
-pub async fn take_in(body: Body) -> Result<Body, Problem> {
+pub async fn take_in(path: &str, body: Body) -> Result<Body, Problem> {
+    let most = if path.starts_with(FEEDS) { LIST_MAX_BYTES } else { BODY_MAX_BYTES };
     let mut taken = Vec::new();
     let mut length = 0_usize;
     let mut parts = body.into_data_stream();
@@ -68,14 +75,14 @@ pub async fn take_in(body: Body) -> Result<Body, Problem> {
             // The connection broke, or what came is no HTTP.
             let part = part.map_err(|_| Problem::invalid("body", "it broke off"))?;
             length = length.saturating_add(part.len());
-            if length > THROWN_AWAY_MAX_BYTES {
+            if length > most.max(THROWN_AWAY_MAX_BYTES) {
                 break;
             }
-            if length <= BODY_MAX_BYTES {
+            if length <= most {
                 taken.extend_from_slice(&part);
             }
         }
-        if length > BODY_MAX_BYTES { Err(Problem::TooLarge(BODY_MAX_BYTES)) } else { Ok(Body::from(taken)) }
+        if length > most { Err(Problem::TooLarge(most)) } else { Ok(Body::from(taken)) }
     };
     timeout(BODY_WITHIN, all).await.unwrap_or(Err(Problem::Slow))
 }

@@ -7,6 +7,8 @@ use clinic::accounts::Accounts;
 use clinic::api_keys::ApiKeys;
 use clinic::desk::Desk;
 use clinic::fhircast::{Grant, Hub, Scopes};
+use clinic::feeds::Feeds;
+use clinic::fhircast::{Grant, Hub};
 use clinic::irregular::Irregular;
 use clinic::notices::Notices;
 use clinic::openid::{OpenIdError, Provider};
@@ -67,6 +69,8 @@ pub struct Inner {
     pub irregular: Irregular,
     /// Sign-in to other systems by card; `None`: not set up.
     pub openid: Option<Provider>,
+    /// Takes what other systems tell; `None`: not set up.
+    pub feeds: Option<Feeds>,
     pub heavy: Semaphore,
     /// The facts of the live pages' panel, with when they were read. The lock is held while reading, so that many
     /// pages make one read.
@@ -104,6 +108,11 @@ impl App {
             .openid
             .clone()
             .map(|rules| Provider::new(database.clone(), clock.clone(), settings.accounts_key.clone(), rules));
+        let feeds = settings
+            .desk
+            .feeds
+            .clone()
+            .map(|how| Feeds::new(database.clone(), clock.clone(), Some(vault.clone()), how.keys, how.settings));
         let language = Language::parse(&settings.language).unwrap_or(Language::En);
         let heavy = Semaphore::new(HEAVY_AT_ONCE);
         Self(Arc::new(Inner {
@@ -124,6 +133,7 @@ impl App {
             visits,
             irregular,
             openid,
+            feeds,
             heavy,
             panel: Mutex::new(None),
             ending,

@@ -324,7 +324,7 @@ pub async fn dress(State(app): State<App>, request: Request, next: Next) -> Resp
     let wants_page = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let wants_page = wants_page.is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"));
     if api::is_call(parts.uri.path()) {
-        let mut response = match api::take_in(body).await {
+        let mut response = match api::take_in(parts.uri.path(), body).await {
             Ok(body) => api::dress(next.run(Request::from_parts(parts, body)).await),
             Err(problem) => problem.into_response(),
         };

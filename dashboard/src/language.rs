@@ -80,6 +80,7 @@ impl Language {
                 include_str!("../locales/en/openid.ftl"),
                 include_str!("../locales/en/desk.ftl"),
                 include_str!("../locales/en/visits.ftl"),
+                include_str!("../locales/en/feeds.ftl"),
             ],
             Self::Ru => &[
                 include_str!("../locales/ru/pages.ftl"),
@@ -98,6 +99,7 @@ impl Language {
                 include_str!("../locales/ru/openid.ftl"),
                 include_str!("../locales/ru/desk.ftl"),
                 include_str!("../locales/ru/visits.ftl"),
+                include_str!("../locales/ru/feeds.ftl"),
             ],
         }
     }

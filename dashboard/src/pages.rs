@@ -9,6 +9,7 @@ pub mod desk;
 pub mod devices;
 pub mod error;
 pub mod exchange;
+pub mod feeds;
 pub mod inside;
 pub mod irregular;
 pub mod journal;

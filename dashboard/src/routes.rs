@@ -33,7 +33,7 @@ use crate::pages::{
     sign_in, vault, welcome,
 };
 use crate::pages::{exchange, notices, second_step};
-use crate::pages::{inside, irregular, people, staff, visits, whereabouts, workstations};
+use crate::pages::{feeds, inside, irregular, people, staff, visits, whereabouts, workstations};
 pub use crate::rate::Rate;
 use crate::service::{self, Service};
 
@@ -289,6 +289,11 @@ impl Route {
     /// What the audit log says about it.
     pub const fn recorded(self, action: Action) -> Self {
         Self { audit: Some(action), ..self }
+    }
+
+    /// The largest body that it takes, in bytes.
+    pub const fn sized(self, body_max: usize) -> Self {
+        Self { body_max, ..self }
     }
 
     /// How much work it makes.
@@ -635,6 +640,13 @@ pub static ROUTES: &[Route] = &[
     change("/me/email", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::ask_email)),
     show("/me/email/{link}", P::OwnAccount, &[Data::Staff], |at| on(at, me::show_email)),
     change("/me/email/{link}", P::OwnAccount, Action::PreferencesChanged, |at| on(at, me::confirm_email)),
+    show("/exchange/feeds", P::ExchangeSee, &[Data::Devices], |at| on(at, feeds::show)).at(Group::Exchange, "feeds"),
+    show("/exchange/feeds.csv", P::ExchangeSee, &[Data::Devices], |at| on(at, feeds::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/exchange/feeds/hold", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, feeds::hold)),
+    change("/exchange/feeds/purpose", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, feeds::purpose)),
+    change("/exchange/feeds/workplace", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, feeds::workplace)),
     show("/exchange", P::ExchangeSee, &[], |at| on(at, exchange::show)).at(Group::Exchange, "exchange"),
     show("/exchange.csv", P::ExchangeSee, &[], |at| on(at, exchange::export)).recorded(Action::Exported),
     change("/exchange/pause", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, exchange::pause)),

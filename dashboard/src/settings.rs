@@ -46,6 +46,8 @@ pub struct DeskSettings {
     pub reader: Option<DeskReader>,
     /// Links that open the medical system.
     pub launches: Vec<Launch>,
+    /// How what other systems tell by the HTTP API and on the page of feeds is taken; `None`: nothing is taken there.
+    pub feeds: Option<FeedSetup>,
     /// How the FHIRcast hub works; `None`: there is none.
     pub fhircast: Option<clinic::fhircast::Settings>,
     /// Sign-in to other systems by card; `None`: there is none.
@@ -60,10 +62,20 @@ impl fmt::Debug for DeskSettings {
             .field("irregular", &self.irregular)
             .field("reader", &self.reader.is_some())
             .field("launches", &self.launches)
+            .field("feeds", &self.feeds.is_some())
             .field("fhircast", &self.fhircast)
             .field("openid", &self.openid)
             .finish()
     }
+}
+
+/// What taking from other systems needs.
+#[derive(Debug, Clone)]
+pub struct FeedSetup {
+    /// The site's keys, as for an import.
+    pub keys: clinic::feeds::SiteKeys,
+    /// How feeds are taken: the same as the bridge's.
+    pub settings: clinic::feeds::Settings,
 }
 
 /// Reads one line of a desktop reader: the card's pseudonym, or `None` for what is no card.

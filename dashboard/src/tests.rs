@@ -74,7 +74,13 @@ impl Stage {
             retention: clinic::retention::Terms::default(),
             accounts_key: scene::accounts_key(),
             trusted_proxies: Vec::new(),
-            desk: crate::DeskSettings::default(),
+            desk: crate::DeskSettings {
+                feeds: Some(crate::FeedSetup {
+                    keys: clinic::feeds::SiteKeys { card: domain::CardKey::new([3; 32]), seal: None },
+                    settings: clinic::feeds::Settings::new(chrono_tz::Europe::Kyiv),
+                }),
+                ..crate::DeskSettings::default()
+            },
         };
         let vault = scene::vault(&database, hands.clock(), folder.path()).await;
         let dashboard = Dashboard::new(settings, database.clone(), hands.clock(), vault.clone());

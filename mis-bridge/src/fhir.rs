@@ -8,6 +8,7 @@
 mod auth;
 mod fault;
 mod patient;
+mod reader;
 mod resource;
 mod server;
 
@@ -21,6 +22,8 @@ use crate::http;
 
 pub use auth::{Auth, BackendKey};
 pub use patient::{Alias, Lookup, LookupBy};
+pub use reader::ReadError;
+pub(crate) use reader::{At, Reader};
 pub use server::NotOfTheWeb;
 
 use patient::Patients;

@@ -15,6 +15,7 @@ mod chunks;
 mod commands;
 pub mod delivery;
 mod desk;
+pub mod feeds;
 pub mod fhir;
 pub mod gnuhealth;
 pub mod hl7;

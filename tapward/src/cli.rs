@@ -80,6 +80,9 @@ pub enum Command {
     /// People and their cards
     #[command(subcommand)]
     People(PeopleCommand),
+    /// Lists that other systems put into a folder
+    #[command(subcommand)]
+    Feeds(FeedsCommand),
     /// Accounts of those who use the pages
     #[command(subcommand)]
     Accounts(AccountsCommand),
@@ -239,6 +242,19 @@ pub enum PeopleCommand {
         person: String,
         /// active, blocked, lost or withdrawn
         state: String,
+    },
+}
+
+/// `tapward feeds …`
+#[derive(Debug, Subcommand)]
+pub enum FeedsCommand {
+    /// Read a list and say which rows cannot be taken; nothing is changed and no database is needed
+    Check {
+        /// The CSV file: `staff.csv`, `patients.whole.csv` and so on
+        file: PathBuf,
+        /// What it is, if its name does not say it: staff, patients, workplaces, appointments, purposes, conditions, messages
+        #[arg(long)]
+        kind: Option<String>,
     },
 }
 

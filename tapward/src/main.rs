@@ -122,6 +122,7 @@ async fn carry_out_tool(
         Command::Journal(command) => return commands::journal::journal(&configured()?.1, command).await,
         Command::Policy(command) => return commands::policy::policy(&configured()?.1, command, clock).await,
         Command::People(command) => return commands::people::people(&configured()?.1, command, clock).await,
+        Command::Feeds(command) => return commands::feeds::feeds(&configured()?.1, &command),
         Command::Privacy(command) => return commands::privacy::privacy(&configured()?.1, command, clock).await,
         Command::Audit(command) => return commands::audit::audit(&configured()?.1, command, clock).await,
         Command::Vault(command) => return commands::vault::vault(&configured()?.1, command, clock).await,

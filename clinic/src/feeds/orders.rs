@@ -186,8 +186,9 @@ impl Feeds {
                 "UPDATE person_alias SET person = $1 WHERE person = $2",
                 "UPDATE appointment SET patient = $1 WHERE patient = $2",
                 "UPDATE appointment SET staff = $1 WHERE staff = $2",
-                "UPDATE feed_pass SET person = $1 WHERE person = $2",
-                "UPDATE feed_record SET person = $1 WHERE person = $2",
+                // What one record lists says nothing of the cards of the other.
+                "UPDATE feed_pass SET person = $1, source = 'merged' WHERE person = $2",
+                "UPDATE feed_record SET person = $1 WHERE person = $2 AND kind NOT IN ('staff', 'patients')",
                 "UPDATE person_condition SET person = $1 WHERE person = $2 AND NOT EXISTS (SELECT 1 FROM
                      person_condition AS theirs WHERE theirs.person = $1
                      AND theirs.condition = person_condition.condition)",
@@ -203,6 +204,16 @@ impl Feeds {
             ] {
                 sqlx::query(text).bind(&from).execute(&mut *conn).await?;
             }
+            // The record that was joined to the other says nothing of the person any more, and its absence ends nothing.
+            sqlx::query(
+                "UPDATE feed_record SET person = $1, digest = 'merged', ended_ms = COALESCE(ended_ms, $2)
+                 WHERE person = $3",
+            )
+            .bind(&into)
+            .bind(now.0)
+            .bind(&from)
+            .execute(&mut *conn)
+            .await?;
             // The passes: each row is closed and followed by one of the person that is left.
             let persons = [from.clone()];
             let (passes, _) = passes_there!(conn, Db, &persons, &[]);

@@ -14,6 +14,8 @@ use crate::audit::{Action, Draft};
 /// Problems kept of each feed; older ones go.
 pub(super) const PROBLEMS_KEPT: i64 = 2000;
 const HOUR_MS: i64 = 3_600_000;
+/// Stands for the digest of a record that was joined to another one.
+const MERGED: &str = "merged";
 
 /// What is known of a record.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -49,7 +51,7 @@ impl Batch {
             self.report.older += 1;
             return false;
         }
-        if known.digest == digest {
+        if known.digest == digest || known.digest == MERGED {
             self.report.unchanged += 1;
             if let Some(changed) = changed.filter(|changed| Some(changed.0) > known.version_ms) {
                 self.touched.push((known.external.clone(), changed.0));

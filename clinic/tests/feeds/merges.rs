@@ -27,11 +27,23 @@ async fn after_a_merge_the_old_card_is_the_surviving_persons_and_chains_end_at_t
             assert_eq!(clinic::feeds::surviving(&scene.database, gone).await.unwrap(), three);
         }
         assert!(matches!(merge("P-3", "P-9").await, Err(FeedError::Unknown)));
-        // The old record told once more is about the person that is left.
+        // The old record says nothing of the person that is left, and neither its absence nor the other one's list of cards
+        // ends the old card.
         let report = scene
             .changes("mis", Records::Patients(vec![PatientRecord { until: Some(NOW.plus_ms(HOUR)), ..patient("P-1") }]))
             .await;
-        assert_eq!(report.changed, 1);
+        assert_eq!((report.changed, report.unchanged), (0, 1));
+        let left = PatientRecord { cards: Some(vec![card("04000003")]), ..patient("P-3") };
+        let report = scene
+            .told(
+                "mis",
+                Records::Patients(vec![PatientRecord { until: Some(NOW.plus_ms(HOUR)), ..left }]),
+                clinic::feeds::Mode::Whole,
+            )
+            .await;
+        assert_eq!((report.changed, report.ended), (1, 0), "{report:?}");
+        let pass = scene.pass("04000001").await;
+        assert_eq!((pass.state, pass.valid_until), (domain::policy::PassState::Active, None));
         assert_eq!(scene.person("mis", "P-1").await, three);
         let changes = clinic::changes::after(&scene.database, 0, 100).await.unwrap();
         let merged = changes.iter().filter(|it| it.kind == clinic::changes::ChangeKind::PersonMerged);

@@ -109,7 +109,7 @@ async fn check(
     let body = match (route.verb, &operation.takes) {
         (Verb::Change, Some(_)) => {
             is_json(&parts.headers)?;
-            to_bytes(body, BODY_MAX_BYTES).await.map_err(|_| Problem::TooLarge(BODY_MAX_BYTES))?
+            to_bytes(body, route.body_max).await.map_err(|_| Problem::TooLarge(route.body_max))?
         }
         // Nothing is expected; what is sent all the same is not read.
         _ => Bytes::new(),

@@ -3,7 +3,7 @@
 use clinic::audit::Action;
 use domain::Permission as P;
 
-use super::{audit, changes, devices, events, openapi, orders, passes, persons, presence, site, staff, trust};
+use super::{audit, changes, devices, events, feeds, openapi, orders, passes, persons, presence, site, staff, trust};
 use crate::routes::{Access, Data, Route, Verb, call};
 
 use axum::routing::on;
@@ -101,4 +101,13 @@ pub static CALLS: &[Route] = &[
     .shows(&[Data::Disclosures]),
     call(Verb::Show, "/api/v1/glass", Access::Needs(P::BreakGlassReview), &trust::GLASS, |at| on(at, trust::glass))
         .shows(&[Data::Staff]),
+    call(Verb::Change, "/api/v1/feeds/{source}/{kind}", Access::Needs(P::FeedWrite), &feeds::TAKE, |at| {
+        on(at, feeds::take)
+    })
+    .sized(super::LIST_MAX_BYTES)
+    .recorded(Action::FeedTaken),
+    call(Verb::Change, "/api/v1/irregular-sign-ins", Access::Needs(P::FeedWrite), &feeds::SIGN_IN, |at| {
+        on(at, feeds::sign_in)
+    })
+    .recorded(Action::IrregularSignIn),
 ];

@@ -134,6 +134,29 @@ impl Server {
         }
     }
 
+    /// A page behind a link of an earlier answer; `None` if it leads to another server or above our base.
+    pub(super) async fn follow(&self, link: &str) -> Option<Told<Option<Value>>> {
+        // Links may be relative.
+        let url = self.base.join(link).ok()?;
+        let is_ours = url.origin() == self.base.origin()
+            && url.path().starts_with(self.base.path().trim_end_matches('/'))
+            && url.username().is_empty()
+            && url.password().is_none();
+        if !is_ours {
+            return None;
+        }
+        let asked = match self.request(Method::GET, url) {
+            Ok(request) => self.ask(request).await,
+            Err(fault) => Err(fault),
+        };
+        Some(match asked {
+            Ok(answer) if answer.status == 404 => Ok(None),
+            Ok(answer) if answer.is_success() => json(&answer).map(Some),
+            Ok(answer) => Err(fault::of_answer(&answer, self.clock.now())),
+            Err(fault) => Err(fault),
+        })
+    }
+
     /// A resource by its id; `None` if it was never there. One that was deleted there ends the delivery.
     pub(super) async fn read(&self, kind: &str, id: &str) -> Told<Option<Found>> {
         let answer = self.ask(self.request(Method::GET, self.url(&[kind, id], &[]))?).await?;

@@ -5,6 +5,7 @@ pub mod acs_link;
 pub mod agent;
 pub mod audit;
 pub mod demo;
+pub mod feeds;
 pub mod journal;
 pub mod osdp;
 pub mod peers;
