@@ -12,12 +12,12 @@ openid-help = A tap at another workstation does not count here.
 openid-pin = PIN
 openid-pin-go = Continue
 openid-pin-bad = A PIN has 4 to 8 digits.
-openid-pin-wrong = { $count ->
+openid-pin-wrong = { $n ->
     [0] Wrong PIN. It is blocked now.
     [one] Wrong PIN. One try is left.
-   *[other] Wrong PIN. { $count } tries are left.
+   *[other] Wrong PIN. { $n } tries are left.
 }
-openid-pin-blocked = The PIN is blocked for { $value }.
+openid-pin-blocked = The PIN is blocked for { $a }.
 openid-pin-none = You have no PIN yet. Ask who manages workstations to set one.
 openid-pin-busy = Too many PINs are being checked. Try again in a moment.
 openid-pin-not-right = That PIN is not right, or it is blocked.
@@ -34,22 +34,22 @@ openid-out-bad = That system asked to sign out in a way that cannot be followed.
 openid-out-desk = To the workstation’s page
 openid-confirm-title = To confirm
 openid-confirm-none = Nothing waits for you.
-openid-confirm-until = Until { $value }
+openid-confirm-until = Until { $a }
 openid-confirm-begin = Confirm by card
 openid-confirm-refuse = Refuse
 openid-confirm-tap = Hold your card to the reader now.
 openid-confirm-tap-pin = Hold your card to the reader now, then type your PIN.
 
-openid-count = { $count ->
-    [one] { $count } system
-   *[other] { $count } systems
+openid-count = { $n ->
+    [one] { $n } system
+   *[other] { $n } systems
 }
 openid-new = Register a system
 openid-edit = Change
 openid-end = End
 openid-save = Save
 openid-text = Systems that specialists are signed in to by a tap of their card. Their makers need this address:
-openid-off = There is no provider: set [openid] in the configuration.
+openid-off = There is no provider: set address under [identity] in the configuration.
 openid-search = Name or client_id
 openid-none-title = No system is registered
 openid-none-text = Register the medical system, then enter client_id and secret there.

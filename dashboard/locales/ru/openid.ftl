@@ -12,13 +12,13 @@ openid-help = Карта, приложенная на другом рабоче�
 openid-pin = PIN-код
 openid-pin-go = Продолжить
 openid-pin-bad = В PIN-коде от 4 до 8 цифр.
-openid-pin-wrong = { $count ->
+openid-pin-wrong = { $n ->
     [0] Неверный PIN-код. Он заблокирован.
-    [one] Неверный PIN-код. Осталась { $count } попытка.
-    [few] Неверный PIN-код. Осталось { $count } попытки.
-   *[other] Неверный PIN-код. Осталось { $count } попыток.
+    [one] Неверный PIN-код. Осталась { $n } попытка.
+    [few] Неверный PIN-код. Осталось { $n } попытки.
+   *[other] Неверный PIN-код. Осталось { $n } попыток.
 }
-openid-pin-blocked = PIN-код заблокирован на { $value }.
+openid-pin-blocked = PIN-код заблокирован на { $a }.
 openid-pin-none = У вас ещё нет PIN-кода. Его задаёт тот, кто управляет рабочими местами.
 openid-pin-busy = Сейчас проверяется слишком много PIN-кодов. Повторите через мгновение.
 openid-pin-not-right = PIN-код неверен или заблокирован.
@@ -35,23 +35,23 @@ openid-out-bad = Система попросила выйти так, что в�
 openid-out-desk = На страницу рабочего места
 openid-confirm-title = На подтверждение
 openid-confirm-none = Ничего не ожидает подтверждения.
-openid-confirm-until = До { $value }
+openid-confirm-until = До { $a }
 openid-confirm-begin = Подтвердить картой
 openid-confirm-refuse = Отказать
 openid-confirm-tap = Приложите карту к считывателю.
 openid-confirm-tap-pin = Приложите карту к считывателю и введите PIN-код.
 
-openid-count = { $count ->
-    [one] { $count } система
-    [few] { $count } системы
-   *[other] { $count } систем
+openid-count = { $n ->
+    [one] { $n } система
+    [few] { $n } системы
+   *[other] { $n } систем
 }
 openid-new = Зарегистрировать систему
 openid-edit = Изменить
 openid-end = Отключить
 openid-save = Сохранить
 openid-text = Системы, в которые специалисты входят, приложив карту. Их разработчикам нужен этот адрес:
-openid-off = Вход не настроен: задайте раздел [openid] в конфигурации.
+openid-off = Вход не настроен: задайте address в разделе [identity] конфигурации.
 openid-search = Название или client_id
 openid-none-title = Ни одна система не зарегистрирована
 openid-none-text = Зарегистрируйте МИС, затем введите в ней client_id и секрет.
