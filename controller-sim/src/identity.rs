@@ -199,7 +199,7 @@ pub fn identity(scenario: &Scenario, person: &Person, script: Script) -> Option<
     let category = scenario.categories.get(person.category)?;
     let (work, ages) = match (category.kind.as_str(), category.name.as_str()) {
         ("vehicle", _) => return None,
-        ("staff", "doctor") => (Some(Dress::Coat), 27..67),
+        ("staff", "doctor" | "therapist" | "surgeon") => (Some(Dress::Coat), 27..67),
         ("staff", "nurse") => (Some(Dress::Tunic), 21..62),
         ("contractor", _) => (Some(Dress::Vest), 20..58),
         _ => (None, 18..86),
