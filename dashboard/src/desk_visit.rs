@@ -148,8 +148,3 @@ pub fn set_cookie(token: &DeskToken) -> Option<HeaderValue> {
     value.set_sensitive(true);
     Some(value)
 }
-
-/// The `Set-Cookie` value by which a browser is no workstation's any more.
-pub fn clear_cookie() -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("{DESK_COOKIE}=; Max-Age=0; {COOKIE_ATTRIBUTES}")).ok()
-}

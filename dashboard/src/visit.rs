@@ -55,10 +55,14 @@ impl Visit {
         Ok(Self::assemble(app, parts, route, session)?)
     }
 
-    /// Reads a request to a route of workstations: who it is says the binding there, not a session of the pages.
+    /// Reads a request to a route of workstations: who it is says the binding there, not a session of the pages. A
+    /// browser that is no workstation's is read as any other.
     pub async fn at_desk(app: &App, parts: &Parts, route: &'static Route) -> Result<Self, Fault> {
         let mut visit = Self::assemble(app, parts, Some(route), None)?;
         visit.desk = AtDesk::read(app, &parts.headers, Some(visit.visitor.address)).await?;
+        if visit.desk.is_none() {
+            return Self::read(app, parts, Some(route), false).await;
+        }
         Ok(visit)
     }
 

@@ -273,16 +273,13 @@ impl Stage {
 }
 
 async fn count(database: &Database, what: &'static str) -> i64 {
-    store::read!(database, "test.count", |conn| Ok({
-        let sql = match what {
-            "visits" => "SELECT COUNT(*) FROM visit",
-            "running" => "SELECT COUNT(*) FROM visit WHERE ended_ms IS NULL",
-            "open" => "SELECT COUNT(*) FROM desk_session WHERE state = 'open'",
-            _ => "SELECT COUNT(*) FROM irregular WHERE reviewed_ms IS NULL",
-        };
-        sqlx::query_scalar(sql).fetch_one(&mut *conn).await?
-    }))
-    .unwrap()
+    let sql = match what {
+        "visits" => "SELECT COUNT(*) FROM visit",
+        "running" => "SELECT COUNT(*) FROM visit WHERE ended_ms IS NULL",
+        "open" => "SELECT COUNT(*) FROM desk_session WHERE state = 'open'",
+        _ => "SELECT COUNT(*) FROM irregular WHERE reviewed_ms IS NULL",
+    };
+    store::read!(database, "test.count", |conn| { Ok(sqlx::query_scalar(sql).fetch_one(&mut *conn).await?) }).unwrap()
 }
 
 async fn text(page: &Client) -> String {

@@ -25,7 +25,7 @@ use crate::fault::Fault;
 use crate::pages::assets;
 use crate::pages::query::Query;
 use crate::view::{Frame, Place, go, page as render};
-use crate::visit::Visit;
+use crate::visit::{self, VISIT_COOKIE, Visit};
 use crate::words::label;
 
 #[derive(Template)]
@@ -42,7 +42,15 @@ struct NotHere {
 pub fn not_here(visit: &Visit, status: StatusCode, problem: Option<String>) -> Result<Response, Fault> {
     let mut frame = Frame::new(visit, "");
     frame.alone();
-    render(status, &NotHere { frame, problem })
+    let mut response = render(status, &NotHere { frame, problem })?;
+    // The form of somebody unknown hangs on this cookie.
+    if visit.session.is_none()
+        && !visit.has_visit_cookie
+        && let Some(cookie) = visit::set_cookie(VISIT_COOKIE, &visit.visit_token)
+    {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
 }
 
 /// `POST /desk/enrol`: a one-time code makes this browser a workstation's.

@@ -15,6 +15,8 @@ struct Page {
     status: u16,
     title: String,
     text: String,
+    /// Where one begins anew.
+    start: &'static str,
 }
 
 /// Says what happened and the next step, in the visitor's language.
@@ -39,5 +41,6 @@ pub fn page(visit: &Visit, status: StatusCode, fault: Option<Fault>) -> Result<R
     let texts = visit.texts();
     let frame = Frame::new(visit, "");
     let (title, text) = (texts.t(&format!("error-{key}-title")), texts.t(&format!("error-{key}-text")));
-    render(status, &Page { frame, status: status.as_u16(), title, text })
+    let start = if visit.desk.is_some() { "/desk" } else { "/" };
+    render(status, &Page { frame, status: status.as_u16(), title, text, start })
 }

@@ -2,6 +2,7 @@
 //! pseudo-terminals, the simulated controllers and systems on the network, acs-link with real certificates; everything
 //! else is what a clinic would run.
 
+mod desks;
 mod people;
 
 use std::fmt::Write;
@@ -51,8 +52,12 @@ pub async fn demo(arguments: DemoArgs, clock: Clock) -> anyhow::Result<u8> {
         .with_context(|| format!("{} cannot be written", file.display()))?;
     let config = config::load(&file, today(&clock, None))?;
     people::put(&config, &scenario, &clock).await?;
+    let code = desks::put(&config, &scenario, &clock).await?;
     let running = compose::start(&config, Programs::ALL, &clock).await?;
     greet(&running);
+    if let Some(code) = code {
+        println!("A doctor's page: open /desk in any browser and type {code}: it is the workstation of room 101.");
+    }
     println!("A simulated clinic is beside it. Files are in {}; Ctrl-C stops.", folder.display());
     // People come when the readers work: a card read before a reader was ever polled would be late.
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -145,7 +150,9 @@ fn configuration(plant: &Plant, devices: &Handle, port: u16, arguments: &DemoArg
         "# Written by `tapward demo`; it is written anew at each start.\n\
          [site]\nid = \"demo-clinic\"\ntime_zone = \"Europe/Kyiv\"\n\
          [data]\nfolder = \".\"\n\
-         [dashboard]\nlisten = {:?}\nlanguage = {:?}\n",
+         [dashboard]\nlisten = {:?}\nlanguage = {:?}\n\
+         # Simulated doctors have a card but no fingers for a PIN, and nobody moves their mouse.\n\
+         [desk]\nsecond_factor = \"none\"\nidle_warn_s = 35000\nidle_lock_s = 36000\nidle_end_min = 720\n",
         arguments.listen, arguments.language
     );
     for point in &plant.points {

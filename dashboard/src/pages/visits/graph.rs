@@ -66,7 +66,6 @@ struct Node {
     y: usize,
     text_y: usize,
     name: String,
-    count: String,
     title: String,
 }
 
@@ -211,7 +210,7 @@ fn draw(drawn: &[&Edge], faces: &Faces, texts: &Texts) -> Drawing {
         let y = ys.get(&person).copied().unwrap_or(TOP);
         let name = who(faces, person);
         let count = texts.n("graph-of-visits", count);
-        Node { x, y, text_y: y + 5, title: format!("{name}: {count}"), name: cut(&name), count }
+        Node { x, y, text_y: y + 5, title: format!("{name}: {count}"), name: cut(&name) }
     };
     let lines = drawn.iter().map(|edge| {
         let (from, to) = (y_left.get(&edge.staff).copied(), y_right.get(&edge.patient).copied());

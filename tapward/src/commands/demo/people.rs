@@ -108,7 +108,8 @@ fn in_order_of_coming(scenario: &Scenario) -> Vec<Person> {
     people
 }
 
-async fn find(database: &Database, person: &Person) -> anyhow::Result<Option<PersonId>> {
+/// The clinic's pseudonym of a person of the scenario.
+pub async fn find(database: &Database, person: &Person) -> anyhow::Result<Option<PersonId>> {
     let Some(reference) = Reference::new(&person.reference) else { return Ok(None) };
     Ok(clinic::people::find(database, &reference).await?)
 }
