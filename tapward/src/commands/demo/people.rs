@@ -108,8 +108,7 @@ fn in_order_of_coming(scenario: &Scenario) -> Vec<Person> {
     people
 }
 
-/// The clinic's pseudonym of a person of the scenario.
-pub async fn find(database: &Database, person: &Person) -> anyhow::Result<Option<PersonId>> {
+async fn find(database: &Database, person: &Person) -> anyhow::Result<Option<PersonId>> {
     let Some(reference) = Reference::new(&person.reference) else { return Ok(None) };
     Ok(clinic::people::find(database, &reference).await?)
 }
