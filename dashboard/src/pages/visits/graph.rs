@@ -199,8 +199,11 @@ fn draw(drawn: &[&Edge], faces: &Faces, texts: &Texts) -> Drawing {
     right.sort_by_cached_key(|(person, count)| (middle(*person), u64::MAX - count, *person));
     let rows = left.len().max(right.len());
     let height = TOP + rows * ROW + 12;
-    let spread =
-        |n: usize, of: usize| TOP + ROW / 2 + n * ROW + (rows - of) * ROW * n / of.max(1).saturating_sub(1).max(1) / 1;
+    // The shorter side stands apart, so that both fill the height.
+    let spread = |n: usize, of: usize| {
+        let apart = (rows - of) * ROW * n / of.saturating_sub(1).max(1);
+        TOP + ROW / 2 + n * ROW + apart
+    };
     let y_left: HashMap<PersonId, usize> =
         left.iter().enumerate().map(|(n, (person, _))| (*person, spread(n, left.len()))).collect();
     let y_right: HashMap<PersonId, usize> =

@@ -72,7 +72,7 @@ async fn tell(config: &Config, scenario: &Scenario, database: &store::Database, 
             ..StaffRecord::new(id)
         });
     }
-    let of = |name: &str| people.iter().filter(|it| is_of(scenario, it, name));
+    let of = |name: &'static str| people.iter().filter(move |it| is_of(scenario, it, name));
     let patients: Vec<Reference> =
         of("patient").take(2 * BOOKED).filter_map(|it| Reference::new(&it.reference)).collect();
     let category = CategoryId::new("patient").ok();
