@@ -81,6 +81,21 @@ pub struct Trace {
     pub direction: Option<String>,
 }
 
+/// A visit, for its patient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VisitTime {
+    /// When it began.
+    pub started: UtcMillis,
+    /// When it ended.
+    pub ended: Option<UtcMillis>,
+    /// In which room.
+    pub zone: String,
+    /// By card or without it; a code of [`domain::visit::BeganBy`].
+    pub began_by: String,
+    /// Why it ended; a code of [`domain::visit::VisitEnd`].
+    pub ended_why: Option<String>,
+}
+
 /// What the officer sees of a person, by pseudonym.
 #[derive(Debug, Clone)]
 pub struct Subject {
@@ -114,6 +129,8 @@ pub struct Package {
     pub passes: Vec<PassTime>,
     /// Passages and refusals, the oldest first.
     pub traces: Vec<Trace>,
+    /// Visits, the oldest first.
+    pub visits: Vec<VisitTime>,
     /// The photograph, as JPEG.
     pub photo: Option<Vec<u8>>,
     /// When it was made.
@@ -239,7 +256,7 @@ pub async fn package(
         to: Recipient { kind: RecipientKind::Person, name: String::new() },
         ground: Ground::Person,
         object: None,
-        classes: vec![Class::Identity, Class::Photo, Class::LocationTrace, Class::Audit],
+        classes: vec![Class::Identity, Class::Photo, Class::HealthRelated, Class::LocationTrace, Class::Audit],
         fields: fields.clone(),
         records: 1,
         persons: [person].into(),
@@ -258,7 +275,8 @@ pub async fn package(
     };
     let passes = passes(database, person).await?;
     let traces = traces(database, person).await?;
-    Ok(Package { subject, passport, reference, passes, traces, photo, made: now, locked })
+    let visits = visits(database, person).await?;
+    Ok(Package { subject, passport, reference, passes, traces, visits, photo, made: now, locked })
 }
 
 async fn photo(vault: &Vault, acting: &Acting, person: PersonId) -> Result<Option<Vec<u8>>, SubjectError> {
@@ -322,6 +340,27 @@ async fn traces(database: &Database, person: PersonId) -> Result<Vec<Trace>, Err
     Ok(rows.collect())
 }
 
+async fn visits(database: &Database, person: PersonId) -> Result<Vec<VisitTime>, Error> {
+    let rows: Vec<(i64, Option<i64>, String, String, Option<String>)> = read!(database, "subjects.visits", |conn| {
+        Ok(sqlx::query_as(
+            "SELECT started_ms, ended_ms, zone, began_by, ended_why FROM visit WHERE patient = $1
+             ORDER BY started_ms, id LIMIT $2",
+        )
+        .bind(person.to_string())
+        .bind(LINES_MAX)
+        .fetch_all(&mut *conn)
+        .await?)
+    })?;
+    let rows = rows.into_iter().map(|(started, ended, zone, began_by, ended_why)| VisitTime {
+        started: UtcMillis(started),
+        ended: ended.map(UtcMillis),
+        zone,
+        began_by,
+        ended_why,
+    });
+    Ok(rows.collect())
+}
+
 /// The person of a text from a path; `None` if it is no pseudonym.
 pub fn person_of(text: &str) -> Option<PersonId> {
     column("path", "person", text, |text: &str| text.parse()).ok()
@@ -354,6 +393,10 @@ impl Package {
             "passages": self.traces.iter().map(|trace| json!({
                 "at": at(trace.at), "kind": trace.kind, "reason": trace.reason, "point": trace.point,
                 "direction": trace.direction,
+            })).collect::<Vec<_>>(),
+            "visits": self.visits.iter().map(|visit| json!({
+                "started": at(visit.started), "ended": maybe(visit.ended), "zone": visit.zone,
+                "began_by": visit.began_by, "ended_why": visit.ended_why,
             })).collect::<Vec<_>>(),
             "accesses": subject.looks.iter().map(|look| json!({
                 "number": look.number, "at": at(look.at), "by": look.actor_kind, "action": look.action,

@@ -27,6 +27,8 @@ macro_rules! remove {
             "DELETE FROM person_condition WHERE person = $1",
             "DELETE FROM workplace_staff WHERE person = $1",
             "DELETE FROM person_alias WHERE person = $1",
+            "DELETE FROM visit_question WHERE patient = $1",
+            "UPDATE appointment SET external = id, purpose = NULL WHERE patient = $1",
             "DELETE FROM restriction WHERE person = $1",
             "DELETE FROM legal_hold WHERE person = $1",
         ] {

@@ -35,8 +35,17 @@ impl std::fmt::Debug for NewOutOfCard {
 }
 
 enum Found {
-    Done(Case, Option<Visit>),
+    Done(Box<(Case, Option<Visit>)>),
     Not(Why),
+}
+
+impl Found {
+    fn parts(self) -> Result<(Case, Option<Visit>), IrregularError> {
+        match self {
+            Self::Done(parts) => Ok(*parts),
+            Self::Not(why) => Err(why.into()),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -85,7 +94,7 @@ impl Irregular {
             let here = conn.running_at(&bound.workstation).await?;
             if let Some(running) = here.as_ref().filter(|visit| visit.patient == patient && visit.staff == bound.staff)
             {
-                return Ok(Found::Done(nothing(&id, running, now), Some(running.clone())));
+                return Ok(Found::Done(Box::new((nothing(&id, running, now), Some(running.clone())))));
             }
             if let Some(appointment) = &new.appointment {
                 let Some(taken) = conn.appointment(appointment).await? else {
@@ -149,13 +158,12 @@ impl Irregular {
                 review: None,
             };
             let case = write(conn, case, &how, Some(typed.clone()), None).await?;
-            Ok(Found::Done(case, Some(visit)))
+            Ok(Found::Done(Box::new((case, Some(visit)))))
         })?;
-        match found {
+        match found.parts()? {
             // The entry's number is 0 only where nothing was written.
-            Found::Done(case, Some(visit)) => Ok(((case.entry != 0).then_some(case), visit)),
-            Found::Done(_, None) => Err(IrregularError::NotFound),
-            Found::Not(why) => Err(why.into()),
+            (case, Some(visit)) => Ok(((case.entry != 0).then_some(case), visit)),
+            (_, None) => Err(IrregularError::NotFound),
         }
     }
 
@@ -198,12 +206,10 @@ impl Irregular {
                 review: None,
             };
             let merged = (patient != new.patient).then_some(new.patient);
-            Ok(Found::Done(write(conn, case, &how, Some(typed.clone()), merged).await?, None))
+            let case = write(conn, case, &how, Some(typed.clone()), merged).await?;
+            Ok(Found::Done(Box::new((case, None))))
         })?;
-        match found {
-            Found::Done(case, _) => Ok(case),
-            Found::Not(why) => Err(why.into()),
-        }
+        Ok(found.parts()?.0)
     }
 
     /// Ends work on a record that was begun with [`Irregular::work`], before its time.
@@ -225,12 +231,9 @@ impl Irregular {
             if !over(conn, &case, now, "hand", &how).await? {
                 return Ok(Found::Not(Why::NotFound));
             }
-            Ok(Found::Done(Case { ended: Some(now), ..case }, None))
+            Ok(Found::Done(Box::new((Case { ended: Some(now), ..case }, None))))
         })?;
-        match found {
-            Found::Done(case, _) => Ok(case),
-            Found::Not(why) => Err(why.into()),
-        }
+        Ok(found.parts()?.0)
     }
 
     /// Ends a visit without the tap that the clinic asks for ([`domain::visit::Rules::end_needs_card`]).
@@ -280,12 +283,11 @@ impl Irregular {
             };
             let case = write(conn, case, &how, Some(typed.clone()), None).await?;
             let visit = Visit { ended: Some((ended, VisitEnd::OutOfCard)), suspended: None, ..visit };
-            Ok(Found::Done(case, Some(visit)))
+            Ok(Found::Done(Box::new((case, Some(visit)))))
         })?;
-        match found {
-            Found::Done(case, Some(visit)) => Ok((case, visit)),
-            Found::Done(_, None) => Err(IrregularError::NotFound),
-            Found::Not(why) => Err(why.into()),
+        match found.parts()? {
+            (case, Some(visit)) => Ok((case, visit)),
+            (_, None) => Err(IrregularError::NotFound),
         }
     }
 }

@@ -93,12 +93,15 @@ pub struct Rate {
 impl Rate {
     /// Visits without the card for each 100 visits, in tenths: 125 is 12.5. 0 without visits.
     pub const fn per_100_in_tenths(&self) -> u64 {
-        if self.visits == 0 { 0 } else { self.without_card.saturating_mul(1000) / self.visits }
+        match self.without_card.saturating_mul(1000).checked_div(self.visits) {
+            Some(rate) => rate,
+            None => 0,
+        }
     }
 }
 
 enum Found {
-    Done(Case),
+    Done(Box<Case>),
     Missing,
     Own,
     Reviewed,
@@ -253,10 +256,10 @@ impl Irregular {
             let entry = audit::record!(conn, &draft);
             let review = Review { at: now, by: by.clone(), verdict, entry };
             conn.store_review(&case.id, &review).await?;
-            Ok(Found::Done(Case { review: Some(review), ..case }))
+            Ok(Found::Done(Box::new(Case { review: Some(review), ..case })))
         })?;
         match found {
-            Found::Done(case) => Ok(case),
+            Found::Done(case) => Ok(*case),
             Found::Missing => Err(IrregularError::NotFound),
             Found::Own => Err(IrregularError::Own),
             Found::Reviewed => Err(IrregularError::Reviewed),

@@ -10,8 +10,10 @@ use super::{BEFORE_MS, WhereError, span};
 use crate::acting::Acting;
 use crate::rows::column;
 
-/// Most visits looked at for one answer; beyond that it is cut and says so.
-const VISITS_MAX: usize = 50_000;
+/// Most visits counted for one answer: two days of a large clinic; beyond that it is cut and says so.
+const VISITS_MAX: i64 = 200_000;
+/// Most visits shown one by one.
+const SHOWN_MAX: i64 = 20_000;
 
 /// A room was occupied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,12 +59,16 @@ impl Room {
 pub struct Rooms {
     /// Each room that was used, by its name.
     pub rooms: Vec<Room>,
-    /// When they were occupied, by room and time.
+    /// When they were occupied, by room and time; of more than 20,000 visits the first ones.
     pub occupied: Vec<Occupied>,
-    /// Whether there is more than is shown.
+    /// Whether not all visits are counted in `rooms`: there are more than 200,000.
     pub is_cut: bool,
+    /// Whether not all visits are in `occupied`.
+    pub is_occupied_cut: bool,
 }
 
+/// Zone, beginning, end.
+type Span = (String, i64, Option<i64>);
 type Row = (String, String, String, String, String, i64, Option<i64>);
 
 fn read_row((id, zone, workstation, patient, staff, from, until): Row) -> Result<Occupied, Error> {
@@ -93,7 +99,7 @@ pub async fn at(database: &Database, acting: &Acting, instant: UtcMillis) -> Res
         )
         .bind(instant.plus_ms(-BEFORE_MS).0)
         .bind(instant.0)
-        .bind(VISITS_MAX as i64)
+        .bind(SHOWN_MAX)
         .fetch_all(&mut *conn)
         .await?)
     })?;
@@ -115,8 +121,21 @@ pub async fn day(
     acting.must(Permission::VisitSee)?;
     span(from, until)?;
     let only = zone.map(ZoneId::as_str);
-    let (rows, bound): (Vec<Row>, Vec<(String, i64, Option<i64>)>) = read!(database, "whereabouts.rooms", |conn| {
-        let rows = sqlx::query_as(
+    let (counted, shown, bound): (Vec<Span>, Vec<Row>, Vec<Span>) = read!(database, "whereabouts.rooms", |conn| {
+        let counted = sqlx::query_as(
+            "SELECT zone, started_ms, ended_ms FROM visit
+             WHERE started_ms > $1 AND started_ms < $2 AND (ended_ms IS NULL OR ended_ms > $3)
+               AND (ended_why IS NULL OR ended_why <> 'cancelled') AND ($4 IS NULL OR zone = $4)
+             ORDER BY started_ms LIMIT $5",
+        )
+        .bind(from.plus_ms(-BEFORE_MS).0)
+        .bind(until.0)
+        .bind(from.0)
+        .bind(only)
+        .bind(VISITS_MAX + 1)
+        .fetch_all(&mut *conn)
+        .await?;
+        let shown = sqlx::query_as(
             "SELECT id, zone, workstation, patient, staff, started_ms, ended_ms FROM visit
              WHERE started_ms > $1 AND started_ms < $2 AND (ended_ms IS NULL OR ended_ms > $3)
                AND (ended_why IS NULL OR ended_why <> 'cancelled') AND ($4 IS NULL OR zone = $4)
@@ -126,7 +145,7 @@ pub async fn day(
         .bind(until.0)
         .bind(from.0)
         .bind(only)
-        .bind(VISITS_MAX as i64 + 1)
+        .bind(SHOWN_MAX + 1)
         .fetch_all(&mut *conn)
         .await?;
         let bound = sqlx::query_as(
@@ -139,32 +158,35 @@ pub async fn day(
         .bind(until.0)
         .bind(from.0)
         .bind(only)
-        .bind(VISITS_MAX as i64)
+        .bind(VISITS_MAX)
         .fetch_all(&mut *conn)
         .await?;
-        Ok((rows, bound))
+        Ok((counted, shown, bound))
     })?;
-    let is_cut = rows.len() > VISITS_MAX;
-    let occupied: Vec<Occupied> = rows.into_iter().take(VISITS_MAX).map(read_row).collect::<Result<_, Error>>()?;
+    let over = |found: usize, most: i64| i64::try_from(found).is_ok_and(|found| found > most);
+    let (is_cut, is_occupied_cut) = (over(counted.len(), VISITS_MAX), over(shown.len(), SHOWN_MAX));
+    let mut occupied: Vec<Occupied> = shown.into_iter().map(read_row).collect::<Result<_, Error>>()?;
+    occupied.truncate(usize::try_from(SHOWN_MAX).unwrap_or(usize::MAX));
     let end = until.min(now);
     let within = |start: UtcMillis, stop: Option<UtcMillis>| (start.max(from), stop.unwrap_or(end).min(end));
-    let mut rooms: BTreeMap<ZoneId, (Vec<_>, Vec<_>, u64)> = BTreeMap::new();
-    for visit in &occupied {
-        let room = rooms.entry(visit.zone.clone()).or_default();
-        room.0.push(within(visit.from, visit.until));
+    let mut rooms: BTreeMap<String, (Vec<_>, Vec<_>, u64)> = BTreeMap::new();
+    for (zone, started, ended) in counted {
+        let room = rooms.entry(zone).or_default();
+        room.0.push(within(UtcMillis(started), ended.map(UtcMillis)));
         room.2 += 1;
     }
     for (zone, opened, ended) in bound {
-        let zone = column("point", "to_zone", &zone, ZoneId::new)?;
         rooms.entry(zone).or_default().1.push(within(UtcMillis(opened), ended.map(UtcMillis)));
     }
-    let rooms = rooms.into_iter().map(|(zone, (visits, bound, count))| Room {
-        zone,
-        occupied_ms: covered(visits),
-        staffed_ms: covered(bound),
-        visits: count,
+    let rooms = rooms.into_iter().map(|(zone, (visits, bound, count))| {
+        Ok(Room {
+            zone: column("visit", "zone", &zone, ZoneId::new)?,
+            occupied_ms: covered(visits),
+            staffed_ms: covered(bound),
+            visits: count,
+        })
     });
-    Ok(Rooms { rooms: rooms.collect(), occupied, is_cut })
+    Ok(Rooms { rooms: rooms.collect::<Result<_, Error>>()?, occupied, is_cut, is_occupied_cut })
 }
 
 /// How much time these cover together; what overlaps counts once.

@@ -234,3 +234,19 @@ async fn the_rate_of_each_specialist_is_visits_without_the_card_for_each_hundred
         assert!(clinic.irregular.rates(&manager(), until, until).await.unwrap().is_empty());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_about_a_patient_stand_in_the_log_only_as_a_note_that_can_be_blotted_out() {
+    let folder = tempfile::tempdir().unwrap();
+    for clinic in both(folder.path(), Rules::default()).await {
+        clinic.scene.tap(1, 1).await;
+        let case = clinic.irregular.work(&doctor(1), new(&clinic, 10).await).await.unwrap();
+        let blotted =
+            clinic::audit::blot(&clinic.scene.database, &manager(), clinic.scene.now(), case.entry, "erasure").await;
+        assert_eq!(blotted.unwrap(), clinic::audit::Blotted::Done);
+        let told = clinic.irregular.of(&manager(), &case.id).await.unwrap();
+        assert_eq!((told.words, told.case.code), (None, OutOfCardCode::Forgotten), "the case stays");
+        let kept = format!("{:?}{:?}", clinic.scene.changes().await, clinic.log().await);
+        assert!(!kept.contains("passport"), "{kept}");
+    }
+}
