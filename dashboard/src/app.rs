@@ -93,8 +93,8 @@ impl App {
         let notices = Notices::new(database.clone(), clock.clone(), key);
         let api_keys = ApiKeys::new(database.clone(), clock.clone());
         let workstations = Workstations::new(database.clone(), clock.clone());
-        let desk = Desk::new(database.clone(), clock.clone(), settings.desk.rules);
         let rules = settings.desk.visits;
+        let desk = Desk::new(database.clone(), clock.clone(), settings.desk.rules).with_visits(rules);
         let visits = Visits::new(database.clone(), clock.clone(), rules);
         let irregular = Irregular::new(database.clone(), clock.clone(), settings.desk.irregular);
         let changes = ChangeFeed::new(database.clone());
