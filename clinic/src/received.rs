@@ -166,7 +166,7 @@ pub async fn known_appointment(
     Ok(Some(KnownAppointment {
         starts: UtcMillis(starts),
         ends: UtcMillis(ends),
-        zone: optional("appointment", "zone", zone.as_deref(), |text| ZoneId::new(text))?,
+        zone: optional("appointment", "zone", zone.as_deref(), ZoneId::new)?,
         purpose: reference(purpose),
         patient: reference(patient),
         staff: reference(staff),

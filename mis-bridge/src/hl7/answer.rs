@@ -57,7 +57,7 @@ impl Desk {
                 warn!("hl7.received.too_long");
                 let answer = Hl7Error::TooLong(self.settings.message_max_bytes).into();
                 let header = header_of(&head);
-                return Ok(self.write(header.as_ref(), Err(answer), "")?);
+                return self.write(header.as_ref(), Err(answer), "");
             }
             Framed::BrokenOff => {
                 debug!("hl7.received.broken_off");
@@ -70,13 +70,13 @@ impl Desk {
                 Err(error) => error,
                 Ok(_) => Hl7Error::NotHl7,
             };
-            return Ok(self.write(None, Err(error.into()), "")?);
+            return self.write(None, Err(error.into()), "");
         };
         let Some((rule, turn)) = self.rule(&header, peer) else {
             warn!(address = %peer.address, "hl7.received.unknown_sender");
             let advice = "this sender is not configured here (MSH-3, MSH-4, certificate, address)";
             let answer = Answer::reject(Code::TableValue, Some(Place::of("MSH", 3)), advice);
-            return Ok(self.write(Some(&header), Err(answer), "")?);
+            return self.write(Some(&header), Err(answer), "");
         };
         let _turn = turn.lock().await;
         self.of_sender(&bytes, &header, rule, peer).await

@@ -85,7 +85,7 @@ async fn told_and_judged(kind: &str) {
         }
     }
     until("the server has said everything", || server.said.lock().unwrap().len() == 60).await;
-    let said = server.said.lock().unwrap();
+    let said = server.said.lock().unwrap().clone();
     assert!(said.iter().all(|line| line.ends_with(" 0") && !line.contains(" - ")), "{said:#?}");
     database.close().await;
 }
