@@ -143,7 +143,12 @@ fn seconds() -> i64 {
 
 fn fact(kind: ChangeKind, visit: &str, patient: &str, ended: Option<UtcMillis>) -> Fact {
     let (person, doctor) = (PersonId([1; 16]), PersonId([2; 16]));
-    let party = |person, alias: &str| FactParty { person, survivor: None, aliases: vec![alias.to_owned()] };
+    let party = |person, alias: &str| FactParty {
+        person,
+        survivor: None,
+        aliases: vec![alias.to_owned()],
+        elsewhere: Vec::new(),
+    };
     let visit = FactVisit {
         id: visit.to_owned(),
         no: 1,
