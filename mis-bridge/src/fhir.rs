@@ -48,7 +48,7 @@ codes! {
         /// The patient is here.
         Arrived = "arrived",
         /// The patient is being seen: right for a tap at the specialist's desk.
-        InProgress = "in-progress",
+        InProgress = "in_progress",
     }
 }
 
@@ -60,7 +60,28 @@ codes! {
         /// The patient has come.
         Arrived = "arrived",
         /// The patient has come and is registered.
-        CheckedIn = "checked-in",
+        CheckedIn = "checked_in",
+    }
+}
+
+impl StartedStatus {
+    /// As FHIR writes it.
+    pub const fn fhir(self) -> &'static str {
+        match self {
+            Self::Arrived => "arrived",
+            Self::InProgress => "in-progress",
+        }
+    }
+}
+
+impl ArrivalStatus {
+    /// As FHIR writes it; `None`: it is left as it is.
+    pub const fn fhir(self) -> Option<&'static str> {
+        match self {
+            Self::Leave => None,
+            Self::Arrived => Some("arrived"),
+            Self::CheckedIn => Some("checked-in"),
+        }
     }
 }
 
@@ -234,6 +255,3 @@ impl Deliver for Fhir {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

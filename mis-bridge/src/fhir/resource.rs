@@ -34,7 +34,7 @@ impl Visit<'_> {
         match self.fact.change.kind {
             ChangeKind::VisitEnded => "finished",
             ChangeKind::VisitCancelled => "entered-in-error",
-            _ => self.settings.started.as_str(),
+            _ => self.settings.started.fhir(),
         }
     }
 
@@ -105,7 +105,7 @@ pub(super) fn encounter(wanted: &Visit<'_>) -> Value {
     if let Some(end) = wanted.end() {
         // It was never told that it began: that stays visible.
         let period = json!({ "start": start, "end": end });
-        encounter["statusHistory"] = json!([{ "status": settings.started.as_str(), "period": period }]);
+        encounter["statusHistory"] = json!([{ "status": settings.started.fhir(), "period": period }]);
     }
     encounter
 }
@@ -180,10 +180,9 @@ pub(super) fn merged_encounter(found: &Value, wanted: &Visit<'_>) -> Option<Valu
 
 /// What an Appointment becomes by a fact; `None`: it stays.
 pub(super) const fn appointment_status(kind: ChangeKind, arrival: ArrivalStatus) -> Option<&'static str> {
-    match (kind, arrival) {
-        (_, ArrivalStatus::Leave) => None,
-        (ChangeKind::VisitStarted, _) => Some(arrival.as_str()),
-        (ChangeKind::VisitEnded, _) => Some("fulfilled"),
+    match (kind, arrival.fhir()) {
+        (ChangeKind::VisitStarted, arrived) => arrived,
+        (ChangeKind::VisitEnded, Some(_)) => Some("fulfilled"),
         _ => None,
     }
 }
