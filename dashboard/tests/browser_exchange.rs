@@ -139,13 +139,13 @@ async fn dead_letters_are_found_tried_again_and_given_up_and_a_system_is_paused(
     says("The system refused it as wrong. (422 required Encounter.subject)").await;
     fits(page, "the page").await;
     shoot(page, "exchange").await;
-    press("a[href*='open=mis%3A9']").await;
+    press("a[href*='open=mis:9#'], a[href*='open=mis%3A9#']").await;
     chromium::until(page, "the letter", "return !!document.getElementById('letter')").await;
     shoot(page, "exchange-letter").await;
     page.find(Locator::Id("why")).await.unwrap().send_keys("entered by hand at the desk").await.unwrap();
     press("form[action='/exchange/give-up'] button").await;
     says("Given up.").await;
-    press("a[href*='open=mis%3A3']").await;
+    press("a[href*='open=mis:3#'], a[href*='open=mis%3A3#']").await;
     press("#letter form[action='/exchange/retry'] button").await;
     says("It is tried again.").await;
     assert_eq!(states(&database).await, [DeliveryState::Waiting, DeliveryState::GivenUp]);
