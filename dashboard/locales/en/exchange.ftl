@@ -96,3 +96,5 @@ exchange-kind-appointment_changed = Appointment changed
 exchange-kind-person_changed = Person's record changed
 exchange-kind-person_merged = Two records became one
 exchange-kind-staff_changed = Staff changed
+exchange-kind-out_of_sync = A program did not follow the chart
+exchange-kind-in_sync = The program follows again

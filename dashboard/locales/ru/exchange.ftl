@@ -91,3 +91,5 @@ exchange-kind-appointment_changed = Запись на приём изменен�
 exchange-kind-person_changed = Данные человека изменены
 exchange-kind-person_merged = Две записи объединены
 exchange-kind-staff_changed = Сотрудник изменён
+exchange-kind-out_of_sync = Программа не открыла ту же карту пациента
+exchange-kind-in_sync = Программа снова следует за рабочим местом
