@@ -26,6 +26,8 @@ const PAGE: &str = "200";
 const STAFF_MAX: usize = 100_000;
 /// Patients read by themselves because another record was merged into them, in one round.
 const MERGES_MAX: usize = 10_000;
+/// Most roles of one practitioner.
+const ROLES_MAX: usize = 1000;
 
 /// How a server is read.
 #[derive(Debug, Clone)]
@@ -136,62 +138,64 @@ impl Pull {
         query.extend(updated.as_deref().map(|updated| ("_lastUpdated", updated)));
         let mut reach = Reach::default();
         let zone = self.reading.zone;
-        match kind {
-            FeedKind::Workplaces => {
-                self.pages("Location", &query, &mut reach, async |page, reach| {
-                    let records = page.iter().filter_map(|it| resource::workplace(it, zone)).collect();
-                    self.take(Records::Workplaces(records), reach).await
-                })
-                .await?;
+        let resource = match kind {
+            FeedKind::Workplaces => "Location",
+            FeedKind::Purposes => "HealthcareService",
+            FeedKind::Patients => "Patient",
+            FeedKind::Appointments => "Appointment",
+            FeedKind::Staff => {
+                self.staff(&query, &mut reach).await?;
+                return Ok(reach);
             }
-            FeedKind::Purposes => {
-                let told = self
-                    .pages("HealthcareService", &query, &mut reach, async |page, reach| {
-                        let records = page.iter().filter_map(|it| resource::purpose(it, zone)).collect();
-                        self.take(Records::Purposes(records), reach).await
-                    })
-                    .await;
-                optional(told)?;
-            }
-            FeedKind::Staff => self.staff(&query, &mut reach).await?,
-            FeedKind::Patients => {
-                self.pages("Patient", &query, &mut reach, async |page, reach| self.patients(page, reach).await).await?;
-            }
-            FeedKind::Appointments => {
-                let from = format!("ge{}", self.clock.now().plus_ms(-PAST_MS).to_rfc3339());
-                if since.is_none() {
-                    query.push(("date", &from));
-                }
-                self.pages("Appointment", &query, &mut reach, async |page, reach| {
-                    let records = page.iter().filter_map(|it| resource::appointment(it, &self.reading)).collect();
-                    self.take(Records::Appointments(records), reach).await
-                })
-                .await?;
-            }
-            FeedKind::Conditions | FeedKind::Messages => {}
+            FeedKind::Conditions | FeedKind::Messages => return Ok(reach),
+        };
+        let from = format!("ge{}", self.clock.now().plus_ms(-PAST_MS).to_rfc3339());
+        if kind == FeedKind::Appointments && since.is_none() {
+            query.push(("date", &from));
         }
-        Ok(reach)
+        let mut search = Search::new(resource, &query);
+        loop {
+            let page = match self.next(&mut search).await {
+                // Few servers have these.
+                Err(error) if kind == FeedKind::Purposes => return optional(Err(error)).map(|()| reach),
+                other => other?,
+            };
+            let Some(page) = page else { return Ok(reach) };
+            let records = match kind {
+                FeedKind::Workplaces => {
+                    Records::Workplaces(page.iter().filter_map(|it| resource::workplace(it, zone)).collect())
+                }
+                FeedKind::Purposes => {
+                    Records::Purposes(page.iter().filter_map(|it| resource::purpose(it, zone)).collect())
+                }
+                FeedKind::Appointments => Records::Appointments(
+                    page.iter().filter_map(|it| resource::appointment(it, &self.reading)).collect(),
+                ),
+                _ => Records::Patients(Vec::new()),
+            };
+            if kind == FeedKind::Patients {
+                self.patients(&page, &mut reach).await?;
+            } else {
+                self.take(records, &mut reach).await?;
+            }
+            reach.newest = reach.newest.max(self.newest(&page));
+        }
     }
 
-    /// All pages of a search, each handed over before the next is read.
-    async fn pages(
-        &self,
-        kind: &str,
-        query: &[(&str, &str)],
-        reach: &mut Reach,
-        mut take: impl AsyncFnMut(Vec<Value>, &mut Reach) -> Result<(), RoundError>,
-    ) -> Result<(), RoundError> {
-        let (mut at, mut pages) = (At::Start, 0);
-        while !matches!(at, At::End) {
-            let (page, next) = self.reader.page(kind, query, at, &mut pages).await?;
-            at = next;
-            let entries = page["entry"].as_array().into_iter().flatten().map(|entry| &entry["resource"]);
-            let own: Vec<Value> = entries.filter(|it| it["resourceType"] == kind).cloned().collect();
-            let newest = own.iter().filter_map(|it| changed(it, self.reading.zone)).max();
-            take(own, reach).await?;
-            reach.newest = reach.newest.max(newest);
+    /// The next page of a search; `None` at its end.
+    async fn next(&self, search: &mut Search<'_>) -> Result<Option<Vec<Value>>, RoundError> {
+        if matches!(search.at, At::End) {
+            return Ok(None);
         }
-        Ok(())
+        let at = std::mem::replace(&mut search.at, At::End);
+        let (page, next) = self.reader.page(search.kind, search.query, at, &mut search.pages).await?;
+        search.at = next;
+        let entries = page["entry"].as_array().into_iter().flatten().map(|entry| &entry["resource"]);
+        Ok(Some(entries.filter(|it| it["resourceType"] == search.kind).cloned().collect()))
+    }
+
+    fn newest(&self, page: &[Value]) -> Option<UtcMillis> {
+        page.iter().filter_map(|it| changed(it, self.reading.zone)).max()
     }
 
     async fn take(&self, records: Records, reach: &mut Reach) -> Result<(), RoundError> {
@@ -203,7 +207,7 @@ impl Pull {
         Ok(())
     }
 
-    async fn patients(&self, page: Vec<Value>, reach: &mut Reach) -> Result<(), RoundError> {
+    async fn patients(&self, page: &[Value], reach: &mut Reach) -> Result<(), RoundError> {
         let told: Vec<_> =
             page.iter().filter_map(|it| Some((id_of(it)?, resource::patient(it, &self.reading)?))).collect();
         let merges: Vec<(String, String)> = told
@@ -250,23 +254,21 @@ impl Pull {
         let is_first = query.iter().all(|(name, _)| *name != "_lastUpdated");
         let mut people: BTreeMap<String, Option<Value>> = BTreeMap::new();
         let mut roles: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        self.pages("Practitioner", query, reach, async |page, _| {
+        let mut search = Search::new("Practitioner", query);
+        while let Some(page) = self.next(&mut search).await? {
+            reach.newest = reach.newest.max(self.newest(&page));
             people.extend(page.into_iter().filter_map(|it| Some((id_of(&it)?.to_owned(), Some(it)))));
-            if people.len() > STAFF_MAX { Err(RoundError::TooMany(STAFF_MAX)) } else { Ok(()) }
-        })
-        .await?;
-        let told = self
-            .pages("PractitionerRole", query, reach, async |page, _| {
-                for role in page {
-                    if let Some(id) = referred(&role["practitioner"], "Practitioner").map(str::to_owned) {
-                        people.entry(id.clone()).or_default();
-                        roles.entry(id).or_default().push(role);
-                    }
-                }
-                if people.len() > STAFF_MAX { Err(RoundError::TooMany(STAFF_MAX)) } else { Ok(()) }
-            })
-            .await;
-        optional(told)?;
+            if people.len() > STAFF_MAX {
+                return Err(RoundError::TooMany(STAFF_MAX));
+            }
+        }
+        for role in self.roles(query, STAFF_MAX).await? {
+            reach.newest = reach.newest.max(changed(&role, self.reading.zone));
+            if let Some(id) = referred(&role["practitioner"], "Practitioner").map(str::to_owned) {
+                people.entry(id.clone()).or_default();
+                roles.entry(id).or_default().push(role);
+            }
+        }
         let now = self.clock.now();
         let mut records = Vec::new();
         for (id, person) in people {
@@ -280,22 +282,41 @@ impl Pull {
             // Later rounds bring only what changed: the others of this practitioner are asked for.
             let own = match is_first {
                 true => roles.remove(&id).unwrap_or_default(),
-                false => {
-                    let mut own = Vec::new();
-                    let asked = [("practitioner", id.as_str()), ("_count", PAGE)];
-                    let told = self
-                        .pages("PractitionerRole", &asked, &mut Reach::default(), async |page, _| {
-                            own.extend(page);
-                            if own.len() > 1000 { Err(RoundError::TooMany(1000)) } else { Ok(()) }
-                        })
-                        .await;
-                    optional(told)?;
-                    own
-                }
+                false => self.roles(&[("practitioner", id.as_str()), ("_count", PAGE)], ROLES_MAX).await?,
             };
             records.extend(resource::staff(&person, &own, now, &self.reading));
         }
         self.take(Records::Staff(records), reach).await
+    }
+
+    /// All roles of a search; none where the server has no such resource.
+    async fn roles(&self, query: &[(&str, &str)], most: usize) -> Result<Vec<Value>, RoundError> {
+        let mut search = Search::new("PractitionerRole", query);
+        let mut roles = Vec::new();
+        loop {
+            match self.next(&mut search).await {
+                Ok(Some(page)) => roles.extend(page),
+                Ok(None) => return Ok(roles),
+                Err(error) => return optional(Err(error)).map(|()| roles),
+            }
+            if roles.len() > most {
+                return Err(RoundError::TooMany(most));
+            }
+        }
+    }
+}
+
+/// A search and where it is.
+struct Search<'a> {
+    kind: &'static str,
+    query: &'a [(&'a str, &'a str)],
+    at: At,
+    pages: usize,
+}
+
+impl<'a> Search<'a> {
+    const fn new(kind: &'static str, query: &'a [(&'a str, &'a str)]) -> Self {
+        Self { kind, query, at: At::Start, pages: 0 }
     }
 }
 
