@@ -1,11 +1,15 @@
 //! Signing out: when the session at a workstation ends, when a system signs its user out, when it gives a token back.
 
+use domain::PersonId;
 use serde_json::Value;
 use store::{read, transact};
 
 use super::secret::{draw_id, stored};
 use super::uris::with_query;
 use super::{Authenticated, Code, OpenIdError, Provider, Refusal};
+use crate::acting::{Acting, Actor};
+use crate::audit::{self, Action, Draft};
+use crate::rows::column;
 
 /// Sign-ins ended by one transaction.
 const AT_ONCE: i64 = 200;
@@ -140,12 +144,25 @@ impl Provider {
     async fn end_sign_in(&self, sid: &str, client: &str) -> Result<(), OpenIdError> {
         let (sid, client, now) = (sid.to_owned(), client.to_owned(), self.now());
         transact!(self.database, "openid.end", |conn| {
-            sqlx::query("UPDATE openid_sign_in SET ended_ms = $1 WHERE sid = $2 AND client = $3 AND ended_ms IS NULL")
-                .bind(now.0)
-                .bind(&sid)
-                .bind(&client)
-                .execute(&mut *conn)
-                .await?;
+            let ended: Option<(String, String)> = sqlx::query_as(
+                "UPDATE openid_sign_in SET ended_ms = $1 WHERE sid = $2 AND client = $3 AND ended_ms IS NULL
+                 RETURNING person, session",
+            )
+            .bind(now.0)
+            .bind(&sid)
+            .bind(&client)
+            .fetch_optional(&mut *conn)
+            .await?;
+            let Some((person, session)) = ended else { return Ok(()) };
+            let person = column("openid_sign_in", "person", &person, str::parse::<PersonId>)?;
+            let acting = Acting { actor: Actor::Staff(person), session: Some(session), ..Acting::system() };
+            let entry = Draft {
+                subject: Some(person),
+                object: Some(format!("openid:{client}")),
+                detail: Some("signed out in that system".to_owned()),
+                ..acting.draft(now, Action::SessionEnded)
+            };
+            audit::record!(conn, &entry);
             sqlx::query("UPDATE openid_token SET revoked_ms = $1 WHERE sid = $2 AND revoked_ms IS NULL")
                 .bind(now.0)
                 .bind(&sid)

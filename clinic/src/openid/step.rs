@@ -311,7 +311,7 @@ impl Provider {
                 return Ok(false);
             }
             if is_new {
-                sqlx::query(
+                let made = sqlx::query(
                     "INSERT INTO openid_sign_in (sid, session, client, person, sealed, began_ms)
                      VALUES ($1, $2, $3, $4, $5, $6)
                      ON CONFLICT (session, client) WHERE ended_ms IS NULL DO NOTHING",
@@ -324,6 +324,15 @@ impl Provider {
                 .bind(now.0)
                 .execute(&mut *conn)
                 .await?;
+                if made.rows_affected() != 1 {
+                    // The other window was in the middle of the same.
+                    sqlx::query("UPDATE openid_request SET done_ms = NULL WHERE hash = $1 AND done_ms = $2")
+                        .bind(&hash)
+                        .bind(now.0)
+                        .execute(&mut *conn)
+                        .await?;
+                    return Ok(false);
+                }
             }
             sqlx::query(
                 "INSERT INTO openid_code (hash, sid, client, redirect_uri, scope, challenge, sealed, strength, auth_ms,
