@@ -13,7 +13,7 @@ mod message;
 mod names;
 mod project;
 mod publish;
-mod resources;
+pub mod resources;
 mod scopes;
 mod secret;
 mod state;

@@ -17,6 +17,7 @@ pub mod delivery;
 mod desk;
 pub mod feeds;
 pub mod fhir;
+pub mod fhircast;
 pub mod gnuhealth;
 pub mod hl7;
 pub mod http;
