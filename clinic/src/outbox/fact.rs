@@ -257,7 +257,7 @@ async fn know(database: &Database, system: &str, changes: &[Change]) -> Result<K
     for (person, into) in rows {
         known.survivors.insert(read_person("person_merge", &person)?, read_person("person_merge", &into)?);
     }
-    let rows: Vec<(String, Option<String>, Option<String>, Option<String>)> = rows_in!(
+    let rows: Vec<StaffRow> = rows_in!(
         database,
         "outbox.staff",
         "SELECT person, login, practitioner, specialty FROM staff WHERE person IN (",
@@ -369,7 +369,7 @@ fn visit(row: VisitRow) -> Result<(FactVisit, Option<String>), Error> {
         patient: column("visit", "patient", &patient, str::parse)?,
         staff: column("visit", "staff", &staff, str::parse)?,
         workstation,
-        zone: column("visit", "zone", &zone, |text| ZoneId::new(text))?,
+        zone: column("visit", "zone", &zone, ZoneId::new)?,
         began_by,
         started: UtcMillis(started),
         ended: ended.map(UtcMillis),

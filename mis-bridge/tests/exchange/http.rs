@@ -13,6 +13,9 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
+/// What it does, what it answers, whether it stays, what we make of it.
+type Case = (&'static str, Vec<u8>, bool, Result<u16, HttpError>);
+
 fn impatient() -> Settings {
     Settings {
         answer_within: Duration::from_millis(400),
@@ -63,7 +66,7 @@ async fn each_way_of_breaking_the_rules_has_its_name_and_takes_no_longer_than_al
     let long = [b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n".as_slice(), &[b'x'; 5000]].concat();
     let endless = [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1388\r\n".as_slice(), &[b'x'; 5000]].concat();
     let head = [b"HTTP/1.1 200 OK\r\nx: ".as_slice(), &[b'x'; 100_000], b"\r\n\r\n"].concat();
-    let cases: Vec<(&str, Vec<u8>, bool, Result<u16, HttpError>)> = vec![
+    let cases: Vec<Case> = vec![
         ("nothing at all", vec![], true, Err(HttpError::Late)),
         ("hanging up", vec![], false, Err(HttpError::Broken)),
         ("no HTTP", b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(), true, Err(HttpError::Broken)),

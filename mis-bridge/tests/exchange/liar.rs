@@ -111,11 +111,6 @@ impl Liar {
         self.inside.lock().unwrap()
     }
 
-    /// The next request does this.
-    pub fn next(&self, trick: Trick) {
-        self.inside().tricks.push((None, trick));
-    }
-
     /// The next request that fits does this.
     pub fn when(&self, fits: Matcher, trick: Trick) {
         self.inside().tricks.push((Some(fits), trick));
