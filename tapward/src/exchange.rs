@@ -10,6 +10,7 @@ use clinic::openid::Provider;
 use clinic::vault::Vault;
 use domain::Clock;
 use mis_bridge::delivery::{self, Deliver};
+use mis_bridge::feeds::{FolderSettings, PullSettings, read_fhir, read_folder};
 use mis_bridge::fhir::Fhir;
 use mis_bridge::gnuhealth::{self, Assertions, GnuHealth};
 use mis_bridge::hl7::{self, Receiver};
@@ -27,6 +28,8 @@ use crate::keys;
 
 /// How often the provider's keys and leftovers are looked after.
 const PROVIDER_EVERY: Duration = Duration::from_secs(60);
+/// How often feeds are looked after.
+const FEEDS_EVERY: Duration = Duration::from_secs(3600);
 
 type Task = JoinHandle<anyhow::Result<()>>;
 
@@ -45,10 +48,15 @@ fn provider(config: &Config, database: &Database, clock: &Clock) -> anyhow::Resu
     Ok(Some(Provider::new(database.clone(), clock.clone(), key, rules)))
 }
 
+/// The keys that cards from feeds need.
+pub fn feed_keys(config: &Config) -> anyhow::Result<SiteKeys> {
+    let site = keys::site_keys(&config.data)?;
+    Ok(SiteKeys { card: site.card, seal: Some(site.numbers) })
+}
+
 /// What takes what other systems tell.
 pub fn feeds(config: &Config, database: &Database, clock: &Clock, vault: &Vault) -> anyhow::Result<Feeds> {
-    let site = keys::site_keys(&config.data)?;
-    let keys = SiteKeys { card: site.card, seal: Some(site.numbers) };
+    let keys = feed_keys(config)?;
     Ok(Feeds::new(database.clone(), clock.clone(), Some(vault.clone()), keys, config.exchange.feeds.clone()))
 }
 
@@ -77,6 +85,7 @@ pub async fn start(
     let mut beside = Beside { config, database, clock, vault, provider, feeds, stop, tasks: Vec::new() };
     beside.keep_provider();
     beside.tell_of_ends()?;
+    beside.keep_feeds();
     beside.listen_for_hl7().await?;
     for system in &config.exchange.systems {
         beside.system(system).with_context(|| format!("system \"{}\" cannot be served", system.name))?;
@@ -112,6 +121,21 @@ impl Beside<'_> {
         Ok(())
     }
 
+    /// Once an hour: what gateways know of coming appointments reaches some weeks ahead.
+    fn keep_feeds(&mut self) {
+        let (feeds, stop) = (self.feeds.clone(), self.stop.clone());
+        self.tasks.push(tokio::spawn(async move {
+            loop {
+                if let Err(error) = feeds.tick().await {
+                    tracing::warn!(%error, "feeds.upkeep.failed");
+                }
+                if stop.run_until_cancelled(tokio::time::sleep(FEEDS_EVERY)).await.is_none() {
+                    return Ok(());
+                }
+            }
+        }));
+    }
+
     async fn listen_for_hl7(&mut self) -> anyhow::Result<()> {
         let Some(settings) = self.config.exchange.hl7.clone() else { return Ok(()) };
         let at = settings.listen;
@@ -133,7 +157,14 @@ impl Beside<'_> {
                     let there = Fhir::new((**settings).clone(), self.clock.clone())?;
                     self.deliver(system, delivery::Settings::new(name, "fhir", fhir::WANTS), there);
                 }
-                let _ = read;
+                if let Some((server, every)) = read {
+                    let zone = self.config.exchange.feeds.time_zone;
+                    let settings = PullSettings { server: (**server).clone(), every: *every, zone };
+                    let (feeds, source) = (self.feeds.clone(), system.name.clone());
+                    let (clock, stop) = (self.clock.clone(), self.stop.clone());
+                    let reading = read_fhir(settings, feeds, source, clock, stop);
+                    self.tasks.push(tokio::spawn(async move { Ok(reading.await?) }));
+                }
             }
             SystemKind::Hl7(settings) => {
                 let vault = Some(self.vault.clone());
@@ -158,7 +189,15 @@ impl Beside<'_> {
                 }
             }
             SystemKind::Fhircast { .. } => {}
-            SystemKind::Csv(_) => {}
+            SystemKind::Csv(folder) => {
+                let settings = FolderSettings::new(folder.clone());
+                let (feeds, source) = (self.feeds.clone(), system.name.clone());
+                let (clock, stop) = (self.clock.clone(), self.stop.clone());
+                self.tasks.push(tokio::spawn(async move {
+                    read_folder(settings, feeds, source, clock, stop).await;
+                    Ok(())
+                }));
+            }
         }
         Ok(())
     }
