@@ -42,6 +42,10 @@ fuzz: ## Fuzz the parsers, FUZZ_RUNS executions for each target
 screenshots: ## Take the pictures of README and guides from the running product
 	scripts/screenshots
 
+.PHONY: demo-mis
+demo-mis: ## As `run`, with GNU Health beside it, the reference medical system
+	scripts/demo-mis
+
 .PHONY: test-mis
 test-mis: prepare ## Test with GNU Health, the reference medical system (some minutes the first time)
 	scripts/gnuhealth prepare

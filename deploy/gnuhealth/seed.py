@@ -3,7 +3,7 @@ already, by its reference, is left as it is.
 
     python seed.py DATABASE-URI TRYTOND-CONF PEOPLE.json
 
-PEOPLE.json: {"institution": "…",
+PEOPLE.json: {"institution": "…", "readers": [login],
     "doctors": [{"ref", "login", "given", "family", "gender": "f"|"m", "birth": "YYYY-MM-DD"}],
     "patients": [{"ref", "given", "family", "gender", "birth"}],
     "appointments": [{"patient": ref, "doctor": ref, "at": "YYYY-MM-DDTHH:MM:SS" in UTC}]}
@@ -116,6 +116,12 @@ def main(uri, conf, path):
     session._context = dict(session.context, company=company.id)
     service_product()
     groups = Model.get('res.group').find([('name', 'like', '%Health%')])
+    for login in wanted.get('readers', []):
+        if not first('res.user', ('login', '=', login)):
+            reader = Model.get('res.user')(name=login, login=login)
+            for group in groups:
+                reader.groups.append(Model.get('res.group')(group.id))
+            reader.save()
     doctors = {row['ref']: doctor(row, clinic, groups) for row in wanted['doctors']}
     patients = {row['ref']: patient(row) for row in wanted['patients']}
     made = 0

@@ -148,6 +148,9 @@ pub struct DemoArgs {
     /// Language of the pages before sign-in: en or ru
     #[arg(long, default_value = "en")]
     pub language: String,
+    /// A GNU Health beside it, which is told of visits: `make demo-mis` starts one
+    #[arg(long, value_name = "URL")]
+    pub gnuhealth: Option<String>,
     /// Stop after this many seconds
     #[arg(long, value_name = "SECONDS")]
     pub for_s: Option<u64>,

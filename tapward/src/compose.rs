@@ -13,7 +13,7 @@ use bus::local::Hub;
 use bus::{Link, Party, mqtt};
 use clinic::accounts::{Accounts, SecondFactor, SessionRules};
 use clinic::vault::Vault;
-use dashboard::{Dashboard, DeskSettings, FeedSetup, TlsSource};
+use dashboard::{Dashboard, DeskSettings, TlsSource};
 use domain::{Clock, Epoch, SiteId};
 use gateway::{Gateway, Parts};
 use store::Database;
@@ -236,8 +236,8 @@ fn desk_settings(config: &Config) -> anyhow::Result<DeskSettings> {
         visits: config.visits,
         irregular: config.irregular,
         reader,
-        feeds: Some(FeedSetup { keys: exchange::feed_keys(config)?, settings: config.exchange.feeds.clone() }),
         fhircast,
+        feeds: Some(exchange::feed_setup(config)?),
         openid: exchange::provider_rules(config),
         ..DeskSettings::default()
     })

@@ -8,15 +8,17 @@ use anyhow::Context;
 use clinic::feeds::{Feeds, SiteKeys, Source};
 use clinic::openid::Provider;
 use clinic::vault::Vault;
+use dashboard::FeedSetup;
 use domain::Clock;
 use mis_bridge::delivery::{self, Deliver};
 use mis_bridge::feeds::{FolderSettings, PullSettings, read_fhir, read_folder};
 use mis_bridge::fhir::Fhir;
+use mis_bridge::fhircast::{OtherHub, TopicOf};
 use mis_bridge::gnuhealth::{self, Assertions, GnuHealth};
 use mis_bridge::hl7::{self, Receiver};
 use mis_bridge::http::Client;
 use mis_bridge::webhook::Webhook;
-use mis_bridge::{fhir, logout, webhook};
+use mis_bridge::{fhir, fhircast, logout, webhook};
 use store::Database;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -48,16 +50,16 @@ fn provider(config: &Config, database: &Database, clock: &Clock) -> anyhow::Resu
     Ok(Some(Provider::new(database.clone(), clock.clone(), key, rules)))
 }
 
-/// The keys that cards from feeds need.
-pub fn feed_keys(config: &Config) -> anyhow::Result<SiteKeys> {
+/// What taking from other systems needs.
+pub fn feed_setup(config: &Config) -> anyhow::Result<FeedSetup> {
     let site = keys::site_keys(&config.data)?;
-    Ok(SiteKeys { card: site.card, seal: Some(site.numbers) })
+    let keys = SiteKeys { card: site.card, seal: Some(site.numbers) };
+    Ok(FeedSetup { keys, settings: config.exchange.feeds.clone() })
 }
 
-/// What takes what other systems tell.
-pub fn feeds(config: &Config, database: &Database, clock: &Clock, vault: &Vault) -> anyhow::Result<Feeds> {
-    let keys = feed_keys(config)?;
-    Ok(Feeds::new(database.clone(), clock.clone(), Some(vault.clone()), keys, config.exchange.feeds.clone()))
+fn feeds(config: &Config, database: &Database, clock: &Clock, vault: &Vault) -> anyhow::Result<Feeds> {
+    let FeedSetup { keys, settings } = feed_setup(config)?;
+    Ok(Feeds::new(database.clone(), clock.clone(), Some(vault.clone()), keys, settings))
 }
 
 /// Everything that one system's task needs.
@@ -188,7 +190,13 @@ impl Beside<'_> {
                     self.tasks.push(tokio::spawn(async move { Ok(reading.await?) }));
                 }
             }
-            SystemKind::Fhircast { .. } => {}
+            SystemKind::Fhircast { url, token, http } => {
+                let record_numbers = Vec::new();
+                let (url, token, http) = (url.clone(), token.clone(), http.clone());
+                let settings = fhircast::Settings { url, token, http, topic: TopicOf::default(), record_numbers };
+                let there = OtherHub::new(settings, self.clock.clone())?;
+                self.deliver(system, delivery::Settings::new(name, "fhircast", fhircast::WANTS), there);
+            }
             SystemKind::Csv(folder) => {
                 let settings = FolderSettings::new(folder.clone());
                 let (feeds, source) = (self.feeds.clone(), system.name.clone());

@@ -3,6 +3,7 @@
 //! else is what a clinic would run.
 
 mod desks;
+mod gnuhealth;
 mod people;
 
 use std::fmt::Write;
@@ -52,7 +53,10 @@ pub async fn demo(arguments: DemoArgs, clock: Clock) -> anyhow::Result<u8> {
         .with_context(|| format!("{} cannot be written", file.display()))?;
     let config = config::load(&file, today(&clock, None))?;
     people::put(&config, &scenario, &clock).await?;
-    let code = desks::put(&config, &scenario, &clock).await?;
+    let code = desks::put(&config, &scenario, &clock, arguments.gnuhealth.is_some()).await?;
+    if arguments.gnuhealth.is_some() {
+        gnuhealth::write_people(&folder.join("gnuhealth.json"), &scenario, &clock)?;
+    }
     let running = compose::start(&config, Programs::ALL, &clock).await?;
     greet(&running);
     if let Some(code) = code {
@@ -155,6 +159,9 @@ fn configuration(plant: &Plant, devices: &Handle, port: u16, arguments: &DemoArg
          [desk]\nsecond_factor = \"none\"\nidle_warn_s = 35000\nidle_lock_s = 36000\nidle_end_min = 720\n",
         arguments.listen, arguments.language
     );
+    if let Some(url) = &arguments.gnuhealth {
+        text.push_str(&gnuhealth::configuration(url, &arguments.listen));
+    }
     for point in &plant.points {
         // Writing to a String cannot fail.
         let _ = write!(text, "\n[[point]]\nid = \"{}\"\nkind = \"{}\"\n", point.id, kind(point.kind));

@@ -17,8 +17,8 @@ use crate::{compose, keys};
 /// What the feed is called.
 const SOURCE: &str = "demo-mis";
 /// Appointments of one specialist, and the minutes from one to the next.
-const BOOKED: usize = 24;
-const EVERY_MS: i64 = 15 * 60_000;
+pub(super) const BOOKED: usize = 24;
+pub(super) const EVERY_MS: i64 = 15 * 60_000;
 
 /// The workstation for which a code is made.
 const SHOWN: &str = "workstation-101";
@@ -27,10 +27,17 @@ const WORKING: &[(&str, &str)] = &[("therapist", "therapy"), ("surgeon", "surger
 
 /// Puts the scenario's specialists among the staff at desks, and makes a one-time code for a workstation; `None` if the
 /// scenario has no such workstation.
-pub async fn put(config: &Config, scenario: &Scenario, clock: &Clock) -> anyhow::Result<Option<String>> {
+///
+/// With a medical system beside the demo, appointments are that system's to tell.
+pub async fn put(
+    config: &Config,
+    scenario: &Scenario,
+    clock: &Clock,
+    booked_elsewhere: bool,
+) -> anyhow::Result<Option<String>> {
     let database = compose::open_database(config, clock, false).await?;
     let acting = Acting::console();
-    tell(config, scenario, &database, clock).await?;
+    tell(config, scenario, &database, clock, booked_elsewhere).await?;
     let point = PointId::new(SHOWN)?;
     let code = match scenario.plant.points.iter().any(|it| it.id == point) {
         true => {
@@ -47,7 +54,13 @@ pub async fn put(config: &Config, scenario: &Scenario, clock: &Clock) -> anyhow:
 }
 
 /// Tells who works at workstations, and a few hours of appointments with the two who work in rooms.
-async fn tell(config: &Config, scenario: &Scenario, database: &store::Database, clock: &Clock) -> anyhow::Result<()> {
+async fn tell(
+    config: &Config,
+    scenario: &Scenario,
+    database: &store::Database,
+    clock: &Clock,
+    booked_elsewhere: bool,
+) -> anyhow::Result<()> {
     let site = keys::site_keys(&config.data)?;
     let feeds = Feeds::new(
         database.clone(),
@@ -72,6 +85,21 @@ async fn tell(config: &Config, scenario: &Scenario, database: &store::Database, 
             ..StaffRecord::new(id)
         });
     }
+    let mut all = vec![Records::Staff(staff)];
+    if !booked_elsewhere {
+        all.extend(booked(scenario, &people, clock)?);
+    }
+    for records in all {
+        let report = feeds.take(&acting, &source, records, Mode::Changes).await?;
+        if let Some(refused) = report.refused.first() {
+            tracing::warn!(refused = ?refused, "demo.feed.refused");
+        }
+    }
+    Ok(())
+}
+
+/// The patients of the two who work in rooms, and their appointments.
+fn booked(scenario: &Scenario, people: &[Person], clock: &Clock) -> anyhow::Result<[Records; 2]> {
     let of = |name: &'static str| people.iter().filter(move |it| is_of(scenario, it, name));
     let patients: Vec<Reference> =
         of("patient").take(2 * BOOKED).filter_map(|it| Reference::new(&it.reference)).collect();
@@ -99,21 +127,15 @@ async fn tell(config: &Config, scenario: &Scenario, database: &store::Database, 
             });
         }
     }
-    for records in [Records::Staff(staff), Records::Patients(records), Records::Appointments(booked)] {
-        let report = feeds.take(&acting, &source, records, Mode::Changes).await?;
-        if let Some(refused) = report.refused.first() {
-            tracing::warn!(refused = ?refused, "demo.feed.refused");
-        }
-    }
-    Ok(())
+    Ok([Records::Patients(records), Records::Appointments(booked)])
 }
 
-fn is_of(scenario: &Scenario, person: &Person, category: &str) -> bool {
+pub(super) fn is_of(scenario: &Scenario, person: &Person, category: &str) -> bool {
     scenario.categories.get(person.category).is_some_and(|it| it.name == category)
 }
 
 /// What somebody is called at a workstation; `None` for who does not work at one.
-fn specialty(scenario: &Scenario, person: &Person) -> Option<&'static str> {
+pub(super) fn specialty(scenario: &Scenario, person: &Person) -> Option<&'static str> {
     let category = scenario.categories.get(person.category)?;
     WORKING.iter().find(|(name, _)| *name == category.name).map(|(_, specialty)| *specialty)
 }
