@@ -285,10 +285,7 @@ impl Row {
             happened: UtcMillis(self.happened_ms),
             kind: code(TABLE, "kind", &self.kind, ChangeKind::parse)?,
             reason: self.reason,
-            workstation: self
-                .workstation
-                .map(|text| column(TABLE, "workstation", &text, |text| PointId::new(text)))
-                .transpose()?,
+            workstation: self.workstation.map(|text| column(TABLE, "workstation", &text, PointId::new)).transpose()?,
             session: self.session,
             staff: person("staff", self.staff)?,
             patient: person("patient", self.patient)?,

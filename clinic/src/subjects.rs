@@ -340,8 +340,11 @@ async fn traces(database: &Database, person: PersonId) -> Result<Vec<Trace>, Err
     Ok(rows.collect())
 }
 
+/// Start, end, room, what began it, why it ended.
+type VisitRow = (i64, Option<i64>, String, String, Option<String>);
+
 async fn visits(database: &Database, person: PersonId) -> Result<Vec<VisitTime>, Error> {
-    let rows: Vec<(i64, Option<i64>, String, String, Option<String>)> = read!(database, "subjects.visits", |conn| {
+    let rows: Vec<VisitRow> = read!(database, "subjects.visits", |conn| {
         Ok(sqlx::query_as(
             "SELECT started_ms, ended_ms, zone, began_by, ended_why FROM visit WHERE patient = $1
              ORDER BY started_ms, id LIMIT $2",

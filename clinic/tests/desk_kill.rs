@@ -1,7 +1,14 @@
 //! A program that works through taps is killed at random moments, many times. Afterwards every tap was taken once: the
 //! bindings are those of a model that knows no database, and everything written is as if nothing had happened.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "tests and what they share"
+)]
 
 #[path = "desk/scene.rs"]
 #[allow(dead_code, reason = "shared with the stories")]

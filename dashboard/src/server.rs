@@ -117,7 +117,7 @@ impl Dashboard {
             if let (Some(address), Some(ready)) = (handle.listening().await, ready) {
                 let _ = ready.send(address);
             }
-            self.follow(shutdown.clone()).await;
+            Box::pin(self.follow(shutdown.clone())).await;
             handle.graceful_shutdown(Some(END_WITHIN));
         };
         let (served, ()) = tokio::join!(server.serve(service), ender);

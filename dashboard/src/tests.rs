@@ -88,7 +88,7 @@ impl Stage {
         let router = dashboard.router();
         let ending = CancellationToken::new();
         let until = ending.clone();
-        tokio::spawn(async move { dashboard.follow(until).await });
+        tokio::spawn(async move { Box::pin(dashboard.follow(until)).await });
         let accounts =
             Accounts::new(database.clone(), hands.clock(), SessionRules::default(), "clinic-3", scene::accounts_key());
         let recorder = Recorder::new(&database);

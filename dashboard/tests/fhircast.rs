@@ -13,7 +13,7 @@ mod cast;
 mod scene;
 mod server;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cast::{Clinic, OTHER_SURGEON, SURGEON, WITHIN, settings};
 use clinic::fhircast::{Settings, TroubleKind, state};
@@ -38,7 +38,7 @@ async fn trouble(clinic: &Clinic, session: &str) -> Option<TroubleKind> {
 }
 
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
+    let begun = tokio::time::Instant::now();
     while !holds().await {
         assert!(begun.elapsed() < WITHIN, "{what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -414,7 +414,7 @@ async fn a_tap_is_at_the_program_within_the_time() {
         // Passes of patients in the scene.
         let patient = n % 3 + 7 * (n / 3 % 8);
         clinic.pass(70_000);
-        let begun = Instant::now();
+        let begun = tokio::time::Instant::now();
         clinic.tap(patient, "desk-1").await;
         let event = mis.read().await;
         took.push(begun.elapsed());

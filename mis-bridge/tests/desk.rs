@@ -4,7 +4,7 @@
 
 mod world;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clinic::acting::Acting;
 use clinic::desk::{Desk, Factor, Rules, SessionState};
@@ -66,7 +66,7 @@ fn tap(seq: u64, at: UtcMillis) -> Entry {
 }
 
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
+    let begun = tokio::time::Instant::now();
     while !is_so().await {
         assert!(begun.elapsed() < PATIENCE, "in time: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;

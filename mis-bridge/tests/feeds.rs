@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -38,7 +38,7 @@ fn mis() -> Source {
 
 /// Waits until something is so, at most half a minute.
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let began = Instant::now();
+    let began = tokio::time::Instant::now();
     loop {
         if let Some(found) = look().await {
             return found;

@@ -2,7 +2,7 @@
 //! Each tap that the agent wrote down is in the journal once, whatever was killed between; what was tapped without a link is
 //! told as late; who is not of this site is not heard.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 #![allow(dead_code, reason = "what is shared has more than this test needs")]
 
 mod acs_link_site;
@@ -65,7 +65,7 @@ impl Computer {
     }
 
     async fn says(&self, word: &str, times: usize) {
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         while self.said(word) < times {
             assert!(begun.elapsed() < PATIENCE, "{word} not {times} times; the agent's log:\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(5)).await;

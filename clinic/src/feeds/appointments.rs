@@ -35,6 +35,9 @@ struct Wanted {
     state: AppointmentState,
 }
 
+/// Person, condition, whether it holds, from, until.
+type WantedCondition = (String, String, i64, Option<i64>, Option<i64>);
+
 impl Feeds {
     pub(super) async fn appointments(
         &self,
@@ -254,7 +257,7 @@ impl Feeds {
             let known = self.known(source, FeedKind::Conditions, ids).await?;
             let aliases: Vec<&Alias> = some.iter().map(|(_, it)| &it.person).collect();
             let persons = self.persons_called(source, &aliases).await?;
-            let mut wanted: Vec<(String, String, i64, Option<i64>, Option<i64>)> = Vec::new();
+            let mut wanted: Vec<WantedCondition> = Vec::new();
             let (mut rows, mut done) = (Vec::new(), Batch::default());
             let mut both = HashSet::new();
             for (row, record) in some {
@@ -312,7 +315,7 @@ impl Feeds {
     async fn write_conditions(
         &self,
         source: &Source,
-        wanted: Vec<(String, String, i64, Option<i64>, Option<i64>)>,
+        wanted: Vec<WantedCondition>,
         rows: Vec<Row>,
         entry: audit::Draft,
         done: Batch,

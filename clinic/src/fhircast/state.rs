@@ -28,6 +28,9 @@ codes! {
     }
 }
 
+/// Session, name, client, the event that failed last.
+type SubscriberRow = (String, Option<String>, Option<String>, Option<String>);
+
 impl TroubleKind {
     const fn words(self) -> &'static str {
         match self {
@@ -138,7 +141,7 @@ impl Hub {
         let (id, event_id, event_name) = (id.to_owned(), event_id.to_owned(), event_name.to_owned());
         transact!(self.database, "fhircast.failed", |conn| {
             let last = conn.lock_log().await?;
-            let row: Option<(String, Option<String>, Option<String>, Option<String>)> =
+            let row: Option<SubscriberRow> =
                 sqlx::query_as("SELECT session, name, client, trouble_event FROM fhircast_subscription WHERE id = $1")
                     .bind(&id)
                     .fetch_optional(&mut *conn)

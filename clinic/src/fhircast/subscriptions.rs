@@ -66,6 +66,9 @@ pub enum EndpointGiven {
     Same(Endpoint),
 }
 
+/// Id, endpoint, name, client.
+type SubscribedRow = (String, String, Option<String>, Option<String>);
+
 impl EndpointGiven {
     /// The last part of the address.
     pub const fn endpoint(&self) -> &Endpoint {
@@ -302,7 +305,7 @@ impl Hub {
             })?;
         let name = name.map(clean_name);
         let client = caller.grant.as_ref().map(|grant| grant.client.as_str());
-        let only = |fits: &dyn Fn(&(String, String, Option<String>, Option<String>)) -> bool| {
+        let only = |fits: &dyn Fn(&SubscribedRow) -> bool| {
             let mut fitting = rows.iter().filter(|row| fits(row));
             match (fitting.next(), fitting.next()) {
                 (Some(row), None) => Some(row.0.clone()),

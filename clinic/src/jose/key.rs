@@ -31,7 +31,7 @@ pub struct SigningKey {
 }
 
 enum Pair {
-    Ec(EcdsaKeyPair),
+    Ec(Box<EcdsaKeyPair>),
     Rsa(Box<RsaKeyPair>),
 }
 
@@ -74,7 +74,7 @@ impl SigningKey {
             let pair = EcdsaKeyPair::from_pkcs8(curve, der, &SystemRandom::new())
                 .map_err(|_| JoseError::Key("not PKCS#8 of the algorithm's curve"))?;
             let public = Jwk::from_point(algorithm, pair.public_key().as_ref())?;
-            (Pair::Ec(pair), public)
+            (Pair::Ec(Box::new(pair)), public)
         } else {
             let pair = RsaKeyPair::from_pkcs8(der)
                 .map_err(|_| JoseError::Key("not PKCS#8 of an RSA key of 2048 to 4096 bits"))?;

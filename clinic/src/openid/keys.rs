@@ -21,7 +21,10 @@ const REMEMBERED_MS: i64 = 30_000;
 
 /// Keys that were read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Keys(Arc<Mutex<Option<(UtcMillis, Arc<Vec<Loaded>>)>>>);
+pub(super) struct Keys(Arc<Mutex<Option<Read>>>);
+
+/// When they were read, and what.
+type Read = (UtcMillis, Arc<Vec<Loaded>>);
 
 #[derive(Debug)]
 struct Loaded {

@@ -151,8 +151,11 @@ pub(crate) fn midnight(at: i64, days_later: u64, zone: Tz) -> i64 {
     found.map_or(at, |instant| instant.timestamp_millis())
 }
 
+/// Code, minutes early and late in milliseconds, a zone.
+type PurposeRow = (String, Option<i64>, Option<i64>, Option<String>);
+
 async fn purposes(database: &Database, zones: &HashMap<&str, u16>) -> Result<HashMap<String, Purpose>, Error> {
-    let rows: Vec<(String, Option<i64>, Option<i64>, Option<String>)> = read!(database, "policy.purposes", |conn| {
+    let rows: Vec<PurposeRow> = read!(database, "policy.purposes", |conn| {
         Ok(sqlx::query_as(
             "SELECT purpose.code, purpose.early_ms, purpose.late_ms, purpose_zone.zone FROM purpose
              LEFT JOIN purpose_zone ON purpose_zone.purpose = purpose.code",

@@ -1,7 +1,7 @@
 //! What other systems tell, on both engines: taken once, in the right order, from the right source, and never too much
 //! ended by a list that lost its half.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
 
 mod merges;
 mod order;

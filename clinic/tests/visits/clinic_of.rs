@@ -49,6 +49,9 @@ pub(crate) struct Booked {
     pub(crate) in_minutes: i64,
 }
 
+/// Action, outcome, kind of actor, subject, detail, note.
+type LogRow = (String, String, String, Option<String>, Option<String>, Option<String>);
+
 impl Clinic {
     pub(crate) async fn book(&self, booked: Booked) {
         let starts = NOW.plus_ms(booked.in_minutes * 60_000);
@@ -109,7 +112,7 @@ impl Clinic {
 
     /// Entries of the audit log about visits: action, outcome, actor, subject, detail.
     pub(crate) async fn log(&self) -> Vec<String> {
-        let rows: Vec<(String, String, String, Option<String>, Option<String>, Option<String>)> =
+        let rows: Vec<LogRow> =
             store::read!(self.scene.database, "test.log", |conn| {
                 Ok(sqlx::query_as(
                     "SELECT action, outcome, actor_kind, subject, detail, note FROM audit_entry

@@ -54,12 +54,15 @@ struct Open {
     is_ended: bool,
 }
 
+/// A key, its title, and each choice with its text and whether it is set.
+type Choices = (&'static str, String, Vec<(String, String, bool)>);
+
 /// The form, as it was typed.
 struct Form {
     id: String,
     is_new: bool,
     fields: Vec<Field>,
-    choices: Vec<(&'static str, String, Vec<(String, String, bool)>)>,
+    choices: Vec<Choices>,
     takes_assertions: bool,
     has_secret: bool,
 }

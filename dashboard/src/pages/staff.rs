@@ -122,7 +122,7 @@ async fn page(visit: &Visit, query: &Query, typed: Option<&Query>) -> Result<Pag
                 .contains(&wanted)
         })
         .collect();
-    lines.sort_by(|a, b| (a.left.is_some(), a.name.to_lowercase()).cmp(&(b.left.is_some(), b.name.to_lowercase())));
+    lines.sort_by_key(|line| (line.left.is_some(), line.name.to_lowercase()));
     let chosen = open.and_then(|id| id.parse::<PersonId>().ok());
     let member = chosen.and_then(|person| all.iter().find(|one| one.person == person));
     let form = match (open, member, typed) {

@@ -53,7 +53,7 @@ pub async fn confirm_pin(visit: Visit, desk: AtDesk, body: Bytes) -> Result<Resp
             let to = typed.one("back").filter(|path| *path == "/desk/without").unwrap_or("/desk");
             Ok(go(to))
         }
-        Ok(PinAnswer::Wrong { left }) => back(texts.n("desk-pin-wrong", i64::from(left))).await,
+        Ok(PinAnswer::Wrong { left }) => back(texts.n("desk-pin-wrong", left)).await,
         Ok(PinAnswer::Blocked { wait_ms }) => back(texts.a("desk-pin-blocked", &span(wait_ms))).await,
         Ok(PinAnswer::DeskBlocked { wait_ms }) => back(texts.a("desk-pin-desk-blocked", &span(wait_ms))).await,
         Ok(PinAnswer::NotSet) => back(texts.t("desk-pin-none")).await,

@@ -149,7 +149,7 @@ pub async fn start(visit: Visit, desk: AtDesk, body: Bytes) -> Result<Response, 
         let span = |ms: i64| visit.times().span(ms.saturating_add(999));
         step.problem = match answer {
             Ok(PinAnswer::Right(_)) => None,
-            Ok(PinAnswer::Wrong { left }) => Some(texts.n("desk-pin-wrong", i64::from(left))),
+            Ok(PinAnswer::Wrong { left }) => Some(texts.n("desk-pin-wrong", left)),
             Ok(PinAnswer::Blocked { wait_ms }) => Some(texts.a("desk-pin-blocked", &span(wait_ms))),
             Ok(PinAnswer::DeskBlocked { wait_ms }) => Some(texts.a("desk-pin-desk-blocked", &span(wait_ms))),
             Ok(PinAnswer::NotSet) => Some(texts.t("desk-pin-none")),
