@@ -109,13 +109,13 @@ fn made(route: &Route, path: &str, key: Option<&str>) -> Request<Body> {
 }
 
 fn body_of(route: &Route) -> &'static str {
-    if route.path.ends_with("/search") {
-        return r#"{"words":"nobody of this name","purpose":"booking"}"#;
-    }
-    if route.path.ends_with("/reveal") {
-        return r#"{"fields":["name"],"purpose":"booking"}"#;
-    }
-    "{}"
+    let known = [
+        ("/search", r#"{"words":"nobody of this name","purpose":"booking"}"#),
+        ("/reveal", r#"{"fields":["name"],"purpose":"booking"}"#),
+        ("/{kind}", r#"{"records":[]}"#),
+        ("/irregular-sign-ins", r#"{"source":"his","id":"s-1","at":"2026-01-05T09:00:00Z"}"#),
+    ];
+    known.iter().find(|(end, _)| route.path.ends_with(end)).map_or("{}", |(_, body)| body)
 }
 
 fn path_of(route: &Route) -> String {
@@ -126,6 +126,8 @@ fn path_of(route: &Route) -> String {
         ("{point}", "turnstile-1".to_owned()),
         ("{no}", "1".to_owned()),
         ("{order}", "0".repeat(32)),
+        ("{source}", "his".to_owned()),
+        ("{kind}", "patients".to_owned()),
     ];
     known.iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value))
 }
