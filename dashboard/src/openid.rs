@@ -17,6 +17,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use answers::fault;
+
 use crate::routes::Verb;
 use crate::service::{Service, service};
 

@@ -131,7 +131,7 @@ impl Irregular {
     pub async fn own(&self, acting: &Acting, staff: PersonId) -> Result<Vec<Case>, IrregularError> {
         acting.must(Permission::DeskUse)?;
         let actor = acting.actor.clone();
-        let own = transact!(self.database, "irregular.who", |conn| { conn.staff_of(&actor).await })?;
+        let own = read!(self.database, "irregular.who", |conn| { conn.staff_of(&actor).await })?;
         if own != Some(staff) {
             return Err(IrregularError::NotYours);
         }

@@ -331,7 +331,7 @@ pub async fn verify_assertion(State(app): State<App>, headers: HeaderMap, body: 
 }
 
 /// What is wrong with the browser's own request: no provider, or the database.
-pub(super) fn fault(error: OpenIdError) -> Fault {
+pub fn fault(error: OpenIdError) -> Fault {
     match error {
         OpenIdError::Store(error) => error.into(),
         other => {

@@ -15,6 +15,7 @@ use crate::desk_visit::AtDesk;
 use crate::faces::Faces;
 use crate::fault::Fault;
 use crate::language::Texts;
+use crate::openid;
 use crate::times::Times;
 use crate::visit::Visit;
 use crate::words::{label, short_id};
@@ -67,6 +68,8 @@ struct Main {
     ask: Option<Ask>,
     sync: Option<(&'static str, String)>,
     launches: Vec<(String, String)>,
+    /// How many other systems wait for the specialist's confirmation.
+    confirmations: usize,
 }
 
 #[derive(Template)]
@@ -196,9 +199,14 @@ pub async fn board(visit: &Visit, desk: &AtDesk, seen: &mut Seen) -> Result<Boar
         ask: None,
         sync: None,
         launches: app.settings.desk.launches.iter().map(|link| (link.name.clone(), link.url.clone())).collect(),
+        confirmations: 0,
     };
     let mut side = Side { x: texts, state, next: Vec::new(), unexplained: 0 };
     if let (Some(session), Some(acting)) = (session, desk.acting.as_ref().filter(|_| desk.is_open())) {
+        if let Some(provider) = &app.openid {
+            main.launches.extend(provider.starts().await.map_err(openid::fault)?);
+            main.confirmations = provider.confirmations(&session.id).await.map_err(openid::fault)?.len();
+        }
         let running = app.visits.current(acting, &desk.workstation.point).await?;
         let asked = app.visits.asked(acting, &desk.workstation.point).await?;
         if let Some(running) = &running {
