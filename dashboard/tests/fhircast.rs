@@ -410,9 +410,10 @@ async fn a_tap_is_at_the_program_within_the_time() {
     let topic = clinic.topic("desk-1").await;
     let mut mis = clinic.follow(&topic, "Encounter-open", "MIS").await;
     let mut took = Vec::new();
-    for n in 0..50_u32 {
+    // Each patient once: whoever was seen already is asked about first.
+    for n in 0..24_u32 {
         // Passes of patients in the scene.
-        let patient = n % 3 + 7 * (n / 3 % 8);
+        let patient = n % 3 + 7 * (n / 3);
         clinic.pass(70_000);
         let begun = tokio::time::Instant::now();
         clinic.tap(patient, "desk-1").await;
@@ -423,10 +424,10 @@ async fn a_tap_is_at_the_program_within_the_time() {
     }
     took.sort();
     println!(
-        "tap taken in -> event at the subscriber, 50 taps: p50 {:?}, p95 {:?}, max {:?}",
-        took[25], took[47], took[49]
+        "tap taken in -> event at the subscriber, 24 taps: p50 {:?}, p95 {:?}, max {:?}",
+        took[12], took[22], took[23]
     );
-    assert!(took[47] < Duration::from_secs(2), "{took:?}");
+    assert!(took[22] < Duration::from_secs(2), "{took:?}");
     clinic.server.end().await;
 }
 
@@ -497,8 +498,9 @@ async fn the_client_of_medplum_listens_opens_closes_and_asks() {
     medplum.order("context").await;
     let context = medplum.until("context").await;
     assert_eq!(context["context.type"], "Encounter");
-    // Its own clock is ahead of the test's: it counts as now.
     clinic.pass(1_000);
+    medplum.order(&format!("clock {}", clinic.now().0)).await;
+    medplum.until("done").await;
     medplum.order("open P-5").await;
     let echo = medplum.until("event").await;
     assert_eq!(echo["event"]["context"][0]["resource"]["id"], "P-5");

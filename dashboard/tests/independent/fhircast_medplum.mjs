@@ -3,6 +3,19 @@
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
+// The hub of a test lives at a time of its own: the order `clock MS` sets this program's clock by it.
+const RealDate = Date;
+let ahead = 0;
+globalThis.Date = class extends RealDate {
+  constructor(...parts) {
+    if (parts.length === 0) super(RealDate.now() + ahead);
+    else super(...parts);
+  }
+  static now() {
+    return RealDate.now() + ahead;
+  }
+};
+
 const require = createRequire(`${process.env.TAPWARD_NODE}/package.json`);
 globalThis.WebSocket = require('ws');
 const { MedplumClient } = require('@medplum/core');
@@ -21,6 +34,7 @@ const orders = {
   open: (id) => medplum.fhircastPublish(topic, 'Patient-open', patient(id)),
   close: (id) => medplum.fhircastPublish(topic, 'Patient-close', patient(id)),
   context: async () => say({ context: await medplum.fhircastGetContext(topic) }),
+  clock: (ms) => (ahead = Number(ms) - RealDate.now()),
   leave: () => medplum.fhircastUnsubscribe(subscription),
 };
 for await (const line of createInterface({ input: process.stdin })) {
