@@ -44,7 +44,7 @@ impl Computer {
         let text = format!(
             "server = \"127.0.0.1:{port}\"\ngateway = \"{GATEWAY}\"\npoint = \"desk\"\nca = \"{acs}/ca.pem\"\n\
              cert = \"{acs}/node-room-204.pem\"\nkey = \"{acs}/node-room-204-key.pem\"\nqueue_max = 10\n\
-             [reader]\nport = {:?}\n",
+             [reader]\nport = {:?}\nnumber = \"facility-number\"\n",
             plant.lines[0].port,
             acs = acs.display(),
         );
@@ -76,10 +76,15 @@ impl Computer {
     async fn tap(&self, card: &CardNumber) {
         let before = self.said("agent.tap");
         let reader = "usb-reader".parse().unwrap();
-        for _ in 0..20 {
+        // A reader has no memory: what it prints before the agent listens is heard by nobody, so it is held there again.
+        for _ in 0..10 {
             let _ = self.sim.tap(&reader, card, QUICKLY, Duration::from_millis(150)).await.unwrap();
-            if self.said("agent.tap") > before {
-                return;
+            let begun = tokio::time::Instant::now();
+            while begun.elapsed() < Duration::from_secs(2) {
+                if self.said("agent.tap") > before {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
         panic!("the agent heard no tap; its log:\n{}", self.log());
