@@ -57,7 +57,7 @@ fn fields(source: &str) -> BTreeMap<String, BTreeSet<String>> {
     for line in source.lines().map(str::trim) {
         if let Some(rest) = line.strip_prefix("pub struct ") {
             current = rest.split_whitespace().next().unwrap().to_owned();
-        } else if let Some((name, _)) = line.strip_prefix("pub ").and_then(|rest| rest.split_once(':')) {
+        } else if let Some((name, _)) = line.strip_prefix("pub ").and_then(|rest| rest.split_once(": ")) {
             structures.entry(current.clone()).or_default().insert(name.to_owned());
         }
     }
