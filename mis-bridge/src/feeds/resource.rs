@@ -47,7 +47,8 @@ pub fn id_of(resource: &Value) -> Option<&str> {
 
 fn is_id(id: &str) -> bool {
     let sound = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    !id.is_empty() && id.len() <= ID_MAX && id.chars().all(sound)
+    // FHIR would allow these two, but in an address they are other folders.
+    !matches!(id, "" | "." | "..") && id.len() <= ID_MAX && id.chars().all(sound)
 }
 
 /// The id in a reference such as `Patient/17` or `https://…/Patient/17/_history/2`.
