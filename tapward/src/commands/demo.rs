@@ -156,7 +156,9 @@ fn configuration(plant: &Plant, devices: &Handle, port: u16, arguments: &DemoArg
          [data]\nfolder = \".\"\n\
          [dashboard]\nlisten = {:?}\nlanguage = {:?}\n\
          # Simulated doctors have a card but no fingers for a PIN, and nobody moves their mouse.\n\
-         [desk]\nsecond_factor = \"none\"\nidle_warn_s = 35000\nidle_lock_s = 36000\nidle_end_min = 720\n",
+         [desk]\nsecond_factor = \"none\"\nidle_warn_s = 35000\nidle_lock_s = 36000\nidle_end_min = 720\n\
+         # Nor do they answer questions: a visit begins, and the page asks beside it.\n\
+         [visits]\nwrong_place = \"start\"\nseveral_appointments = \"start\"\n",
         arguments.listen, arguments.language
     );
     if let Some(url) = &arguments.gnuhealth {
