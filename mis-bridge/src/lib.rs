@@ -1,12 +1,14 @@
-//! The other systems: takes in what gateways recorded, hands out policy and commands; later the MIS.
+//! The other systems: takes in what gateways recorded, hands out policy and commands, works taps at workstations, tells
+//! medical systems (FHIR, HL7, webhooks, FHIRcast, GNU Health) and hears them.
 //!
-//! Owns: the bridge's task and its rules of acknowledging and offering. Never: decides about access, contains SQL
-//! (that is `clinic`), keeps delivery state (that is the database's cursor for each journal). May import: `domain`,
-//! `wire::bus`, `wire::snapshot`, `bus`, `clinic`.
+//! Owns: the bridge's task and its rules of acknowledging and offering; how other systems are spoken to. Never: decides
+//! about access, contains SQL (that is `clinic`), keeps delivery state (that is the database's). May import: `domain`,
+//! `wire::bus`, `wire::snapshot`, `wire::hl7`, `bus`, `clinic`.
 //!
-//! One task owns everything and does one thing at a time, so that an acknowledgement can never overtake the commit
-//! that it speaks of. What may take long stands aside in tasks of its own: building a policy snapshot, and sending its
-//! chunks. Several bridges may serve one database: what both take in is taken once.
+//! One task owns what comes from gateways and does one thing at a time, so that an acknowledgement can never overtake the
+//! commit that it speaks of; beside it stand the desk's task and one for each other system. What may take long stands aside
+//! too: building a policy snapshot, and sending its chunks. Several bridges may serve one database: what both take in is
+//! taken once.
 //!
 //! When the database is away the bridge acknowledges nothing and keeps nothing: gateways send again from what was
 //! acknowledged, which the answer to their next status tells them.
