@@ -152,6 +152,34 @@ codes! {
         ExchangeChanged = "exchange_changed",
         /// Something was taken over from another system.
         FeedTaken = "feed_taken",
+        /// A service was registered for a patient: ordered or rendered.
+        ServiceRegistered = "service_registered",
+        /// A registered service was taken back.
+        ServiceCancelled = "service_cancelled",
+        /// Registering a service was refused: a limit, a deposit, a price.
+        ServiceRefused = "service_refused",
+        /// What a patient was charged, owes and has paid was shown.
+        AccountSeen = "account_seen",
+        /// Money was taken.
+        PaymentTaken = "payment_taken",
+        /// Money was given back, or a payment did not hold.
+        PaymentReturned = "payment_returned",
+        /// A write-off or money back was asked for.
+        TillRequested = "till_requested",
+        /// A write-off or money back was allowed or refused.
+        TillDecided = "till_decided",
+        /// More than a limit was allowed for a while, or that was ended.
+        LimitOverridden = "limit_overridden",
+        /// A drawer was opened or closed.
+        DrawerChanged = "drawer_changed",
+        /// A day of the till was closed.
+        DayClosed = "day_closed",
+        /// Services or prices were changed.
+        PricesChanged = "prices_changed",
+        /// Terms, groups, contracts, limits or schemes of discounts were changed.
+        TermsChanged = "terms_changed",
+        /// The till was compared with itself or with another system.
+        TillChecked = "till_checked",
         /// Lines of the older log of accounts were taken over.
         Adopted = "adopted",
     }

@@ -53,6 +53,20 @@ codes! {
         PersonMerged = "person_merged",
         /// A staff member came, changed or left.
         StaffChanged = "staff_changed",
+        /// A service was ordered on prepaid terms; `detail` is the id of the charge.
+        ChargeOrdered = "charge_ordered",
+        /// A service was rendered; `detail` is the id of the charge.
+        ChargeRendered = "charge_rendered",
+        /// A registered service was taken back; `detail` is the id of the charge.
+        ChargeCancelled = "charge_cancelled",
+        /// Registering a service was refused; the reason says why.
+        ChargeRefused = "charge_refused",
+        /// Money was taken from a patient or given back; `detail` is the id of the payment.
+        PaymentTaken = "payment_taken",
+        /// A payment did not hold; `detail` is the id of the payment.
+        PaymentReturned = "payment_returned",
+        /// Limits, terms or balances of a patient changed otherwise.
+        TermsChanged = "terms_changed",
         /// A program at the workstation did not follow what was opened there; the reason says why.
         OutOfSync = "out_of_sync",
         /// The program follows again.

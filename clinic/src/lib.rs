@@ -38,6 +38,7 @@ pub mod roles;
 mod rows;
 pub mod staff;
 pub mod subjects;
+pub mod till;
 pub mod vault;
 pub mod visits;
 pub mod watch;

@@ -81,6 +81,10 @@ impl Language {
                 include_str!("../locales/en/desk.ftl"),
                 include_str!("../locales/en/visits.ftl"),
                 include_str!("../locales/en/feeds.ftl"),
+                include_str!("../locales/en/till.ftl"),
+                include_str!("../locales/en/cashier.ftl"),
+                include_str!("../locales/en/till_office.ftl"),
+                include_str!("../locales/en/till_report.ftl"),
             ],
             Self::Ru => &[
                 include_str!("../locales/ru/pages.ftl"),
@@ -100,6 +104,10 @@ impl Language {
                 include_str!("../locales/ru/desk.ftl"),
                 include_str!("../locales/ru/visits.ftl"),
                 include_str!("../locales/ru/feeds.ftl"),
+                include_str!("../locales/ru/till.ftl"),
+                include_str!("../locales/ru/cashier.ftl"),
+                include_str!("../locales/ru/till_office.ftl"),
+                include_str!("../locales/ru/till_report.ftl"),
             ],
         }
     }

@@ -14,12 +14,14 @@ pub mod equipment;
 pub mod event;
 pub mod ids;
 mod keyed;
+pub mod money;
 pub mod network;
 pub mod pin;
 pub mod policy;
 pub mod presence;
 pub mod rights;
 pub mod schedule;
+pub mod till;
 pub mod time;
 pub mod vault;
 pub mod visit;
@@ -32,6 +34,7 @@ pub use ids::{
     CardId, CategoryId, ConditionId, Direction, Epoch, GatewayId, LineId, PersonId, PointId, ReaderId, ScheduleId,
     SiteId, ZoneId,
 };
+pub use money::{Amount, Currency};
 pub use network::Network;
 pub use policy::{Policy, PolicySource};
 pub use presence::Presence;

@@ -80,6 +80,24 @@ codes! {
         ExchangeManage = "exchange_manage",
         /// Tell staff, patients, appointments and messages by the HTTP API.
         FeedWrite = "feed_write",
+        /// Register services for a patient and take them back.
+        ServiceRegister = "service_register",
+        /// See what a patient was charged, owes and has paid.
+        ChargeSee = "charge_see",
+        /// Take payments, give receipts, open and close one's own drawer.
+        PaymentTake = "payment_take",
+        /// Allow write-offs and money given back that somebody else asks for.
+        TillApprove = "till_approve",
+        /// Allow more than a limit, for a while, with a reason.
+        LimitOverride = "limit_override",
+        /// Settle and close days, close drawers of others.
+        TillClose = "till_close",
+        /// Set services and prices.
+        PriceEdit = "price_edit",
+        /// Set terms of payment, groups, contracts, limits and discounts.
+        TermsEdit = "terms_edit",
+        /// See the till's figures: exposure, revenue, discounts, ageing, by pseudonym.
+        TillReport = "till_report",
         /// One's own account: language, password, sessions, second factor. Every role has it.
         OwnAccount = "own_account",
     }
@@ -272,6 +290,8 @@ codes! {
         Nurse = "nurse",
         /// Takes payments.
         Cashier = "cashier",
+        /// Answers for the till: prices, terms, approvals, closing.
+        Accountant = "accountant",
         /// Looks at flows and loads, by pseudonym.
         Manager = "manager",
         /// Checks what was done.
@@ -319,8 +339,24 @@ impl Shipped {
                 P::BreakGlassUse,
                 P::DeskUse,
                 P::PersonLocate,
+                P::ServiceRegister,
+                P::ChargeSee,
             ],
-            Self::Cashier => &[P::OwnAccount, P::PersonFind, P::PersonSee],
+            Self::Cashier => &[P::OwnAccount, P::PersonFind, P::PersonSee, P::ChargeSee, P::PaymentTake],
+            Self::Accountant => &[
+                P::OwnAccount,
+                P::PersonFind,
+                P::PersonSee,
+                P::ChargeSee,
+                P::PaymentTake,
+                P::TillApprove,
+                P::LimitOverride,
+                P::TillClose,
+                P::PriceEdit,
+                P::TermsEdit,
+                P::TillReport,
+                P::ExchangeSee,
+            ],
             Self::Manager => &[
                 P::OwnAccount,
                 P::LiveWatch,
@@ -332,6 +368,8 @@ impl Shipped {
                 P::PresenceSee,
                 P::VisitSee,
                 P::IrregularReview,
+                P::TillReport,
+                P::LimitOverride,
             ],
             Self::Auditor => {
                 &[P::OwnAccount, P::AuditSee, P::AuditExport, P::DisclosureSee, P::AccountSee, P::IrregularReview]
@@ -375,7 +413,7 @@ impl Shipped {
             Self::Doctor | Self::Nurse => {
                 &[F::Name, F::Photo, F::Validity, F::Category, F::BirthDate, F::Reference, F::VisitPurpose]
             }
-            Self::Cashier => &[F::Name, F::Validity, F::Reference],
+            Self::Cashier | Self::Accountant => &[F::Name, F::Validity, F::Reference],
             Self::Manager => &[F::Category, F::Validity],
             Self::Auditor | Self::Integrator => &[],
             Self::PrivacyOfficer => {

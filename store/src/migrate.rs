@@ -37,6 +37,7 @@ pub const FILES: &[(i64, &str, &str)] = &[
     (20, "hl7", include_str!("../../migrations/0020_hl7.sql")),
     (21, "feeds", include_str!("../../migrations/0021_feeds.sql")),
     (22, "enrolment", include_str!("../../migrations/0022_enrolment.sql")),
+    (23, "till", include_str!("../../migrations/0023_till.sql")),
 ];
 
 /// Applies what is missing. Several programs may start at once: on PostgreSQL they take turns by an advisory lock, on

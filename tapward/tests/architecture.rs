@@ -18,7 +18,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("clinic", &["domain", "store"]),
     ("gateway", &["domain", "wire", "store", "bus"]),
     ("mis-bridge", &["domain", "wire", "store", "bus", "clinic"]),
-    ("dashboard", &["domain", "store", "clinic"]),
+    ("reports", &[]),
+    ("dashboard", &["domain", "store", "clinic", "reports"]),
     ("controller-sim", &["domain", "wire"]),
     ("audit-verify", &["domain", "store"]),
     (

@@ -18,6 +18,8 @@ pub const OBJECT_MAX_BYTES: usize = 200;
 pub const DETAIL_MAX_BYTES: usize = 1000;
 /// Longest note kept, in bytes; the rest is cut off. Pages ask for less.
 pub const NOTE_MAX_BYTES: usize = 4000;
+/// Rows of one statement: 18 values each stay far below what the engines take.
+const MANY_MAX: usize = 500;
 
 /// An engine's connection inside a transaction, to which entries can be added.
 pub(crate) trait Log {
@@ -26,6 +28,14 @@ pub(crate) trait Log {
     /// # Errors
     /// Engine errors, or a state of the log that cannot be read.
     async fn append(&mut self, draft: &Draft) -> Result<u64, Error>;
+
+    /// Adds many entries with as few statements as there can be, in their order, and returns the number of the first one;
+    /// the others follow it. Nothing for an empty list: then the number is that of the next entry.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    #[allow(dead_code, reason = "used by the till, which registers many services in one transaction")]
+    async fn append_all(&mut self, drafts: &[Draft]) -> Result<u64, Error>;
 
     /// Takes out the notes about a person and returns the numbers of their entries; use
     /// [`super::blot_notes_of!`], which also writes that it was done.
@@ -92,6 +102,83 @@ macro_rules! log_on {
                     .execute(&mut *self)
                     .await?;
                 Ok(peaks.size())
+            }
+
+            async fn append_all(&mut self, drafts: &[Draft]) -> Result<u64, Error> {
+                let count = i64::try_from(drafts.len()).unwrap_or(i64::MAX);
+                if count == 0 {
+                    let size: i64 =
+                        sqlx::query_scalar("SELECT size FROM audit_state WHERE id = 1").fetch_one(&mut *self).await?;
+                    return Ok(size.cast_unsigned() + 1);
+                }
+                let (number, peaks): (i64, String) =
+                    sqlx::query_as("UPDATE audit_state SET size = size + $1 WHERE id = 1 RETURNING size, peaks")
+                        .bind(count)
+                        .fetch_one(&mut *self)
+                        .await?;
+                let mut peaks = u64::try_from(number - count)
+                    .ok()
+                    .and_then(|size| Peaks::from_text(size, &peaks))
+                    .ok_or_else(|| Error::bad_row("audit_state", "peaks", "this is not the state of a log"))?;
+                let first = peaks.size() + 1;
+                let mut made = Vec::new();
+                for some in drafts.chunks(MANY_MAX) {
+                    let mut rows = Vec::with_capacity(some.len());
+                    for draft in some {
+                        let note = Note::of(draft)?;
+                        let entry = entry(draft, peaks.size() + 1, note.as_ref().map(|note| note.hash));
+                        let leaf = entry.leaf();
+                        peaks.append(leaf, |node, hash| made.push((node, hash)));
+                        rows.push((entry, note, leaf));
+                    }
+                    let mut insert = sqlx::QueryBuilder::<<$connection as sqlx::Connection>::Database>::new(
+                        "INSERT INTO audit_entry (no, at_ms, actor_kind, actor, session, address, action, outcome, subject,
+                             object, fields, purpose, detail, note, note_salt, note_hash, glass, leaf) ",
+                    );
+                    insert.push_values(rows, |mut row, (entry, note, leaf)| {
+                        let (text, salt, hash) = match note {
+                            Some(Note { text, salt, hash }) => {
+                                (Some(text.into_owned()), Some(salt.to_vec()), Some(hash.0.to_vec()))
+                            }
+                            None => (None, None, None),
+                        };
+                        row.push_bind(entry.no.cast_signed())
+                            .push_bind(entry.at.0)
+                            .push_bind(entry.actor_kind)
+                            .push_bind(entry.actor)
+                            .push_bind(entry.session)
+                            .push_bind(entry.address)
+                            .push_bind(entry.action)
+                            .push_bind(entry.outcome)
+                            .push_bind(entry.subject)
+                            .push_bind(entry.object)
+                            .push_bind(entry.fields)
+                            .push_bind(entry.purpose)
+                            .push_bind(entry.detail)
+                            .push_bind(text)
+                            .push_bind(salt)
+                            .push_bind(hash)
+                            .push_bind(entry.glass)
+                            .push_bind(leaf.0.to_vec());
+                    });
+                    insert.build().persistent(false).execute(&mut *self).await?;
+                }
+                for some in made.chunks(MANY_MAX) {
+                    let mut insert = sqlx::QueryBuilder::<<$connection as sqlx::Connection>::Database>::new(
+                        "INSERT INTO audit_node (upto, level, hash) ",
+                    );
+                    insert.push_values(some, |mut row, (node, hash)| {
+                        row.push_bind(node.upto.cast_signed())
+                            .push_bind(i64::from(node.level))
+                            .push_bind(hash.0.to_vec());
+                    });
+                    insert.build().persistent(false).execute(&mut *self).await?;
+                }
+                sqlx::query("UPDATE audit_state SET peaks = $1 WHERE id = 1")
+                    .bind(peaks.to_text())
+                    .execute(&mut *self)
+                    .await?;
+                Ok(first)
             }
 
             async fn blot_subject(&mut self, person: PersonId) -> Result<Vec<i64>, Error> {

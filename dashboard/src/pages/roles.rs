@@ -55,6 +55,20 @@ pub const GROUPS: &[(Group, &[Permission])] = &[
         ],
     ),
     (
+        Group::Till,
+        &[
+            Permission::ServiceRegister,
+            Permission::ChargeSee,
+            Permission::PaymentTake,
+            Permission::TillApprove,
+            Permission::LimitOverride,
+            Permission::TillClose,
+            Permission::PriceEdit,
+            Permission::TermsEdit,
+            Permission::TillReport,
+        ],
+    ),
+    (
         Group::Exchange,
         &[Permission::ExchangeSee, Permission::ExchangeManage, Permission::FeedRead, Permission::FeedWrite],
     ),

@@ -130,6 +130,8 @@ pub enum Group {
     People,
     /// Workstations, visits and rooms.
     Desk,
+    /// Services, payments and prices.
+    Till,
     /// Other systems.
     Exchange,
     /// What was done, and whose data.
@@ -145,6 +147,7 @@ impl Group {
             Self::Post => "post",
             Self::People => "people",
             Self::Desk => "desk",
+            Self::Till => "till",
             Self::Exchange => "exchange",
             Self::Trust => "trust",
             Self::Office => "office",

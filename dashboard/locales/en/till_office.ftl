@@ -1,0 +1,1 @@
+# Services, prices, terms, groups and discounts.

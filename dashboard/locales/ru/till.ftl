@@ -1,0 +1,1 @@
+# The till: what every part of it says: amounts, modes, states, refusals.
