@@ -9,3 +9,111 @@
 //! the feed of changes and visits.
 
 pub(crate) mod ledger;
+
+use chrono_tz::Tz;
+use domain::money::{Amount, Currency};
+use domain::schedule::LocalDate;
+use domain::till::Refusal;
+use domain::{Clock, Denied, UtcMillis};
+use store::{Database, Error};
+use thiserror::Error as ThisError;
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+
+/// How the clinic keeps its till.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The clinic's currency: that of prices and terms unless they say otherwise.
+    pub currency: Currency,
+    /// The most that one override may add to a limit.
+    pub override_max: Amount,
+    /// How long an override may last, in milliseconds.
+    pub override_longest_ms: i64,
+    /// Money given back up to this sum needs nobody else's permission. Zero: always.
+    pub refund_alone_max: Amount,
+}
+
+impl Rules {
+    /// Careful rules in a currency: overrides of at most 1,000 units and a day, every refund with permission.
+    pub fn of(currency: Currency) -> Self {
+        let thousand = Amount::new(1000 * currency.unit()).unwrap_or(Amount::ZERO);
+        Self { currency, override_max: thousand, override_longest_ms: 24 * HOUR_MS, refund_alone_max: Amount::ZERO }
+    }
+}
+
+/// The till, for pages, the API and programs. Cheap to clone; clones share one registrar.
+#[derive(Debug, Clone)]
+pub struct Till {
+    pub(crate) database: Database,
+    pub(crate) clock: Clock,
+    pub(crate) zone: Tz,
+    pub(crate) rules: Rules,
+}
+
+impl Till {
+    /// Over `database`; days are those of `zone`.
+    pub fn new(database: Database, clock: Clock, zone: Tz, rules: Rules) -> Self {
+        Self { database, clock, zone, rules }
+    }
+
+    /// How the clinic keeps its till.
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The clinic's day at an instant.
+    pub fn day_at(&self, at: UtcMillis) -> LocalDate {
+        at.to_chrono().map_or(LocalDate(0), |utc| LocalDate::from_chrono(utc.with_timezone(&self.zone).date_naive()))
+    }
+
+    /// The clinic's day now.
+    pub fn today(&self) -> LocalDate {
+        self.day_at(self.clock.now())
+    }
+}
+
+/// Why nothing was done.
+#[derive(Debug, ThisError)]
+pub enum TillError {
+    /// No right.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Limits, deposit, price or terms do not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// No such thing, or it is over.
+    #[error("there is no such entry, or it is over")]
+    NotFound,
+    /// It belongs to another patient, specialist or cashier.
+    #[error("this is somebody else's")]
+    NotTheirs,
+    /// The same key was used for something else before.
+    #[error("this key was used for another request; use a new one")]
+    KeyReused,
+    /// It changed since it was shown: somebody else was quicker.
+    #[error("this has changed meanwhile; look again")]
+    Changed,
+    /// Something is wrong with what was given: the name of the field and what to do.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong, in words for people who know the API.
+        problem: String,
+    },
+    /// A reason in words is needed.
+    #[error("this needs a reason of 10 to 500 characters")]
+    ReasonWanted,
+    /// Nobody may allow what they asked for themselves.
+    #[error("somebody else must decide this")]
+    OwnRequest,
+    /// No drawer is open for this cashier.
+    #[error("open your drawer first")]
+    NoShift,
+    /// Too much is waiting; nothing was done.
+    #[error("the till is busy; try again")]
+    Busy,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] Error),
+}

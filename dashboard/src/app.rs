@@ -11,6 +11,7 @@ use clinic::fhircast::{Grant, Hub, Scopes};
 use clinic::irregular::Irregular;
 use clinic::notices::Notices;
 use clinic::openid::{OpenIdError, Provider};
+use clinic::till::Till;
 use clinic::vault::Vault;
 use clinic::visits::Visits;
 use clinic::workstations::Workstations;
@@ -68,6 +69,8 @@ pub struct Inner {
     pub irregular: Irregular,
     /// Sign-in to other systems by card; `None`: not set up.
     pub openid: Option<Provider>,
+    /// Services, money and limits.
+    pub till: Till,
     /// Takes what other systems tell; `None`: not set up.
     pub feeds: Option<Feeds>,
     pub heavy: Semaphore,
@@ -112,6 +115,7 @@ impl App {
             .feeds
             .clone()
             .map(|how| Feeds::new(database.clone(), clock.clone(), Some(vault.clone()), how.keys, how.settings));
+        let till = Till::new(database.clone(), clock.clone(), settings.time_zone, settings.till.rules.clone());
         let language = Language::parse(&settings.language).unwrap_or(Language::En);
         let heavy = Semaphore::new(HEAVY_AT_ONCE);
         Self(Arc::new(Inner {
@@ -133,6 +137,7 @@ impl App {
             irregular,
             openid,
             feeds,
+            till,
             heavy,
             panel: Mutex::new(None),
             ending,

@@ -14,6 +14,7 @@ use clinic::irregular::IrregularError;
 use clinic::people::{PassError, PersonError};
 use clinic::roles::RoleError;
 use clinic::staff::StaffError;
+use clinic::till::TillError;
 use clinic::vault::VaultError;
 use clinic::visits::VisitError;
 use clinic::watch::WatchError;
@@ -129,6 +130,24 @@ impl From<DeskError> for Fault {
                 tracing::error!(error = %error, "page.desk.failed");
                 Self::Unavailable
             }
+        }
+    }
+}
+
+impl From<TillError> for Fault {
+    fn from(error: TillError) -> Self {
+        match error {
+            TillError::Denied(denied) => denied.into(),
+            TillError::NotFound | TillError::NotTheirs => Self::NotFound,
+            TillError::Refused(_)
+            | TillError::KeyReused
+            | TillError::Changed
+            | TillError::Invalid { .. }
+            | TillError::ReasonWanted
+            | TillError::OwnRequest
+            | TillError::NoShift => Self::Invalid,
+            TillError::Busy => Self::Unavailable,
+            TillError::Store(error) => error.into(),
         }
     }
 }

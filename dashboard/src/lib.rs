@@ -43,4 +43,4 @@ mod tests;
 
 pub use letters::wording;
 pub use server::{Dashboard, DashboardError};
-pub use settings::{DeskReader, DeskSettings, FeedSetup, Launch, Settings, TlsSource};
+pub use settings::{DeskReader, DeskSettings, FeedSetup, Launch, Settings, TillSettings, TlsSource};

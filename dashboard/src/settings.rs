@@ -30,6 +30,28 @@ pub struct Settings {
     pub trusted_proxies: Vec<Network>,
     /// Workstations.
     pub desk: DeskSettings,
+    /// The till.
+    pub till: TillSettings,
+}
+
+/// What pages of the till are told.
+#[derive(Debug, Clone)]
+pub struct TillSettings {
+    /// How the clinic keeps its till.
+    pub rules: clinic::till::Rules,
+}
+
+impl TillSettings {
+    /// A till in a currency, with careful rules and nothing attached.
+    pub fn of(currency: domain::Currency) -> Self {
+        Self { rules: clinic::till::Rules::of(currency) }
+    }
+}
+
+impl Default for TillSettings {
+    fn default() -> Self {
+        Self::of(domain::Currency::default())
+    }
 }
 
 /// What pages of workstations are told.

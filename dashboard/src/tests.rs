@@ -75,6 +75,7 @@ impl Stage {
             retention: clinic::retention::Terms::default(),
             accounts_key: scene::accounts_key(),
             trusted_proxies: Vec::new(),
+            till: crate::TillSettings::default(),
             desk: crate::DeskSettings {
                 feeds: Some(crate::FeedSetup {
                     keys: clinic::feeds::SiteKeys { card: domain::CardKey::new([3; 32]), seal: None },

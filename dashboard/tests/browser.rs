@@ -74,6 +74,7 @@ async fn serve(
         accounts_key: scene::accounts_key(),
         trusted_proxies: Vec::new(),
         desk: dashboard::DeskSettings::default(),
+        till: dashboard::TillSettings::default(),
     };
     let vault = scene::vault(database, clock.clone(), folder.path()).await;
     let dashboard = Dashboard::new(settings, database.clone(), clock.clone(), vault);

@@ -99,6 +99,7 @@ async fn an_auditor_finds_an_entry_sees_its_proof_and_a_place_that_knows_more() 
         accounts_key: scene::accounts_key(),
         trusted_proxies: Vec::new(),
         desk: dashboard::DeskSettings::default(),
+        till: dashboard::TillSettings::default(),
     };
     let vault = scene::vault(&database, hands.clock(), folder.path()).await;
     let dashboard = Dashboard::new(settings, database.clone(), hands.clock(), vault);

@@ -191,6 +191,7 @@ async fn stage() -> Stage {
         sessions: SessionRules::default(),
         accounts_key: scene::accounts_key(),
         trusted_proxies: Vec::new(),
+        till: dashboard::TillSettings::default(),
         desk: DeskSettings {
             reader: Some(Arc::new(reader)),
             launches: vec![Launch { name: "GNU Health".to_owned(), url: "https://mis.example/".to_owned() }],

@@ -106,6 +106,7 @@ async fn dead_letters_are_found_tried_again_and_given_up_and_a_system_is_paused(
         accounts_key: scene::accounts_key(),
         trusted_proxies: Vec::new(),
         desk: dashboard::DeskSettings::default(),
+        till: dashboard::TillSettings::default(),
     };
     let vault = scene::vault(&database, hands.clock(), folder.path()).await;
     let dashboard = Dashboard::new(settings, database.clone(), hands.clock(), vault);

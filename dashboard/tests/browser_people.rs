@@ -138,6 +138,7 @@ async fn stage() -> Stage {
         accounts_key: scene::accounts_key(),
         trusted_proxies: Vec::new(),
         desk: dashboard::DeskSettings::default(),
+        till: dashboard::TillSettings::default(),
         retention: clinic::retention::Terms::default(),
     };
     let dashboard = Dashboard::new(settings, database.clone(), clock.clone(), vault);

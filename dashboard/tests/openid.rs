@@ -110,6 +110,7 @@ impl Site {
             sessions: clinic::accounts::SessionRules::default(),
             accounts_key: scene::accounts_key(),
             trusted_proxies: vec![],
+            till: dashboard::TillSettings::default(),
             desk: DeskSettings { rules, openid: Some(openid), ..DeskSettings::default() },
             retention: clinic::retention::Terms::default(),
         };

@@ -100,6 +100,13 @@ impl Currency {
     }
 }
 
+/// The euro, for who has not said which.
+impl Default for Currency {
+    fn default() -> Self {
+        Self { code: *b"EUR", digits: 2 }
+    }
+}
+
 impl fmt::Debug for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -181,6 +188,7 @@ mod tests {
     #[test]
     fn only_currencies_in_use_are_known() {
         assert_eq!((currency("UAH").digits(), currency("JPY").digits(), currency("KWD").digits()), (2, 0, 3));
+        assert_eq!(Currency::parse("EUR"), Some(Currency::default()));
         for unknown in ["", "uah", "UA", "UAHH", "ABC", "XXX", "A H", "ЕUR"] {
             assert_eq!(Currency::parse(unknown), None, "{unknown:?}");
         }

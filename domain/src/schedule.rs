@@ -48,7 +48,8 @@ impl LocalDate {
         (self.0 as i64 + 3).rem_euclid(7) as u8
     }
 
-    pub(crate) fn from_chrono(date: NaiveDate) -> Self {
+    /// The day of a calendar date.
+    pub fn from_chrono(date: NaiveDate) -> Self {
         Self(date.num_days_from_ce() - EPOCH_DAY)
     }
 }

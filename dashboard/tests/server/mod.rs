@@ -78,6 +78,7 @@ impl Server {
             accounts_key: scene::accounts_key(),
             trusted_proxies: proxies,
             desk,
+            till: dashboard::TillSettings::default(),
             retention: clinic::retention::Terms::default(),
         };
         let keys = ApiKeys::new(database.clone(), clock.clone());
