@@ -25,6 +25,7 @@ mod fill;
 mod lease;
 mod list;
 mod manage;
+mod money;
 mod told;
 
 use domain::{Denied, UtcMillis, codes};
@@ -40,6 +41,7 @@ pub use fill::{Filled, fill, register, tidy};
 pub use lease::{Claimed, Ended, Settled, TAKE_MAX, claim, has_due, hold_back, renew, settle};
 pub use list::{DeliveryLine, DestinationLine, Filter, LIST_MAX, deliveries, destinations, rest_of};
 pub use manage::{give_up, pause, resume, retry};
+pub use money::{FactCharge, FactPayment};
 pub use told::register_told;
 
 /// Longest name of a destination, in bytes.

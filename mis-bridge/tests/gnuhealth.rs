@@ -176,6 +176,8 @@ fn fact(kind: ChangeKind, visit: &str, patient: &str, ended: Option<UtcMillis>) 
         }),
         desk: None,
         appointment: None,
+        charge: None,
+        payment: None,
     }
 }
 

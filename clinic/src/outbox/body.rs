@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Fact, FactParty};
+use super::{Fact, FactCharge, FactParty, FactPayment, FactStaff};
 
 /// The version of the format; it rises when something in it means something else.
 pub const BODY_VERSION: u32 = 1;
@@ -27,17 +27,7 @@ pub fn body(fact: &Fact, site: &str) -> Value {
         }
         put(members, "patient", fact.patient.as_ref().map(party));
         put(members, "merged_into", fact.merged_into.as_ref().map(party));
-        put(
-            members,
-            "staff",
-            fact.staff.as_ref().map(|staff| {
-                let mut value = party(&staff.party);
-                if let (Some(practitioner), Some(members)) = (staff.practitioner_id(), value.as_object_mut()) {
-                    members.insert("practitioner".to_owned(), practitioner.into());
-                }
-                value
-            }),
-        );
+        put(members, "staff", fact.staff.as_ref().map(specialist));
         put(
             members,
             "workstation",
@@ -81,6 +71,8 @@ pub fn body(fact: &Fact, site: &str) -> Value {
                 })
             }),
         );
+        put(members, "charge", fact.charge.as_ref().map(charge));
+        put(members, "payment", fact.payment.as_ref().map(payment));
     }
     body
 }
@@ -98,6 +90,79 @@ fn party(party: &FactParty) -> Value {
         if !party.aliases.is_empty() {
             members.insert("aliases".to_owned(), party.aliases.clone().into());
         }
+    }
+    value
+}
+
+fn specialist(staff: &FactStaff) -> Value {
+    let mut value = party(&staff.party);
+    if let (Some(practitioner), Some(members)) = (staff.practitioner_id(), value.as_object_mut()) {
+        members.insert("practitioner".to_owned(), practitioner.into());
+    }
+    value
+}
+
+/// Amounts are whole minor units; `digits` says how many digits of them stand after the decimal sign.
+fn charge(charge: &FactCharge) -> Value {
+    let names: Map<String, Value> =
+        charge.names.iter().map(|(language, name)| (language.clone(), name.clone().into())).collect();
+    let mut service = json!({ "code": charge.service, "category": charge.category, "names": names });
+    if let Some(members) = service.as_object_mut() {
+        put(members, "external", charge.external.clone().map(Value::String));
+    }
+    let mut value = json!({
+        "id": charge.id,
+        "number": charge.no,
+        "state": charge.state.as_str(),
+        "mode": charge.mode.as_str(),
+        "service": service,
+        "quantity": charge.quantity,
+        "currency": charge.currency.as_str(),
+        "digits": charge.currency.digits(),
+        "gross_minor": charge.gross.minor(),
+        "discount_minor": charge.discount.minor(),
+        "net_minor": charge.net.minor(),
+        "paid_minor": charge.paid.minor(),
+        "written_off_minor": charge.written_off.minor(),
+        "registered": charge.registered.to_rfc3339(),
+    });
+    if let Some(members) = value.as_object_mut() {
+        put(members, "visit", charge.visit.clone().map(Value::String));
+        put(members, "out_of_card", charge.irregular.clone().map(Value::String));
+        put(members, "staff", charge.staff.as_ref().map(specialist));
+        let scheme = charge.scheme.as_ref();
+        put(
+            members,
+            "scheme",
+            scheme.map(|(id, version)| json!({ "id": id, "version": version, "rate": charge.rate })),
+        );
+        put(members, "rendered", charge.rendered.map(|at| at.to_rfc3339().into()));
+        let cancelled = charge.cancelled.as_ref();
+        put(members, "cancelled", cancelled.map(|(at, _)| at.to_rfc3339().into()));
+        put(members, "cancelled_why", cancelled.map(|(_, why)| why.clone().into()));
+    }
+    value
+}
+
+fn payment(payment: &FactPayment) -> Value {
+    let parts =
+        |(charge, amount): &(String, domain::money::Amount)| json!({ "charge": charge, "minor": amount.minor() });
+    let mut value = json!({
+        "id": payment.id,
+        "kind": payment.kind,
+        "method": payment.method.as_str(),
+        "state": payment.state,
+        "currency": payment.currency.as_str(),
+        "digits": payment.currency.digits(),
+        "minor": payment.amount.minor(),
+        "parts": payment.parts.iter().map(parts).collect::<Vec<Value>>(),
+        "begun": payment.begun.to_rfc3339(),
+    });
+    if let Some(members) = value.as_object_mut() {
+        put(members, "receipt", payment.no.map(Value::from));
+        put(members, "payer", payment.payer.clone().map(Value::String));
+        put(members, "done", payment.done.map(|at| at.to_rfc3339().into()));
+        put(members, "reverses", payment.reverses.clone().map(Value::String));
     }
     value
 }

@@ -8,6 +8,7 @@ use domain::{PersonId, UtcMillis, ZoneId};
 use store::{Database, Error, read, sqlx};
 
 use super::Claimed;
+use super::money::{self, FactCharge, FactPayment, Money};
 use crate::changes::{self, Change};
 use crate::rows::{column, optional};
 
@@ -33,18 +34,28 @@ pub struct Fact {
     pub desk: Option<FactDesk>,
     /// The appointment of the change, or else of the visit.
     pub appointment: Option<FactAppointment>,
+    /// The charge that a change of the till is about.
+    pub charge: Option<FactCharge>,
+    /// The payment that a change of the till is about.
+    pub payment: Option<FactPayment>,
 }
 
 impl Fact {
+    /// Takes out what patients are charged and pay, for those who may not see it.
+    pub fn without_money(&mut self) {
+        (self.charge, self.payment) = (None, None);
+    }
+
     /// Takes out what other systems call people, for those who may not see it.
     pub fn without_names(&mut self) {
-        let staff = self.staff.as_mut();
-        if let Some(staff) = staff {
+        let rendered_by = self.charge.as_mut().and_then(|charge| charge.staff.as_mut());
+        let mut parties: Vec<&mut FactParty> =
+            [self.patient.as_mut(), self.merged_into.as_mut()].into_iter().flatten().collect();
+        for staff in [self.staff.as_mut(), rendered_by].into_iter().flatten() {
             (staff.login, staff.practitioner) = (None, None);
+            parties.push(&mut staff.party);
         }
-        let parties =
-            [self.patient.as_mut(), self.merged_into.as_mut(), self.staff.as_mut().map(|staff| &mut staff.party)];
-        for party in parties.into_iter().flatten() {
+        for party in parties {
             party.aliases.clear();
             party.elsewhere.clear();
         }
@@ -172,6 +183,7 @@ struct Known {
     aliases: BTreeMap<PersonId, Vec<(String, String)>>,
     system: String,
     desks: BTreeMap<String, FactDesk>,
+    money: Money,
 }
 
 /// Reads statements of the form `SELECT … WHERE column IN (…)`; an empty list reads nothing.
@@ -222,8 +234,9 @@ pub async fn facts_of(database: &Database, system: &str, changes: Vec<Change>) -
 }
 
 async fn know(database: &Database, system: &str, changes: &[Change]) -> Result<Known, Error> {
-    let mut known = Known::default();
-    let visits: BTreeSet<String> = changes.iter().filter_map(|change| change.visit.clone()).collect();
+    let mut known = Known { money: money::money(database, changes).await?, ..Known::default() };
+    let mut visits: BTreeSet<String> = changes.iter().filter_map(|change| change.visit.clone()).collect();
+    visits.extend(known.money.visits());
     let rows: Vec<VisitRow> = rows_in!(
         database,
         "outbox.visits",
@@ -279,6 +292,7 @@ async fn know(database: &Database, system: &str, changes: &[Change]) -> Result<K
     let mut desks: BTreeSet<String> =
         changes.iter().filter_map(|change| change.workstation.as_ref().map(ToString::to_string)).collect();
     desks.extend(known.visits.values().map(|(visit, _)| visit.workstation.clone()));
+    desks.extend(known.money.desks());
     let rows: Vec<(String, String, Option<String>)> = rows_in!(
         database,
         "outbox.desks",
@@ -304,6 +318,8 @@ fn persons(changes: &[Change], known: &Known) -> (BTreeSet<PersonId>, BTreeSet<P
         patients.insert(appointment.patient);
         staff.extend(appointment.staff);
     }
+    patients.extend(known.money.patients());
+    staff.extend(known.money.staff());
     (patients, staff)
 }
 
@@ -315,17 +331,26 @@ fn into_of(change: &Change) -> Option<PersonId> {
 
 impl Known {
     fn fact(&self, destination: &str, attempts: &BTreeMap<u64, u32>, change: Change) -> Fact {
-        let visit = change.visit.as_ref().and_then(|id| self.visits.get(id));
+        let (mut charge, payment) = (self.money.charge(&change), self.money.payment(&change));
+        let of_charge = charge.as_ref().and_then(|(charge, _)| charge.visit.as_ref());
+        let visit = change.visit.as_ref().or(of_charge).and_then(|id| self.visits.get(id));
         let appointment = change.appointment.as_ref().or(visit.and_then(|(_, appointment)| appointment.as_ref()));
         let appointment = appointment.and_then(|id| self.appointments.get(id));
         let visit = visit.map(|(visit, _)| visit);
-        let patient = change.patient.or(visit.map(|it| it.patient)).or(appointment.map(|it| it.patient));
-        let staff = change.staff.or(visit.map(|it| it.staff)).or(appointment.and_then(|it| it.staff));
-        let point = change.workstation.as_ref().map(|point| point.as_str()).or(visit.map(|it| it.workstation.as_str()));
+        let of_money = charge.as_ref().map(|(charge, _)| charge.patient).or(payment.as_ref().and_then(|it| it.patient));
+        let patient = change.patient.or(of_money).or(visit.map(|it| it.patient)).or(appointment.map(|it| it.patient));
+        let rendered_by = charge.as_ref().and_then(|(_, staff)| *staff);
+        let staff = change.staff.or(rendered_by).or(visit.map(|it| it.staff)).or(appointment.and_then(|it| it.staff));
+        let of_charge = charge.as_ref().and_then(|(charge, _)| charge.workstation.as_deref());
+        let point = change.workstation.as_ref().map(|point| point.as_str()).or(of_charge);
+        let point = point.or(visit.map(|it| it.workstation.as_str()));
         let desk = point.map(|point| {
             let unnamed = || FactDesk { point: point.to_owned(), name: point.to_owned(), external: None };
             self.desks.get(point).cloned().unwrap_or_else(unnamed)
         });
+        if let Some((charge, Some(by))) = &mut charge {
+            charge.staff = Some(self.specialist(*by));
+        }
         Fact {
             destination: destination.to_owned(),
             attempts: attempts.get(&change.id).copied().unwrap_or(0),
@@ -335,6 +360,8 @@ impl Known {
             staff: staff.map(|person| self.specialist(person)),
             desk,
             appointment: appointment.cloned(),
+            charge: charge.map(|(charge, _)| charge),
+            payment,
             change,
         }
     }

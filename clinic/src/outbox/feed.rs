@@ -10,7 +10,7 @@ use crate::changes;
 
 /// Facts behind number `after` in order, at most `limit`; with the number to ask for next and whether there is more.
 /// `system` names the system of `person_alias` whose names for people are told; they are shown to those only who may see
-/// what other systems call people.
+/// what other systems call people, charges and payments to those only who may see what patients were charged.
 ///
 /// # Errors
 /// [`OutboxError::Denied`] without [`Permission::FeedRead`]; [`OutboxError::BadName`]; engine errors.
@@ -31,6 +31,9 @@ pub async fn feed(
     let mut facts = facts_of(database, system, found).await?;
     if !acting.rights.shows(Field::Reference) {
         facts.iter_mut().for_each(Fact::without_names);
+    }
+    if !acting.rights.allows(Permission::ChargeSee) {
+        facts.iter_mut().for_each(Fact::without_money);
     }
     Ok((facts, next, more))
 }

@@ -52,6 +52,8 @@ pub fn fact(kind: ChangeKind, visit: u64) -> Fact {
             external: Some("L-204".to_owned()),
         }),
         appointment: None,
+        charge: None,
+        payment: None,
         change,
     }
 }

@@ -151,5 +151,7 @@ pub fn fact(number: u32, kind: ChangeKind) -> Fact {
             external: Some("ROOM204".to_owned()),
         }),
         appointment: None,
+        charge: None,
+        payment: None,
     }
 }
