@@ -5,6 +5,7 @@ pub mod api;
 pub mod api_keys;
 pub mod assets;
 pub mod audit;
+pub mod cashier;
 pub mod desk;
 pub mod devices;
 pub mod error;

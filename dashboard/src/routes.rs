@@ -29,6 +29,7 @@ use crate::fault::{Fault, dress};
 use crate::guard::{FORM_MAX_BYTES, guard};
 use crate::openid;
 use crate::pages::audit;
+use crate::pages::cashier;
 use crate::pages::sealed::boxes;
 use crate::pages::{
     accounts, api as api_page, api_keys, assets, desk as desk_page, devices, journal, live, me, privacy, roles, sealed,
@@ -508,6 +509,64 @@ pub static ROUTES: &[Route] = &[
     change("/exchange/resume", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, exchange::resume)),
     change("/exchange/retry", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, exchange::retry)),
     change("/exchange/give-up", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, exchange::give_up)),
+    // The cashier. Whom it is about travels in the body, never in an address but as a pseudonym.
+    show("/till", P::PaymentTake, &[Data::Identity], |at| on(at, cashier::find::show))
+        .recorded(Action::PersonSeen)
+        .at(Group::Till, "till"),
+    Route {
+        rate: Rate::Search,
+        data: &[Data::Identity],
+        ..change("/till", P::PaymentTake, Action::PersonSearched, |at| on(at, cashier::find::search))
+    },
+    change("/till/card", P::PaymentTake, Action::PersonSeen, |at| on(at, cashier::find::card))
+        .sized(1024)
+        .rated(Rate::Search),
+    show("/till/patient/{id}", P::ChargeSee, &[Data::Identity, Data::Health], |at| on(at, cashier::account::show))
+        .recorded(Action::AccountSeen),
+    change("/till/patient/{id}/pay", P::PaymentTake, Action::PaymentTaken, |at| on(at, cashier::pay::pay)),
+    change("/till/patient/{id}/pay-in", P::PaymentTake, Action::PaymentTaken, |at| on(at, cashier::pay::pay_in)),
+    change("/till/patient/{id}/give-back", P::PaymentTake, Action::PaymentReturned, |at| {
+        on(at, cashier::pay::give_back)
+    }),
+    change("/till/patient/{id}/write-off", P::PaymentTake, Action::TillRequested, |at| on(at, cashier::pay::write_off)),
+    show("/till/payments", P::PaymentTake, &[Data::Identity], |at| on(at, cashier::payments::show))
+        .recorded(Action::PersonSeen)
+        .at(Group::Till, "till-payments"),
+    show("/till/payments.csv", P::PaymentTake, &[Data::Traces], |at| on(at, cashier::payments::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    show("/till/payments/{id}", P::PaymentTake, &[Data::Identity], |at| on(at, cashier::payments::one))
+        .recorded(Action::PersonSeen),
+    change("/till/payments/{id}/settle", P::PaymentTake, Action::PaymentTaken, |at| on(at, cashier::payments::settle)),
+    change("/till/payments/{id}/return", P::PaymentTake, Action::PaymentReturned, |at| {
+        on(at, cashier::payments::take_back)
+    }),
+    show("/till/drawer", P::PaymentTake, &[Data::Staff], |at| on(at, cashier::drawer::show))
+        .at(Group::Till, "till-drawer"),
+    change("/till/drawer/open", P::PaymentTake, Action::DrawerChanged, |at| on(at, cashier::drawer::open)),
+    change("/till/drawer/close", P::PaymentTake, Action::DrawerChanged, |at| on(at, cashier::drawer::close)),
+    show("/till/requests", P::PaymentTake, &[Data::Identity, Data::Staff], |at| on(at, cashier::requests::show))
+        .recorded(Action::PersonSeen)
+        .at(Group::Till, "till-requests"),
+    show("/till/requests.csv", P::PaymentTake, &[Data::Traces], |at| on(at, cashier::requests::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/till/requests/{id}", P::TillApprove, Action::TillDecided, |at| on(at, cashier::requests::decide)),
+    show("/till/notices", P::PaymentTake, &[], |at| on(at, cashier::notices::show)).at(Group::Till, "till-notices"),
+    show("/till/notices.csv", P::PaymentTake, &[], |at| on(at, cashier::notices::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/till/notices/{id}", P::PaymentTake, Action::PaymentTaken, |at| on(at, cashier::notices::settle)),
+    show("/till/days", P::TillClose, &[Data::Staff], |at| on(at, cashier::days::show)).at(Group::Till, "till-days"),
+    show("/till/days.csv", P::TillClose, &[], |at| on(at, cashier::days::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/till/days/close", P::TillClose, Action::DayClosed, |at| on(at, cashier::days::close)),
+    show("/till/drawers", P::TillClose, &[Data::Staff], |at| on(at, cashier::drawer::all)),
+    show("/till/drawers.csv", P::TillClose, &[Data::Staff], |at| on(at, cashier::drawer::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/till/drawers/{id}/close", P::TillClose, Action::DrawerChanged, |at| on(at, cashier::drawer::close_other)),
     show("/notices", P::NoticeSee, &[Data::Staff], |at| on(at, notices::show)).at(Group::Office, "notices"),
     show("/notices.csv", P::NoticeSee, &[Data::Staff], |at| on(at, notices::export)).recorded(Action::Exported),
     change("/notices/test", P::NoticeSee, Action::NoticeTested, |at| on(at, notices::test)),

@@ -1,0 +1,36 @@
+//! Drawers.
+
+use axum::response::Response;
+
+use crate::fault::Fault;
+use crate::visit::Visit;
+
+/// The page.
+pub async fn show(visit: Visit) -> Result<Response, Fault> {
+    super::empty(&visit, "till")
+}
+
+/// Nothing yet.
+pub async fn open(_visit: Visit) -> Result<Response, Fault> {
+    Err(Fault::NotFound)
+}
+
+/// Nothing yet.
+pub async fn close(_visit: Visit) -> Result<Response, Fault> {
+    Err(Fault::NotFound)
+}
+
+/// The page.
+pub async fn all(visit: Visit) -> Result<Response, Fault> {
+    super::empty(&visit, "till")
+}
+
+/// Nothing yet.
+pub async fn export(_visit: Visit) -> Result<Response, Fault> {
+    Err(Fault::NotFound)
+}
+
+/// Nothing yet.
+pub async fn close_other(_visit: Visit) -> Result<Response, Fault> {
+    Err(Fault::NotFound)
+}

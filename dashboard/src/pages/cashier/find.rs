@@ -1,0 +1,21 @@
+//! Finding a patient.
+
+use axum::response::Response;
+
+use crate::fault::Fault;
+use crate::visit::Visit;
+
+/// The page.
+pub async fn show(visit: Visit) -> Result<Response, Fault> {
+    super::empty(&visit, "till")
+}
+
+/// Nothing yet.
+pub async fn search(_visit: Visit) -> Result<Response, Fault> {
+    Err(Fault::NotFound)
+}
+
+/// Nothing yet.
+pub async fn card(_visit: Visit) -> Result<Response, Fault> {
+    Err(Fault::NotFound)
+}
