@@ -10,6 +10,7 @@
 
 mod cancel;
 mod charge;
+pub mod check;
 pub(crate) mod ledger;
 mod offer;
 mod registrar;

@@ -21,6 +21,7 @@ use clinic::irregular::{Irregular, NewOutOfCard, SignIn};
 use clinic::notices::{NoticeFilter, Notices};
 use clinic::openid::{NewClient, Provider, Rules};
 use clinic::roles::{self, Grant, OwnId, RoleText};
+use clinic::till::Till;
 use clinic::vault::{Blobs, KeySource, NewKey, Passphrase, Vault};
 use clinic::visits::{Answer, Visits};
 use clinic::workstations::Workstations;
@@ -100,6 +101,11 @@ fn feeds(scene: &Scene) -> Feeds {
     let keys = SiteKeys { card: domain::CardKey::new([3; 32]), seal: None };
     let settings = clinic::feeds::Settings::new(chrono_tz::UTC);
     Feeds::new(scene.database.clone(), Clock::new(|| NOW), None, keys, settings)
+}
+
+fn till(scene: &Scene) -> Till {
+    let rules = clinic::till::Rules::of(domain::money::Currency::default());
+    Till::new(scene.database.clone(), Clock::new(|| NOW), chrono_tz::UTC, rules)
 }
 
 fn told_by() -> Source {
@@ -326,6 +332,8 @@ const ROWS: &[Row] = rows! {
     "visits/answer cancel" needs DeskUse: |s, a| async { visits(s).cancel(a, ID, WHY).await };
     "visits/read current" needs DeskUse: |s, a| async { visits(s).current(a, &PointId::new("desk-1").unwrap()).await };
     "visits/read asked" needs DeskUse: |s, a| async { visits(s).asked(a, &PointId::new("desk-1").unwrap()).await };
+    "till/check check" needs TillReport: |s, a| async { till(s).check(a).await };
+    "till/check trial_balance" needs TillReport: |s, a| async { till(s).trial_balance(a, None).await };
     "visits/list list" needs VisitSee: |s, a| async { visits(s).list(a, &clinic::visits::Filter::default(), None, 1).await };
     "visits/list day_of" needs DeskUse: |s, a| async { visits(s).day_of(a, s.person, NOW, NOW.plus_ms(1)).await };
     "appointments next_for" needs DeskUse: |s, a| clinic::appointments::next_for(&s.database, a, s.person, NOW, 1);
