@@ -11,11 +11,17 @@
 mod cancel;
 mod charge;
 pub mod check;
+pub mod days;
+pub mod inbound;
 pub(crate) mod ledger;
 mod offer;
+pub mod payments;
 mod registrar;
 mod render;
+pub mod requests;
 pub(crate) mod rows;
+pub mod shifts;
+pub mod terminal;
 
 use chrono_tz::Tz;
 use domain::money::{Amount, Currency};
