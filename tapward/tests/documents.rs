@@ -31,6 +31,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("[mail]", "Mail"),
     ("[desk]", "Desk"),
     ("[visits]", "Visits"),
+    ("[till]", "Till"),
     ("[identity]", "Identity"),
     ("[feeds]", "Feeds"),
     ("[[system]]", "System"),
@@ -83,7 +84,8 @@ fn documented(page: &str) -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn the_reference_names_every_key_and_no_other() {
-    let files = ["tapward/src/config/file.rs", "tapward/src/config/file/exchange.rs"];
+    let files =
+        ["tapward/src/config/file.rs", "tapward/src/config/file/exchange.rs", "tapward/src/config/file/till.rs"];
     let mut code = fields(&files.map(read).concat());
     let page = documented(&read("docs/configuration.md"));
     let tables = code.remove("File").expect("the structure of the whole file");

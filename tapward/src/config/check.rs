@@ -5,6 +5,7 @@
 mod exchange;
 mod layout;
 mod peers;
+mod till;
 mod trust;
 mod wiring;
 
@@ -122,6 +123,7 @@ impl Checker<'_> {
         let desk = self.desk(&file.desk);
         let (visits, irregular) = (self.visits(&file.visits), self.irregular(&file.visits));
         let web_reader = self.web_reader(&file.desk);
+        let till = self.till(&file.till);
         let exchange = self.exchange(file, time_zone);
         let mail = file.mail.as_ref().map(|mail| self.mail(mail));
         let stall = self.number(file.gateway.journal_stall_ms.as_ref(), "gateway.journal_stall_ms", 50..=5000, 250);
@@ -160,6 +162,7 @@ impl Checker<'_> {
             visits: visits?,
             irregular,
             web_reader: web_reader?,
+            till: till?,
             exchange: exchange?,
             mail: match mail {
                 Some(mail) => Some(mail?),

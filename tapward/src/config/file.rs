@@ -1,11 +1,13 @@
 //! The shape of the configuration file, exactly as it is written. Meaning is given to it in [`super::check`].
 
 mod exchange;
+mod till;
 
 use serde::Deserialize;
 use toml::Spanned;
 
 pub use exchange::{Desk, Feeds, Hl7, Hl7Sender, Identity, System, Visits};
+pub use till::Till;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -32,6 +34,8 @@ pub struct File {
     pub desk: Desk,
     #[serde(default)]
     pub visits: Visits,
+    #[serde(default)]
+    pub till: Till,
     #[serde(default)]
     pub identity: Identity,
     #[serde(default)]

@@ -55,6 +55,8 @@ pub struct Config {
     pub irregular: clinic::irregular::Settings,
     /// How lines of readers are read that are plugged into doctors' own computers.
     pub web_reader: Option<(wire::ascii::Profile, wire::ascii::IdentityRule)>,
+    /// How the clinic keeps its till.
+    pub till: clinic::till::Rules,
     /// Other systems.
     pub exchange: exchange::ExchangeSettings,
     /// The server for e-mail notices.

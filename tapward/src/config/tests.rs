@@ -8,6 +8,7 @@ use gateway::settings::{Protocol, Security};
 
 use super::*;
 
+mod till;
 mod trust;
 
 const KEY: &str = "8b1f7a02c4d9e6335a90bb17f2e8614d";
