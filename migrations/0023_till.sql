@@ -110,6 +110,7 @@ CREATE TABLE terms (
     PRIMARY KEY (id, version)
 );
 CREATE INDEX terms_current ON terms (owner) WHERE is_current = 1 AND withdrawn = 0;
+INSERT INTO counter (name, value) VALUES ('terms', 0);
 
 -- Why: what a supervisor allowed on top of a limit, until when. `target` is a patient or a pot; the reason in words stands in
 -- the audit log's entry.

@@ -15,13 +15,20 @@ pub mod days;
 pub mod inbound;
 pub(crate) mod ledger;
 mod offer;
+mod office;
+mod overrides;
+mod payers;
 pub mod payments;
+mod prices;
 mod registrar;
 mod render;
 pub mod requests;
 pub(crate) mod rows;
+mod schemes;
+mod services;
 pub mod shifts;
 pub mod terminal;
+mod terms;
 
 use chrono_tz::Tz;
 use domain::money::{Amount, Currency};
@@ -36,6 +43,15 @@ use crate::audit::Purpose;
 
 pub use charge::{CHARGES_MAX, CancelReason, Charge, NewCharge};
 pub use offer::{Left, OFFERS_MAX, Offer, Offers, PotLeft};
+pub use office::{CODE_MAX_CHARS, Made, NAME_MAX_CHARS, REASON_CHARS, WORD_MAX_CHARS, read_currency};
+pub use overrides::{
+    NewOverride, OPEN_MAX, OVERRIDES_PAGE_MAX, Override, OverrideFilter, OverrideOwner, OverrideReason, OverrideTarget,
+};
+pub use payers::{MEMBERS_PAGE_MAX, Member, NewPayer, PAYERS_MAX, Payer, PayerKind, PotState};
+pub use prices::{NewPrice, PRICES_MAX, PriceNow, PriceSet, PriceVersion};
+pub use schemes::{Explained, NewScheme, StoredScheme, explain};
+pub use services::{LANGUAGES_MAX, NewService, SERVICES_MAX, SERVICES_PAGE_MAX, Service, ServiceFilter, ServiceLine};
+pub use terms::{NewTerms, PRIORITY_MAX, StoredTerms, TermsAnswer, Why, overlaps};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
