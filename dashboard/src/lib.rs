@@ -23,6 +23,8 @@ mod guard;
 mod headers;
 mod language;
 mod letters;
+#[allow(dead_code, reason = "used by the pages of the till")]
+mod money;
 mod multipart;
 mod openid;
 mod pages;
