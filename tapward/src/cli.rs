@@ -95,6 +95,9 @@ pub enum Command {
     /// Personal data: the map and papers of this installation, terms of keeping
     #[command(subcommand)]
     Privacy(PrivacyCommand),
+    /// The till: checks of what is owed, paid and posted
+    #[command(subcommand)]
+    Till(TillCommand),
     /// Controllers and systems in the network: how far their streams have got, what was set aside
     Peers(PeersArgs),
     /// Certificates for acs-link: controllers and systems that speak XML with the gateway
@@ -348,6 +351,18 @@ pub enum AuditCommand {
         /// Why
         #[arg(long, value_enum)]
         reason: BlotReason,
+    },
+}
+
+/// `tapward till …`
+#[derive(Debug, Subcommand)]
+pub enum TillCommand {
+    /// Compare the till with itself: balances, limits, charges, payments, drawers, numbers and the audit log with the
+    /// ledger; repairs nothing. Exit code 4 if something differs
+    Check {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

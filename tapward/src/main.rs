@@ -125,6 +125,7 @@ async fn carry_out_tool(
         Command::Feeds(command) => return commands::feeds::feeds(&configured()?.1, &command),
         Command::Privacy(command) => return commands::privacy::privacy(&configured()?.1, command, clock).await,
         Command::Audit(command) => return commands::audit::audit(&configured()?.1, command, clock).await,
+        Command::Till(command) => return commands::till::till(&configured()?.1, command, clock).await,
         Command::Vault(command) => return commands::vault::vault(&configured()?.1, command, clock).await,
         Command::Accounts(command) => return commands::accounts::accounts(&configured()?.1, &command, clock).await,
         Command::Run | Command::Gateway | Command::Bridge | Command::Dashboard => {}

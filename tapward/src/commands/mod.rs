@@ -14,6 +14,7 @@ pub mod policy;
 pub mod privacy;
 pub mod run;
 pub mod sim;
+pub mod till;
 pub mod vault;
 
 /// Whether the reader of our output has gone, as in `tapward people list | head`.
