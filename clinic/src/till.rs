@@ -8,10 +8,12 @@
 //! Nothing here is ever deleted; what was wrong is posted the other way round. May import `domain`, `store`, the audit log,
 //! the feed of changes and visits.
 
+pub mod account;
 mod cancel;
 mod charge;
 pub mod check;
 pub mod days;
+pub mod figures;
 pub mod inbound;
 pub(crate) mod ledger;
 mod offer;
@@ -27,6 +29,7 @@ pub(crate) mod rows;
 mod schemes;
 mod services;
 pub mod shifts;
+pub mod statement;
 pub mod terminal;
 mod terms;
 

@@ -22,6 +22,8 @@ use clinic::notices::{NoticeFilter, Notices};
 use clinic::openid::{NewClient, Provider, Rules};
 use clinic::roles::{self, Grant, OwnId, RoleText};
 use clinic::till::Till;
+use clinic::till::figures::{Days, RevenueBy};
+use clinic::till::statement::{StatementFilter, StatementOf};
 use clinic::vault::{Blobs, KeySource, NewKey, Passphrase, Vault};
 use clinic::visits::{Answer, Visits};
 use clinic::workstations::Workstations;
@@ -29,6 +31,7 @@ use clinic::{
     audit, disclosures, erasure, events, incidents, outbox, people, requests, retention, staff, subjects, watch,
     whereabouts,
 };
+use domain::schedule::LocalDate;
 use domain::vault::BoxKey;
 use domain::visit::{IrregularVerdict, OutOfCardCode};
 use domain::{
@@ -353,6 +356,15 @@ const ROWS: &[Row] = rows! {
     "whereabouts/graph graph" needs VisitSee: |s, a| async { whereabouts::graph(&s.database, a, NOW, NOW.plus_ms(1), &whereabouts::Part::default(), 1, NOW).await };
     "whereabouts/rooms at" needs VisitSee: |s, a| whereabouts::occupied_at(&s.database, a, NOW);
     "whereabouts/rooms day" needs VisitSee: |s, a| whereabouts::rooms(&s.database, a, None, NOW, NOW.plus_ms(1), NOW);
+    "till/account account" needs ChargeSee: |s, a| async { till(s).account(a, s.person, Purpose::Payment).await };
+    "till/statement statement, patient" needs ChargeSee: |s, a| async { till(s).statement(a, &statement(StatementOf::Patient(s.person))).await };
+    "till/statement statement, own" needs PaymentTake: |s, a| async { till(s).statement(a, &statement(StatementOf::Cashier("e".repeat(32)))).await };
+    "till/statement statement, others" needs TillReport: |s, a| async { till(s).statement(a, &statement(StatementOf::Everybody)).await };
+    "till/figures/exposure exposure" needs TillReport: |s, a| async { till(s).exposure(a).await };
+    "till/figures/exposure overrides_given" needs TillReport: |s, a| async { till(s).overrides_given(a, &DAYS).await };
+    "till/figures/revenue revenue" needs TillReport: |s, a| async { till(s).revenue(a, &DAYS, RevenueBy::Room).await };
+    "till/figures/revenue discounts_given" needs TillReport: |s, a| async { till(s).discounts_given(a, &DAYS).await };
+    "till/figures/ageing ageing" needs TillReport: |s, a| async { till(s).ageing(a, None).await };
     "vault/opening lock" needs VaultManage: |s, a| s.vault.lock(a);
 };
 
@@ -377,6 +389,13 @@ fn session(person: PersonId) -> DeskSession {
         used: NOW,
         ended: None,
     }
+}
+
+/// The day of [`NOW`] and those around it.
+const DAYS: Days = Days { from: LocalDate(20_770), until: LocalDate(20_790), currency: None };
+
+fn statement(of: StatementOf) -> StatementFilter {
+    StatementFilter { of, from: DAYS.from, until: DAYS.until, currency: None }
 }
 
 fn visits(scene: &Scene) -> Visits {
