@@ -1,11 +1,12 @@
-//! Telling a FHIR R4 server: visits become Encounters under our own ids, appointments get their status, what concerns
-//! security becomes AuditEvents by the patterns of IHE BALP.
+//! Telling a FHIR R4 server: visits become Encounters under our own ids, charges ChargeItems, appointments get their
+//! status, what concerns security becomes AuditEvents by the patterns of IHE BALP.
 //!
 //! Owns what is said and how faults of the server are understood. Every write begins with a read: what somebody else has
 //! written there stays, a status never goes back, and saying a fact twice changes nothing. Never keeps names; never logs
 //! ids of the other system. May import `clinic`, `domain`, and the HTTP client.
 
 mod auth;
+mod charge;
 mod fault;
 mod patient;
 mod reader;
@@ -14,7 +15,7 @@ mod server;
 
 use clinic::changes::ChangeKind;
 use domain::{Clock, SiteId, codes};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::delivery::{Deliver, Delivered, Fact, FaultCode};
@@ -38,6 +39,8 @@ pub const WANTS: &[ChangeKind] = &[
     ChangeKind::VisitCancelled,
     ChangeKind::OutOfCard,
     ChangeKind::IrregularSignIn,
+    ChangeKind::ChargeRendered,
+    ChangeKind::ChargeCancelled,
 ];
 /// How often a write is begun anew because somebody else wrote in between.
 const CONFLICTS_MAX: u32 = 4;
@@ -61,6 +64,18 @@ codes! {
         Arrived = "arrived",
         /// The patient has come and is registered.
         CheckedIn = "checked_in",
+    }
+}
+
+codes! {
+    /// Whether charges are told.
+    Charges {
+        /// To a server whose CapabilityStatement names ChargeItem, or that does not say what it takes.
+        WhereTaken = "where_taken",
+        /// Yes, whatever the server says of itself.
+        Always = "always",
+        /// No.
+        Never = "never",
     }
 }
 
@@ -112,6 +127,15 @@ pub struct Settings {
     pub audit: bool,
     /// The system of the identifier that every Encounter bears: our id of the visit.
     pub visit_system: String,
+    /// Whether charges are told: where the server takes them.
+    pub charges: Charges,
+    /// The system of the identifier that every ChargeItem bears: our id of the charge.
+    pub charge_system: String,
+    /// The code system of what other systems call our services; services without such a code have ours, in
+    /// `urn:tapward:service`.
+    pub service_system: String,
+    /// The language of the names of services: `en`.
+    pub language: String,
     /// The site, for AuditEvents.
     pub site: SiteId,
 }
@@ -132,6 +156,10 @@ impl Settings {
             arrival: ArrivalStatus::Arrived,
             audit: false,
             visit_system: "urn:tapward:visit".to_owned(),
+            charges: Charges::WhereTaken,
+            charge_system: "urn:tapward:charge".to_owned(),
+            service_system: "urn:tapward:service".to_owned(),
+            language: "en".to_owned(),
             site,
         }
     }
@@ -183,6 +211,7 @@ impl Fhir {
             | ChangeKind::SessionEnded
             | ChangeKind::OutOfCard
             | ChangeKind::IrregularSignIn => self.audit(fact).await,
+            ChangeKind::ChargeRendered | ChangeKind::ChargeCancelled => self.charge(fact).await,
             _ => Ok(()),
         }
     }
@@ -211,6 +240,62 @@ impl Fhir {
             }
         }
         Err(Delivered::retry(FaultCode::Conflict, "Encounter"))
+    }
+
+    /// Whether the server is told charges.
+    async fn tells_charges(&self) -> Told<bool> {
+        match self.settings.charges {
+            Charges::Always => Ok(true),
+            Charges::Never => Ok(false),
+            Charges::WhereTaken => self.server.takes("ChargeItem").await,
+        }
+    }
+
+    /// Makes the ChargeItem of a charge, or says that it never was.
+    async fn charge(&self, fact: &Fact) -> Told<()> {
+        let missing = || Delivered::dead(FaultCode::Missing, "charge");
+        let charge = fact.charge.as_ref().ok_or_else(missing)?;
+        let is_taken_back = fact.change.kind == ChangeKind::ChargeCancelled;
+        // An order that was never rendered was never told.
+        if charge.rendered.is_none() || !self.tells_charges().await? {
+            return Ok(());
+        }
+        let party = fact.patient.as_ref().ok_or_else(missing)?;
+        for _ in 0..CONFLICTS_MAX {
+            let found = self.server.read_own("ChargeItem", &charge.id, &self.settings.charge_system).await?;
+            let wrote = if let Some(found) = found {
+                let Some(next) = charge::merged(&found.body, is_taken_back) else { return Ok(()) };
+                self.server.update("ChargeItem", &found, next).await?
+            } else {
+                let patient = self.patients.resolve(&self.server, &self.settings, party).await?;
+                let context = match &charge.visit {
+                    Some(visit) => Some(self.encounter_of(visit).await?),
+                    None => None,
+                };
+                let settings = &self.settings;
+                let wanted = charge::Charge { charge, fact, patient: &patient, context, settings, is_taken_back };
+                let item = charge::charge_item(&wanted);
+                self.server.create("ChargeItem", &charge.id, &self.settings.charge_system, item).await?
+            };
+            match wrote {
+                Wrote::Done => return Ok(()),
+                Wrote::Conflict => {}
+            }
+        }
+        Err(Delivered::retry(FaultCode::Conflict, "ChargeItem"))
+    }
+
+    /// A reference to a visit's Encounter: by id where it is there, or else by its identifier, so that a visit that could
+    /// not be told does not hold up what was done in it.
+    async fn encounter_of(&self, visit: &str) -> Told<Value> {
+        let system = &self.settings.visit_system;
+        match self.server.read_own("Encounter", visit, system).await {
+            Ok(Some(found)) => Ok(json!({ "reference": format!("Encounter/{}", found.id) })),
+            Ok(None) | Err(Delivered::Dead(_)) => {
+                Ok(json!({ "type": "Encounter", "identifier": { "system": system, "value": visit } }))
+            }
+            Err(other) => Err(other),
+        }
     }
 
     /// Says on the appointment that the patient came, or was seen.

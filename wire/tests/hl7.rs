@@ -9,10 +9,11 @@ use std::process::{Command, Stdio};
 
 use chrono::FixedOffset;
 use domain::UtcMillis;
+use domain::money::{Amount, Currency};
 use domain::vault::{BirthDate, ContactKind, Names};
 use proptest::prelude::*;
 use wire::hl7::out::{
-    AckOut, ChargeKind, ChargeOut, DoctorOut, Envelope, PatientOut, VisitEvent, VisitOut, ack, adt, dft,
+    AccountOut, AckOut, ChargeKind, ChargeOut, DoctorOut, Envelope, PatientOut, VisitEvent, VisitOut, ack, adt, dft,
 };
 use wire::hl7::view::{
     AckCode, AckWhen, AppointmentStatus, Event, Header, Party, Patient, Reply, Schedule, Visit, merges,
@@ -315,18 +316,33 @@ fn visit() -> VisitOut {
     }
 }
 
-fn charge(id: &str, kind: ChargeKind, amount: i64) -> ChargeOut {
+fn charge(kind: ChargeKind) -> ChargeOut {
     ChargeOut {
-        id: id.to_owned(),
+        id: "0c9d1f52-6a3e-4b8e-9d51-2f1a8a5e6c77".to_owned(),
         kind,
         at: utc("2026-01-05T06:45:00Z"),
-        service: ("VISIT".to_owned(), "Visit".to_owned()),
-        system: "L".to_owned(),
+        service: ("ECG-12".to_owned(), "Electrocardiogram".to_owned()),
+        system: "TAPWARD".to_owned(),
+        quantity: 2,
+        amount: Amount::new(101_800).unwrap(),
+        price: Amount::new(50_900),
+        currency: Currency::parse("UAH").unwrap(),
+    }
+}
+
+fn account(visit: Option<VisitOut>) -> AccountOut {
+    let (patient, doctor) = (self::visit().patient, Some(self::visit().doctor));
+    AccountOut { patient, doctor, visit, occurred: utc("2026-01-05T06:45:00Z") }
+}
+
+fn paid() -> ChargeOut {
+    ChargeOut {
+        id: "7d3a0b6e-1c94-4a6e-8f2b-5b0f7f1d2e90".to_owned(),
+        kind: ChargeKind::Payment,
+        service: ("card".to_owned(), "Payment".to_owned()),
         quantity: 1,
-        amount,
-        price: amount,
-        currency: "EUR".to_owned(),
-        digits: 2,
+        price: None,
+        ..charge(ChargeKind::Payment)
     }
 }
 
@@ -345,6 +361,7 @@ fn ours() -> Vec<(&'static str, Vec<u8>)> {
     let enhanced =
         Envelope { accept: Some(AckWhen::Always), result: Some(AckWhen::Never), ..envelope("9E1B70AA52C4D83F6E05") };
     let send = |event, control, visit: &VisitOut| adt(event, &envelope(control), visit, &zone()).unwrap();
+    let bill = |control, visit, of: ChargeOut| dft(&envelope(control), &account(visit), &[of], &zone()).unwrap();
     let header = Header::read(&parse(ADMIT)).unwrap();
     let at = utc("2026-01-05T06:00:13Z");
     let good = AckOut { code: AckCode::Accept, error: None, advice: "" };
@@ -359,16 +376,9 @@ fn ours() -> Vec<(&'static str, Vec<u8>)> {
         ("changed", send(VisitEvent::Changed, "B5D3301AC41F0C9A8E27", &visit())),
         ("cancelled", send(VisitEvent::Cancelled, "05A1D2C37F9E48B6620D", &visit())),
         ("names", adt(VisitEvent::Started, &enhanced, &named, &zone()).unwrap()),
-        (
-            "charge",
-            dft(
-                &envelope("E4B09C6D12FA7835D0C1"),
-                &visit(),
-                &[charge("T-9001", ChargeKind::Charge, 4000), charge("T-9002", ChargeKind::Credit, -1050)],
-                &zone(),
-            )
-            .unwrap(),
-        ),
+        ("charge", bill("E4B09C6D12FA7835D0C1", Some(visit()), charge(ChargeKind::Charge))),
+        ("credit", bill("12FA7835D0C1E4B09C6D", Some(visit()), charge(ChargeKind::Credit))),
+        ("payment", bill("D0C1E4B09C6D12FA7835", None, paid())),
         ("ack", ack(Some(&header), good, "2B7D9F01C3A5E4860F12", at, &zone())),
         ("ack-error", ack(Some(&header), bad, "C3A5E4860F122B7D9F01", at, &zone())),
     ]

@@ -125,6 +125,13 @@ pub struct FactPayment {
     pub reverses: Option<String>,
 }
 
+impl FactPayment {
+    /// Whether the money went back to the patient.
+    pub fn is_back(&self) -> bool {
+        matches!(self.kind.as_str(), "refunded" | "returned")
+    }
+}
+
 /// Charges and payments of a batch of changes.
 #[derive(Debug, Default)]
 pub(super) struct Money {

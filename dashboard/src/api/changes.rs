@@ -1,7 +1,7 @@
 //! The feed of changes at desks and with visits, for systems that ask themselves: the same JSON as webhooks are sent,
 //! behind a number that the asker keeps, with a wait for what is new.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use axum::response::Response;
@@ -86,6 +86,12 @@ pub struct ChangeItem {
     /// The appointment as it is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     appointment: Option<ChangeAppointment>,
+    /// The charge as it is now, for keys that see what patients were charged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    charge: Option<ChangeCharge>,
+    /// The payment as it is now, for keys that see what patients were charged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payment: Option<ChangePayment>,
 }
 
 /// A person by pseudonym, and by what the caller's system calls them.
@@ -164,6 +170,139 @@ pub struct ChangeAppointment {
     state: String,
 }
 
+/// A service that a patient was charged. Amounts are whole minor units of the currency.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeCharge {
+    /// A UUID, also that of the charge in other systems.
+    id: String,
+    /// Its number here.
+    number: u64,
+    /// How far it has come, a code.
+    state: String,
+    /// On which terms, a code.
+    mode: String,
+    /// What was given.
+    service: ChangeService,
+    /// How many.
+    quantity: u32,
+    /// ISO 4217.
+    currency: String,
+    /// Digits of the minor unit.
+    digits: u8,
+    /// The price of all.
+    gross_minor: i64,
+    /// The discount.
+    discount_minor: i64,
+    /// What is to be paid: price less discount.
+    net_minor: i64,
+    /// What was paid of it.
+    paid_minor: i64,
+    /// What was written off.
+    written_off_minor: i64,
+    /// When it was registered.
+    #[schema(format = DateTime)]
+    registered: String,
+    /// In which visit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    visit: Option<String>,
+    /// Why without the patient's card, a code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    out_of_card: Option<String>,
+    /// Who rendered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    staff: Option<ChangeParty>,
+    /// The scheme of the discount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scheme: Option<ChangeScheme>,
+    /// When it was rendered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    rendered: Option<String>,
+    /// When it was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    cancelled: Option<String>,
+    /// Why, a code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancelled_why: Option<String>,
+}
+
+/// A service of the price list.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeService {
+    /// Its code here.
+    code: String,
+    /// Its category.
+    category: String,
+    /// What other systems call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    external: Option<String>,
+    /// Its names, by language.
+    names: BTreeMap<String, String>,
+}
+
+/// The version of a discount scheme that was used.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeScheme {
+    /// Which.
+    id: String,
+    /// Its version.
+    version: u64,
+    /// The rate, in hundredths of a per cent.
+    rate: u32,
+}
+
+/// Money that came from a patient or payer, or went back.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePayment {
+    /// A UUID.
+    id: String,
+    /// Money taken, paid in or given back: a code.
+    kind: String,
+    /// How it came or went, a code.
+    method: String,
+    /// How far it has come, a code.
+    state: String,
+    /// ISO 4217.
+    currency: String,
+    /// Digits of the minor unit.
+    digits: u8,
+    /// How much.
+    minor: i64,
+    /// Which charges it pays.
+    parts: Vec<ChangePart>,
+    /// When it was begun.
+    #[schema(format = DateTime)]
+    begun: String,
+    /// The number of its receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    receipt: Option<u64>,
+    /// The group or contract that paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payer: Option<String>,
+    /// When it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    done: Option<String>,
+    /// The payment it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reverses: Option<String>,
+}
+
+/// What a payment pays of a charge.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePart {
+    /// The charge.
+    charge: String,
+    /// How much of it.
+    minor: i64,
+}
+
 pub const FEED: Operation = Operation {
     about: "Begin with `after=0`, then give the `next` of the last answer. With `wait` an answer without anything new \
             comes after so many seconds only (the first call, and a number ahead of the last change, are answered at \
@@ -209,7 +348,8 @@ pub async fn feed(call: Call) -> Result<Response, Problem> {
     let mut persons: BTreeSet<PersonId> = BTreeSet::new();
     for fact in &facts {
         persons.extend(fact.patient.iter().chain(&fact.merged_into).map(|party| party.person));
-        persons.extend(fact.staff.as_ref().map(|staff| staff.party.person));
+        let rendered_by = fact.charge.as_ref().and_then(|charge| charge.staff.as_ref());
+        persons.extend(fact.staff.iter().chain(rendered_by).map(|staff| staff.party.person));
     }
     let shows_names = acting.rights.shows(Field::Reference) && !system.is_empty();
     let fields = if shows_names { vec![Field::Reference] } else { Vec::new() };

@@ -111,7 +111,7 @@ pub(super) fn encounter(wanted: &Visit<'_>) -> Value {
 }
 
 /// The specialist: by id, by the identifier that the server knows, or by our pseudonym.
-fn practitioner(staff: &FactStaff, settings: &Settings) -> Value {
+pub(super) fn practitioner(staff: &FactStaff, settings: &Settings) -> Value {
     match (staff.practitioner_id(), &settings.staff) {
         (Some(id), Alias::Id) => json!({ "reference": format!("Practitioner/{id}") }),
         (Some(value), Alias::Identifier(system)) => {

@@ -1,7 +1,8 @@
 //! Reading and writing resources: client-assigned ids where the server takes them, `If-Match` on every change, and a
 //! search by identifier where it does not.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use domain::{Clock, UtcMillis};
 use hyper::header::{ACCEPT, ETAG, HeaderName, IF_MATCH, LOCATION};
@@ -11,7 +12,7 @@ use thiserror::Error;
 use url::Url;
 
 use super::auth::{Auth, Doorman, REFUSED_WAIT};
-use super::fault;
+use super::{charge, fault};
 use crate::delivery::{Delivered, FaultCode};
 use crate::http::{self, Answer, Client, Request};
 
@@ -47,13 +48,16 @@ pub(super) enum Wrote {
     Conflict,
 }
 
+/// The kinds of resources that a server takes, and whether under ids of others.
+type Kinds = Arc<BTreeMap<String, bool>>;
+
 pub(super) struct Server {
     client: Client,
     base: Url,
     doorman: Doorman,
     clock: Clock,
-    /// Whether the server takes ids of ours, and until when that is believed.
-    takes_ids: Mutex<Option<(bool, UtcMillis)>>,
+    /// What the server says of itself, and until when that is believed.
+    known: Mutex<Option<(Kinds, UtcMillis)>>,
 }
 
 impl Server {
@@ -67,7 +71,7 @@ impl Server {
             let path = format!("{}/", base.path());
             base.set_path(&path);
         }
-        Ok(Self { client, base, doorman: Doorman::new(auth, clock.clone()), clock, takes_ids: Mutex::new(None) })
+        Ok(Self { client, base, doorman: Doorman::new(auth, clock.clone()), clock, known: Mutex::new(None) })
     }
 
     fn url(&self, parts: &[&str], query: &[(&str, &str)]) -> Url {
@@ -254,30 +258,35 @@ impl Server {
     }
 
     /// Whether a PUT to an id of ours makes a resource. What the server does not say of itself is taken for yes.
-    async fn takes_ids(&self, kind: &str) -> Told<bool> {
+    pub(super) async fn takes_ids(&self, kind: &str) -> Told<bool> {
+        Ok(self.kinds().await?.get(kind).copied().unwrap_or(true))
+    }
+
+    /// Whether the server takes resources of a kind. One that says nothing of itself does.
+    pub(super) async fn takes(&self, kind: &str) -> Told<bool> {
+        let kinds = self.kinds().await?;
+        Ok(kinds.is_empty() || kinds.contains_key(kind))
+    }
+
+    async fn kinds(&self) -> Told<Kinds> {
         let now = self.clock.now();
-        let known = *self.takes_ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((takes, until)) = known
+        let known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        if let Some((kinds, until)) = known
             && until > now
         {
-            return Ok(takes);
+            return Ok(kinds);
         }
         let answer = self.ask(self.request(Method::GET, self.url(&["metadata"], &[]))?).await?;
-        let (takes, life) = match (answer.is_success(), serde_json::from_slice::<Value>(&answer.body)) {
-            (true, Ok(statement)) => (update_create(&statement, kind), PROBE_LIFE_MS),
+        let (kinds, life) = match (answer.is_success(), serde_json::from_slice::<Value>(&answer.body)) {
+            (true, Ok(statement)) => (charge::kinds(&statement), PROBE_LIFE_MS),
             _ if answer.status >= 500 || answer.status == 429 => return Err(fault::of_answer(&answer, now)),
-            _ => (true, PROBE_AGAIN_MS),
+            _ => (BTreeMap::new(), PROBE_AGAIN_MS),
         };
-        *self.takes_ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((takes, now.plus_ms(life)));
-        Ok(takes)
+        let kinds = Arc::new(kinds);
+        let kept = Some((Arc::clone(&kinds), now.plus_ms(life)));
+        *self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = kept;
+        Ok(kinds)
     }
-}
-
-/// What a CapabilityStatement says of `updateCreate`.
-pub(super) fn update_create(statement: &Value, kind: &str) -> bool {
-    let resources = statement["rest"].as_array().into_iter().flatten().filter_map(|rest| rest["resource"].as_array());
-    let of_kind = resources.flatten().find(|resource| resource["type"] == kind);
-    of_kind.and_then(|resource| resource["updateCreate"].as_bool()).unwrap_or(true)
 }
 
 fn json(answer: &Answer) -> Told<Value> {

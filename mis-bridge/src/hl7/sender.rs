@@ -1,4 +1,5 @@
-//! Telling a system of visits: ADT A04 when one starts, A03 when it ends, A11 when it never was.
+//! Telling a system of visits and money: ADT A04 when a visit starts, A03 when it ends, A11 when it never was; DFT P03 for
+//! charges and, where it is to have them, payments.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,18 +8,17 @@ use std::time::Duration;
 use clinic::acting::{Acting, Actor};
 use clinic::audit::Purpose;
 use clinic::disclosures::{self, Class, Disclosure, Ground, Recipient, Route};
-use clinic::outbox::{Fact, FactVisit};
+use clinic::outbox::Fact;
 use clinic::vault::{Vault, VaultError};
 use domain::vault::Passport;
 use domain::{Clock, Field, Permission, PersonId, Rights, Zones};
 use store::Database;
 use tokio::sync::Mutex;
 use tracing::warn;
-use wire::hl7::out::VisitEvent;
 
 use super::line::{Line, LineFault, Verdict};
 use super::settings::{Names, SenderSettings, SettingsError};
-use super::tell::{self, Told};
+use super::tell::{self, About, Told};
 use crate::delivery::{self, Deliver, Delivered, FaultCode};
 
 /// Codes of ERR-3 that say that the system failed itself, so that the same message may go well later: a locked record, an
@@ -77,13 +77,12 @@ impl Sender {
     }
 
     /// The message of a fact.
-    async fn message(&self, fact: &Fact, event: VisitEvent) -> Result<Vec<u8>, Delivered> {
-        let Some(visit) = &fact.visit else { return Err(Delivered::dead(FaultCode::Missing, "visit")) };
+    async fn message(&self, fact: &Fact, about: About<'_>) -> Result<Vec<u8>, Delivered> {
         let told = match self.settings.names {
             Names::Pseudonym => Told::default(),
-            Names::Told => self.tell_names(fact, visit).await?,
+            Names::Told => self.tell_names(fact, about).await?,
         };
-        let bytes = tell::message(&self.settings, fact, event, visit, told);
+        let bytes = tell::message(&self.settings, fact, about, &told);
         let bytes = bytes.map_err(|error| {
             warn!(destination = %self.settings.name, "hl7.message.not_written: {error}");
             Delivered::dead(FaultCode::Unspeakable, self.settings.charset.name())
@@ -92,27 +91,30 @@ impl Sender {
     }
 
     /// Names of patient and doctor, once their disclosure is registered.
-    async fn tell_names(&self, fact: &Fact, visit: &FactVisit) -> Result<Told, Delivered> {
+    async fn tell_names(&self, fact: &Fact, about: About<'_>) -> Result<Told, Delivered> {
         let away = |_| Delivered::away(FaultCode::ServerFault, "own-database");
         let Some(vault) = &self.vault else { return Err(Delivered::away(FaultCode::Unspeakable, "vault")) };
         let mut rights = Rights::default();
         rights.add(&[Permission::PersonReveal], &[Field::Name, Field::BirthDate], &Zones::All);
         let actor = Actor::Peer(self.settings.name.clone());
         let acting = Acting { actor, rights, session: None, address: None, glass: None };
-        let patient = fact.patient.as_ref().map_or(visit.patient, |party| party.survivor.unwrap_or(party.person));
-        let of_patient = reveal(vault, &acting, patient, &[Field::Name, Field::BirthDate]).await?;
-        let of_doctor = reveal(vault, &acting, visit.staff, &[Field::Name]).await?;
-        let persons: BTreeSet<PersonId> =
-            [of_patient.is_some().then_some(patient), of_doctor.is_some().then_some(visit.staff)]
-                .into_iter()
-                .flatten()
-                .collect();
+        let (patient, doctor) = about.persons(fact);
+        let of_patient = match patient {
+            Some(patient) => reveal(vault, &acting, patient, &[Field::Name, Field::BirthDate]).await?,
+            None => None,
+        };
+        let of_doctor = match doctor {
+            Some(doctor) => reveal(vault, &acting, doctor, &[Field::Name]).await?,
+            None => None,
+        };
+        let told = [patient.filter(|_| of_patient.is_some()), doctor.filter(|_| of_doctor.is_some())];
+        let persons: BTreeSet<PersonId> = told.into_iter().flatten().collect();
         if !persons.is_empty() {
             let disclosure = Disclosure {
                 route: Route::Message,
                 to: Recipient::of(&acting.actor),
                 ground: Ground::Operation,
-                object: Some("HL7 ADT".to_owned()),
+                object: Some(if matches!(about, About::Visit(..)) { "HL7 ADT" } else { "HL7 DFT" }.to_owned()),
                 classes: vec![Class::Identity, Class::HealthRelated],
                 fields: vec![Field::Name, Field::BirthDate],
                 records: 1,
@@ -148,7 +150,11 @@ async fn reveal(
 
 impl Deliver for Sender {
     async fn deliver(&self, fact: &Fact) -> Delivered {
-        let Some(event) = tell::event_of(fact.change.kind) else { return Delivered::Done };
+        let about = match tell::about(&self.settings, fact) {
+            Ok(Some(about)) => about,
+            Ok(None) => return Delivered::Done,
+            Err(missing) => return Delivered::dead(FaultCode::Missing, missing),
+        };
         let mut state = self.state.lock().await;
         let control = tell::control_of(fact);
         let waiting = state.unanswered.take().filter(|(known, _)| *known == control);
@@ -156,7 +162,7 @@ impl Deliver for Sender {
             Some((_, bytes)) => bytes,
             None => {
                 state.silent = 0;
-                match self.message(fact, event).await {
+                match self.message(fact, about).await {
                     Ok(bytes) => bytes,
                     Err(delivered) => return delivered,
                 }

@@ -87,6 +87,14 @@ pub struct SenderSettings {
     pub mode: AckMode,
     /// Whether it is told names.
     pub names: Names,
+    /// Whether it is told charges, as DFT^P03. Yes.
+    pub charges: bool,
+    /// Whether it is told payments, as DFT^P03 with FT1-6 `PY`. No.
+    pub payments: bool,
+    /// The code system of services (FT1-7.3). `TAPWARD`.
+    pub services: String,
+    /// The language of the names of services. `en`.
+    pub language: String,
     /// Whether TCP, and with TLS the protected connection, stand within this time. 5 s.
     pub connect_within: Duration,
     /// From sending to the answer. 8 s; then the connection is closed and the same message sent again.
@@ -116,6 +124,10 @@ impl SenderSettings {
             processing: 'P',
             mode: AckMode::default(),
             names: Names::default(),
+            charges: true,
+            payments: false,
+            services: "TAPWARD".to_owned(),
+            language: "en".to_owned(),
             connect_within: Duration::from_secs(5),
             answer_within: Duration::from_secs(8),
             result_within: Duration::from_secs(8),

@@ -213,8 +213,9 @@ fn serve(liar: &Liar, asked: &Asked) -> Response<Body> {
     }
     match (&asked.method, parts.as_slice()) {
         (&Method::GET, ["metadata"]) => {
-            let resource = json!({ "type": "Encounter", "updateCreate": !inside.refuses_ids });
-            let text = json!({ "resourceType": "CapabilityStatement", "rest": [{ "mode": "server", "resource": [resource] }] });
+            let one = |kind| json!({ "type": kind, "updateCreate": !inside.refuses_ids });
+            let all = [one("Encounter"), one("ChargeItem")];
+            let text = json!({ "resourceType": "CapabilityStatement", "rest": [{ "mode": "server", "resource": all }] });
             json_answer(200, &[], text.to_string())
         }
         (&Method::GET, ["Patient", "$ihe-pix"]) => {

@@ -16,6 +16,7 @@ use store::Database;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use crate::charge::{charge, charge_id};
 use crate::fhir::fact;
 use crate::world::{self, Hand, open, until, visit_id, whole_visits};
 
@@ -152,10 +153,19 @@ async fn visits_appointments_and_audit_are_valid_on_a_server_of_another_make() {
     cancelled.change.id = 200;
     assert_eq!(fhir.deliver(&cancelled).await, Delivered::Done);
     assert_eq!(medplum.get(&path).await["status"], "entered-in-error");
+    for (kind, status) in [(ChangeKind::ChargeRendered, "billable"), (ChangeKind::ChargeCancelled, "entered-in-error")] {
+        let mut of_charge = charge(kind, 1);
+        of_charge.patient.as_mut().unwrap().aliases = vec![old.clone()];
+        for _ in 0..2 {
+            assert_eq!(fhir.deliver(&of_charge).await, Delivered::Done);
+        }
+        let item = medplum.get(&format!("/fhir/ChargeItem/{}", charge_id(1))).await;
+        assert_eq!((item["status"].as_str(), &item["priceOverride"]["value"]), (Some(status), &json!(20.33)));
+    }
     let sent = medplum.get("/sent").await;
     let kinds: std::collections::BTreeSet<&str> =
         sent.as_array().unwrap().iter().filter_map(|it| it["resourceType"].as_str()).collect();
-    assert_eq!(kinds, ["Appointment", "AuditEvent", "Encounter", "Patient"].into());
+    assert_eq!(kinds, ["Appointment", "AuditEvent", "ChargeItem", "Encounter", "Patient"].into());
     validate(&sent);
 }
 

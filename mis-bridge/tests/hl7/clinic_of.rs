@@ -1,7 +1,10 @@
 //! A clinic with visits, made by SQL: what desks would have written.
 
 use clinic::changes::{Change, ChangeKind};
-use clinic::outbox::{Fact, FactDesk, FactParty, FactStaff, FactVisit};
+use clinic::outbox::{Fact, FactCharge, FactDesk, FactParty, FactPayment, FactStaff, FactVisit};
+use domain::money::{Amount, Currency};
+use domain::schedule::LocalDate;
+use domain::till::{ChargeState, Method, Mode};
 use domain::{Clock, PersonId, PointId, UtcMillis, ZoneId};
 use store::{Database, sqlx, transact};
 
@@ -154,4 +157,66 @@ pub fn fact(number: u32, kind: ChangeKind) -> Fact {
         charge: None,
         payment: None,
     }
+}
+
+/// A charge in the visit of this number, without a database: 3 services of together 10.00.
+pub fn charge(number: u32, kind: ChangeKind) -> Fact {
+    let told = fact(number, ChangeKind::VisitStarted);
+    let at = told.change.happened.plus_ms(30_000);
+    let id = format!("c0c7c1e0-0d9b-4f8e-8a57-{number:012}");
+    let net = Amount::new(1000).unwrap();
+    let charge = FactCharge {
+        id: id.clone(),
+        no: u64::from(number),
+        patient: patient(number),
+        visit: Some(visit_id(number)),
+        irregular: None,
+        staff: told.staff.clone(),
+        workstation: Some("desk-204".to_owned()),
+        service: "ecg".to_owned(),
+        external: Some("ECG-12".to_owned()),
+        names: vec![("en".to_owned(), "Electrocardiogram".to_owned())],
+        category: "diagnostics".to_owned(),
+        quantity: 3,
+        currency: Currency::default(),
+        gross: net,
+        discount: Amount::ZERO,
+        net,
+        rate: 0,
+        scheme: None,
+        mode: Mode::Postpaid,
+        state: ChargeState::Rendered,
+        paid: Amount::ZERO,
+        written_off: Amount::ZERO,
+        registered: at,
+        day: LocalDate(20_779),
+        rendered: Some(at),
+        cancelled: None,
+    };
+    let change = Change { kind, detail: Some(id), happened: at, id: u64::from(number) + 5000, ..told.change };
+    Fact { change, charge: Some(charge), ..told }
+}
+
+/// A payment of a patient, outside of any visit.
+pub fn payment(number: u32, kind: ChangeKind) -> Fact {
+    let told = fact(number, ChangeKind::VisitStarted);
+    let id = format!("d0c7c1e0-0d9b-4f8e-8a57-{number:012}");
+    let at = told.change.happened;
+    let payment = FactPayment {
+        id: id.clone(),
+        no: Some(u64::from(number)),
+        kind: "paid".to_owned(),
+        method: Method::Card,
+        state: "done".to_owned(),
+        patient: Some(patient(number)),
+        payer: None,
+        currency: Currency::default(),
+        amount: Amount::new(1000).unwrap(),
+        parts: Vec::new(),
+        begun: at,
+        done: Some(at),
+        reverses: None,
+    };
+    let change = Change { kind, detail: Some(id), visit: None, id: u64::from(number) + 9000, ..told.change };
+    Fact { change, visit: None, staff: None, desk: None, payment: Some(payment), ..told }
 }

@@ -47,7 +47,7 @@ class Handler(mllp.AbstractHandler):
 
 
 def server_hl7apy():
-    kinds = ["ADT^A04^ADT_A01", "ADT^A03^ADT_A03", "ADT^A08^ADT_A01", "ADT^A11^ADT_A09"]
+    kinds = ["ADT^A04^ADT_A01", "ADT^A03^ADT_A03", "ADT^A08^ADT_A01", "ADT^A11^ADT_A09", "DFT^P03^DFT_P03"]
     server = mllp.MLLPServer("127.0.0.1", 0, {kind: (Handler,) for kind in kinds})
     say(server.server_address[1])
     server.serve_forever()

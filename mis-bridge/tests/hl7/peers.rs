@@ -10,7 +10,7 @@ use clinic::changes::ChangeKind;
 use mis_bridge::delivery::{Deliver, Delivered};
 use mis_bridge::hl7::{AckMode, Sender, SenderSettings};
 
-use super::clinic_of::{clock, database, fact};
+use super::clinic_of::{charge, clock, database, fact, payment};
 use super::listener::{Office, admit};
 use super::{PATIENCE, ZONE, until};
 
@@ -73,6 +73,7 @@ async fn told_and_judged(kind: &str) {
     for mode in [AckMode::Original, AckMode::Commit] {
         let settings = SenderSettings {
             mode,
+            payments: true,
             answer_within: PATIENCE,
             ..SenderSettings::new("mis", "127.0.0.1", server.port, ZONE)
         };
@@ -82,9 +83,13 @@ async fn told_and_judged(kind: &str) {
             for kind in [ChangeKind::VisitStarted, ChangeKind::VisitEnded, ChangeKind::VisitCancelled] {
                 assert_eq!(sender.deliver(&fact(base + number, kind)).await, Delivered::Done);
             }
+            for kind in [ChangeKind::ChargeRendered, ChangeKind::ChargeCancelled] {
+                assert_eq!(sender.deliver(&charge(base + number, kind)).await, Delivered::Done);
+            }
+            assert_eq!(sender.deliver(&payment(base + number, ChangeKind::PaymentTaken)).await, Delivered::Done);
         }
     }
-    until("the server has said everything", || server.said.lock().unwrap().len() == 60).await;
+    until("the server has said everything", || server.said.lock().unwrap().len() == 120).await;
     let said = server.said.lock().unwrap().clone();
     assert!(said.iter().all(|line| line.ends_with(" 0") && !line.contains(" - ")), "{said:#?}");
     database.close().await;

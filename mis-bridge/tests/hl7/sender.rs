@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use wire::hl7::view::{Event, Header, Patient, Visit};
 use wire::hl7::{Charset, Message, Told};
 
-use super::clinic_of::{clock, database, fact, patient, settle_in, visit, visit_id};
+use super::clinic_of::{charge, clock, database, fact, patient, payment, settle_in, visit, visit_id};
 use super::liars::{Act, Got, Liar};
 use super::line::settings;
 use super::{PATIENCE, ZONE, answer, framed, until};
@@ -64,6 +64,54 @@ async fn a_visit_is_told_with_the_times_of_its_taps() {
     let told = Visit::read(&read(&got[1])).unwrap().unwrap();
     assert_eq!(told.discharged.is().unwrap().to_utc(&ZONE), Some(ended.change.happened));
     assert_eq!(Header::read(&message).unwrap().processing, "P");
+}
+
+#[tokio::test]
+async fn a_charge_is_told_once_by_its_id_and_taken_back_by_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = database(folder.path()).await;
+    let liar = Liar::start(|got, _| vec![Act::Say(answer("AA", &got.control))]).await;
+    let settings = SenderSettings { payments: true, ..patient_of(&liar) };
+    let telling = sender(settings.clone(), &database, None);
+    let mut order = charge(8, ChangeKind::ChargeCancelled);
+    order.charge.as_mut().unwrap().rendered = None;
+    let alone = {
+        let mut alone = charge(9, ChangeKind::ChargeRendered);
+        alone.visit = None;
+        alone
+    };
+    let told = [
+        charge(7, ChangeKind::ChargeRendered),
+        charge(7, ChangeKind::ChargeCancelled),
+        order,
+        alone,
+        payment(7, ChangeKind::PaymentTaken),
+        payment(7, ChangeKind::PaymentReturned),
+    ];
+    for fact in &told {
+        assert_eq!(telling.deliver(fact).await, Delivered::Done);
+    }
+    let got: Vec<Message> = liar.got().iter().map(read).collect();
+    let text = |at: usize, field: usize| got[at].segment("FT1").unwrap().text(field).unwrap_or_default().to_owned();
+    assert_eq!(got.len(), 5, "an order that was not rendered is nothing to others");
+    let kinds: Vec<String> = (0..5).map(|at| text(at, 6)).collect();
+    assert_eq!(kinds, ["CG", "CD", "CG", "PY", "PY"]);
+    assert_eq!((text(0, 2), text(1, 2)), (told[0].change.detail.clone().unwrap(), text(0, 2)));
+    assert_eq!((text(0, 7), text(0, 10)), ("ECG-12".to_owned(), "3".to_owned()));
+    let raw: Vec<String> =
+        liar.got().iter().map(|got| String::from_utf8_lossy(&got.bytes).into_owned()).collect();
+    assert!(raw[0].contains("|10.00&EUR^TP|"), "the whole amount, and no price of one where there is none: {}", raw[0]);
+    assert!(raw[4].contains("|-10.00&EUR^TP"), "{}", raw[4]);
+    assert!(!raw[0].contains("^UP") && raw[0].contains("PV1|1|O|ROOM204") && !raw[2].contains("PV1"));
+    // A repetition is the same message, byte for byte: receivers know it by MSH-10 and by FT1-2 with FT1-6.
+    assert_eq!(telling.deliver(&told[0]).await, Delivered::Done);
+    assert_eq!(liar.got()[5].bytes, liar.got()[0].bytes);
+    let silent = sender(SenderSettings { charges: false, payments: false, ..settings }, &database, None);
+    for fact in &told {
+        assert_eq!(silent.deliver(fact).await, Delivered::Done);
+    }
+    assert_eq!(liar.got().len(), 6);
+    database.close().await;
 }
 
 #[tokio::test]

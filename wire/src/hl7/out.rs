@@ -3,6 +3,7 @@
 
 use chrono::TimeZone;
 use domain::UtcMillis;
+use domain::money::{Amount, Currency};
 use domain::vault::{BirthDate, Names};
 
 use super::charset::Charset;
@@ -147,19 +148,26 @@ pub fn adt<Z: TimeZone>(
     let (code, structure) = event.codes();
     let lines = [
         envelope.line(["ADT", code, structure], zone),
-        event_line(code, envelope, visit, zone),
+        event_line(code, envelope, Some(&visit.doctor), visit.occurred, zone),
         patient_line(&visit.patient),
         visit_line(visit, zone),
     ];
     message(&lines, envelope.charset)
 }
 
-fn event_line<Z: TimeZone>(code: &str, envelope: &Envelope, visit: &VisitOut, zone: &Z) -> Line {
-    Line::new("EVN")
-        .put(1, code)
-        .put(2, &Stamp::write(envelope.at, zone))
-        .components(5, &doctor_components(&visit.doctor))
-        .put(6, &Stamp::write(visit.occurred, zone))
+fn event_line<Z: TimeZone>(
+    code: &str,
+    envelope: &Envelope,
+    doctor: Option<&DoctorOut>,
+    occurred: UtcMillis,
+    zone: &Z,
+) -> Line {
+    let line = Line::new("EVN").put(1, code).put(2, &Stamp::write(envelope.at, zone));
+    let line = match doctor {
+        Some(doctor) => line.components(5, &doctor_components(doctor)),
+        None => line,
+    };
+    line.put(6, &Stamp::write(occurred, zone))
 }
 
 fn doctor_components(doctor: &DoctorOut) -> [&str; 9] {
@@ -227,71 +235,79 @@ impl ChargeKind {
     }
 }
 
-/// A charge as a message says it.
+/// A charge or payment as a message says it.
 #[derive(Clone)]
 pub struct ChargeOut {
-    /// FT1-2: unique for ever; the same for the same charge.
+    /// FT1-2: the same for the same charge for ever, also when it is taken back.
     pub id: String,
-    /// FT1-6.
+    /// FT1-6. It says the direction: amounts are positive, but for a payment that went back.
     pub kind: ChargeKind,
-    /// FT1-4: when the service was given.
+    /// FT1-4: when the service was given, or the money.
     pub at: UtcMillis,
-    /// FT1-7: the service's code and name in the price list.
+    /// FT1-7: the service's code and name in the price list; of a payment, how it came.
     pub service: (String, String),
     /// The code system of the service.
     pub system: String,
     /// FT1-10.
     pub quantity: u32,
-    /// FT1-11: the whole amount, in minor units of the currency.
-    pub amount: i64,
-    /// FT1-12: the price of one.
-    pub price: i64,
-    /// ISO 4217: `EUR`.
-    pub currency: String,
-    /// How many minor units make one, as a power of ten: 2 for EUR.
-    pub digits: u8,
+    /// FT1-11: the whole amount.
+    pub amount: Amount,
+    /// FT1-12: the amount of one, where the whole is so many times that.
+    pub price: Option<Amount>,
+    /// The currency of both.
+    pub currency: Currency,
 }
 
-/// A message about charges of a visit.
+/// Whose account it is, and what it belongs to.
+#[derive(Clone)]
+pub struct AccountOut {
+    /// Whose.
+    pub patient: PatientOut,
+    /// FT1-20: who rendered it.
+    pub doctor: Option<DoctorOut>,
+    /// In which visit; without one there is no PV1.
+    pub visit: Option<VisitOut>,
+    /// When what is told happened: EVN-6.
+    pub occurred: UtcMillis,
+}
+
+/// A message about charges and payments of a patient.
 ///
 /// # Errors
 /// [`Hl7Error::CannotWrite`].
 pub fn dft<Z: TimeZone>(
     envelope: &Envelope,
-    visit: &VisitOut,
+    account: &AccountOut,
     charges: &[ChargeOut],
     zone: &Z,
 ) -> Result<Vec<u8>, Hl7Error> {
+    let doctor = account.doctor.as_ref();
     let mut lines = vec![
         envelope.line(["DFT", "P03", "DFT_P03"], zone),
-        event_line("P03", envelope, visit, zone),
-        patient_line(&visit.patient),
-        visit_line(visit, zone),
+        event_line("P03", envelope, doctor, account.occurred, zone),
+        patient_line(&account.patient),
     ];
+    lines.extend(account.visit.as_ref().map(|visit| visit_line(visit, zone)));
     for (at, charge) in charges.iter().enumerate() {
-        let (amount, price) = (decimal(charge.amount, charge.digits), decimal(charge.price, charge.digits));
-        let line = Line::new("FT1")
+        let money = |amount| (charge.currency.decimal(amount), charge.currency.as_str());
+        let (amount, currency) = money(charge.amount);
+        let mut line = Line::new("FT1")
             .put(1, &(at + 1).to_string())
             .put(2, &charge.id)
             .put(4, &Stamp::write(charge.at, zone))
             .put(6, charge.kind.as_str())
             .components(7, &[&charge.service.0, &charge.service.1, &charge.system])
             .put(10, &charge.quantity.to_string())
-            .parts(11, &[&[&amount, &charge.currency], &["TP"]])
-            .parts(12, &[&[&price, &charge.currency], &["UP"]])
-            .components(20, &doctor_components(&visit.doctor));
+            .parts(11, &[&[&amount, currency], &["TP"]]);
+        if let Some((price, currency)) = charge.price.map(money) {
+            line = line.parts(12, &[&[&price, currency], &["UP"]]);
+        }
+        if let Some(doctor) = doctor {
+            line = line.components(20, &doctor_components(doctor));
+        }
         lines.push(line);
     }
     message(&lines, envelope.charset)
-}
-
-/// Minor units as a decimal number: `-4050` with two digits is `-40.50`.
-fn decimal(minor: i64, digits: u8) -> String {
-    let sign = if minor < 0 { "-" } else { "" };
-    let (digits, whole) = (usize::from(digits.min(18)), minor.unsigned_abs());
-    let text = format!("{whole:0>width$}", width = digits + 1);
-    let (before, after) = text.split_at(text.len() - digits);
-    if digits == 0 { format!("{sign}{before}") } else { format!("{sign}{before}.{after}") }
 }
 
 /// What an acknowledgement says.
