@@ -145,7 +145,8 @@ mod tests {
                 assert_eq!(read_money(&read), Some((currency, amount)), "{text}");
             }
         }
-        for bad in [json!({}), json!({ "value": "5", "currency": "EUR" }), json!({ "value": 0.001, "currency": "EUR" })] {
+        for bad in [json!({}), json!({ "value": "5", "currency": "EUR" }), json!({ "value": 0.001, "currency": "EUR" })]
+        {
             assert_eq!(read_money(&bad), None, "{bad}");
         }
         assert_eq!(read_money(&json!({ "value": 500.0, "currency": "JPY" })).unwrap().1.minor(), 500);

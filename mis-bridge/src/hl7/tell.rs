@@ -3,13 +3,14 @@
 
 use clinic::changes::ChangeKind;
 use clinic::outbox::{Fact, FactCharge, FactParty, FactPayment, FactStaff, FactVisit};
-use domain::{PersonId, UtcMillis};
 use domain::money::Amount;
 use domain::vault::{BirthDate, Names as PersonNames};
+use domain::{PersonId, UtcMillis};
 use sha2::{Digest, Sha256};
 use wire::hl7::Hl7Error;
 use wire::hl7::out::{
-    AccountOut, CONTROL_MAX_CHARS, ChargeKind, ChargeOut, DoctorOut, Envelope, PatientOut, VisitEvent, VisitOut, adt, dft,
+    AccountOut, CONTROL_MAX_CHARS, ChargeKind, ChargeOut, DoctorOut, Envelope, PatientOut, VisitEvent, VisitOut, adt,
+    dft,
 };
 
 use super::settings::SenderSettings;
@@ -175,13 +176,7 @@ fn doctor(settings: &SenderSettings, staff: &FactStaff, told: &Told) -> DoctorOu
 }
 
 /// A visit; without an event, as a message about something else says it.
-fn said(
-    settings: &SenderSettings,
-    fact: &Fact,
-    event: Option<VisitEvent>,
-    visit: &FactVisit,
-    told: &Told,
-) -> VisitOut {
+fn said(settings: &SenderSettings, fact: &Fact, event: Option<VisitEvent>, visit: &FactVisit, told: &Told) -> VisitOut {
     let own = &settings.facility.namespace;
     // The one who rendered a charge may be another one than the visit's.
     let of_charge = fact.charge.as_ref().and_then(|charge| charge.staff.as_ref());

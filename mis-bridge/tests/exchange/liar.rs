@@ -215,7 +215,8 @@ fn serve(liar: &Liar, asked: &Asked) -> Response<Body> {
         (&Method::GET, ["metadata"]) => {
             let one = |kind| json!({ "type": kind, "updateCreate": !inside.refuses_ids });
             let all = [one("Encounter"), one("ChargeItem")];
-            let text = json!({ "resourceType": "CapabilityStatement", "rest": [{ "mode": "server", "resource": all }] });
+            let text =
+                json!({ "resourceType": "CapabilityStatement", "rest": [{ "mode": "server", "resource": all }] });
             json_answer(200, &[], text.to_string())
         }
         (&Method::GET, ["Patient", "$ihe-pix"]) => {

@@ -153,7 +153,8 @@ async fn visits_appointments_and_audit_are_valid_on_a_server_of_another_make() {
     cancelled.change.id = 200;
     assert_eq!(fhir.deliver(&cancelled).await, Delivered::Done);
     assert_eq!(medplum.get(&path).await["status"], "entered-in-error");
-    for (kind, status) in [(ChangeKind::ChargeRendered, "billable"), (ChangeKind::ChargeCancelled, "entered-in-error")] {
+    for (kind, status) in [(ChangeKind::ChargeRendered, "billable"), (ChangeKind::ChargeCancelled, "entered-in-error")]
+    {
         let mut of_charge = charge(kind, 1);
         of_charge.patient.as_mut().unwrap().aliases = vec![old.clone()];
         for _ in 0..2 {

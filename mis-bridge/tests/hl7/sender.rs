@@ -98,8 +98,7 @@ async fn a_charge_is_told_once_by_its_id_and_taken_back_by_the_same() {
     assert_eq!(kinds, ["CG", "CD", "CG", "PY", "PY"]);
     assert_eq!((text(0, 2), text(1, 2)), (told[0].change.detail.clone().unwrap(), text(0, 2)));
     assert_eq!((text(0, 7), text(0, 10)), ("ECG-12".to_owned(), "3".to_owned()));
-    let raw: Vec<String> =
-        liar.got().iter().map(|got| String::from_utf8_lossy(&got.bytes).into_owned()).collect();
+    let raw: Vec<String> = liar.got().iter().map(|got| String::from_utf8_lossy(&got.bytes).into_owned()).collect();
     assert!(raw[0].contains("|10.00&EUR^TP|"), "the whole amount, and no price of one where there is none: {}", raw[0]);
     assert!(raw[4].contains("|-10.00&EUR^TP"), "{}", raw[4]);
     assert!(!raw[0].contains("^UP") && raw[0].contains("PV1|1|O|ROOM204") && !raw[2].contains("PV1"));
