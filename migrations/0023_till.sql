@@ -26,8 +26,8 @@ CREATE TABLE price_version (
 );
 INSERT INTO counter (name, value) VALUES ('price_version', 0);
 
--- Why: a price of a service from an instant on; the newest version whose instant has come counts. `minor` is absent where the
--- service is not sold any more. Never changed: a new price is a new row.
+-- Why: a price of a service from an instant on. Of those whose instant has come the one with the latest instant counts, of
+-- several with the same instant the newest version. `minor` is absent where the service is not sold any more. Never changed: a new price is a new row.
 CREATE TABLE price (
     service  TEXT NOT NULL REFERENCES service (code),
     currency TEXT NOT NULL,
@@ -197,6 +197,24 @@ CREATE INDEX charge_by_day ON charge (day, no);
 CREATE INDEX charge_by_time ON charge (registered_ms, no);
 CREATE INDEX charge_by_pot ON charge (pot, no) WHERE pot IS NOT NULL;
 INSERT INTO counter (name, value) VALUES ('charge', 0);
+
+-- Why: what was done with a charge later: rendering an order, taking a charge back. `key` is the caller's, so that a
+-- repetition is recognised; `asked` is a hash of what was asked with it. `entry` is that of the audit log.
+CREATE TABLE charge_act (
+    key    TEXT PRIMARY KEY,
+    asked  TEXT NOT NULL,
+    kind   TEXT NOT NULL,
+    charge TEXT NOT NULL REFERENCES charge (id),
+    entry  BIGINT NOT NULL,
+    at_ms  BIGINT NOT NULL,
+    UNIQUE (charge, kind)
+);
+
+-- Why: on PostgreSQL those who post take turns by locking this empty table before they read anything, so that they wait for
+-- each other in order instead of colliding and starting again.
+CREATE TABLE till_turn (
+    id BIGINT PRIMARY KEY
+);
 
 -- Why: the ledger. Each row moves one positive amount from the account `credit` to the account `debit`, so that all rows
 -- together always sum to zero. Rows of one fact have one `entry`. Patients' accounts are those of `patient`, a drawer that of

@@ -166,6 +166,8 @@ codes! {
         Work = "work",
         /// A visit was ended.
         End = "end",
+        /// A service was registered for a patient without a visit.
+        Service = "service",
         /// Somebody signed in to the medical system.
         SignIn = "sign_in",
     }

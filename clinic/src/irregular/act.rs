@@ -336,26 +336,34 @@ pub(super) async fn write<C: IrregularOn + Feed + Log>(
     words: Option<String>,
     merged_from: Option<PersonId>,
 ) -> Result<Case, Error> {
+    let entry = entry_of(&case, how, words, merged_from);
+    let number = conn.append(&entry).await?;
+    let case = Case { entry: number, ..case };
+    conn.insert_case(&NewCase { case: case.clone(), external: None }).await?;
+    conn.append_change(&began(&case, how.now)).await?;
+    Ok(case)
+}
+
+/// The entry of the audit log of a case that begins, with the words.
+pub(crate) fn entry_of(case: &Case, how: &How, words: Option<String>, merged_from: Option<PersonId>) -> Draft {
     let action = match case.kind {
-        domain::visit::OutOfCardKind::SignIn => Action::IrregularSignIn,
+        OutOfCardKind::SignIn => Action::IrregularSignIn,
         _ => Action::OutOfCard,
     };
     let mut detail = format!("started; kind={}; code={}", case.kind, case.code);
     if let Some(from) = merged_from {
         detail.push_str(&format!("; merged_from={from}"));
     }
-    let entry = Draft { detail: Some(detail), note: words, ..draft(&case, how, action) };
-    let number = conn.append(&entry).await?;
-    let case = Case { entry: number, ..case };
-    conn.insert_case(&NewCase { case: case.clone(), external: None }).await?;
+    Draft { detail: Some(detail), note: words, ..draft(case, how, action) }
+}
+
+/// The change of a case that begins.
+pub(crate) fn began(case: &Case, now: UtcMillis) -> Change {
     let kind = match case.kind {
-        domain::visit::OutOfCardKind::SignIn => ChangeKind::IrregularSignIn,
+        OutOfCardKind::SignIn => ChangeKind::IrregularSignIn,
         _ => ChangeKind::OutOfCard,
     };
-    let change =
-        Change { detail: Some(format!("kind={}; case={}", case.kind, case.id)), ..change(&case, kind, how.now) };
-    conn.append_change(&change).await?;
-    Ok(case)
+    Change { detail: Some(format!("kind={}; case={}", case.kind, case.id)), ..change(case, kind, now) }
 }
 
 /// Ends a case that is open; whether it was.

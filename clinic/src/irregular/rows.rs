@@ -8,6 +8,9 @@ use store::Error;
 use super::{Case, Review};
 use crate::rows::{code, column, optional};
 
+/// Rows of one statement.
+const MANY_MAX: usize = 500;
+
 /// Columns of a case, in the order of [`CaseRow`].
 macro_rules! select_case {
     ($rest:literal) => {
@@ -100,6 +103,8 @@ pub(crate) struct Binding {
 pub(crate) trait IrregularOn {
     /// Stores a case; false when the same sign-in was reported before.
     async fn insert_case(&mut self, new: &NewCase) -> Result<bool, Error>;
+    /// Stores cases of ours, with as few statements as there can be.
+    async fn insert_cases(&mut self, cases: &[Case]) -> Result<(), Error>;
     /// Whether a sign-in of this system and id was reported before: its case.
     async fn reported(&mut self, source: &str, external: &str) -> Result<Option<Case>, Error>;
     /// The case of this id.
@@ -144,6 +149,34 @@ macro_rules! irregular_on {
                 .execute(&mut *self)
                 .await?;
                 Ok(done.rows_affected() > 0)
+            }
+
+            async fn insert_cases(&mut self, cases: &[Case]) -> Result<(), Error> {
+                for some in cases.chunks(MANY_MAX) {
+                    let mut insert = sqlx::QueryBuilder::<<$connection as sqlx::Connection>::Database>::new(
+                        "INSERT INTO irregular (id, kind, code, staff, patient, visit, workstation, zone, session, source,
+                             entry, at_ms, expires_ms, ended_ms, due_ms) ",
+                    );
+                    insert.push_values(some, |mut row, case| {
+                        row.push_bind(case.id.as_str())
+                            .push_bind(case.kind.as_str())
+                            .push_bind(case.code.as_str())
+                            .push_bind(case.staff.map(|it| it.to_string()))
+                            .push_bind(case.patient.map(|it| it.to_string()))
+                            .push_bind(case.visit.as_deref())
+                            .push_bind(case.workstation.as_ref().map(PointId::as_str))
+                            .push_bind(case.zone.as_ref().map(ZoneId::as_str))
+                            .push_bind(case.session.as_deref())
+                            .push_bind(case.source.as_deref())
+                            .push_bind(case.entry.cast_signed())
+                            .push_bind(case.at.0)
+                            .push_bind(case.expires.map(|at| at.0))
+                            .push_bind(case.ended.map(|at| at.0))
+                            .push_bind(case.due.0);
+                    });
+                    insert.build().persistent(some.len() == 1).execute(&mut *self).await?;
+                }
+                Ok(())
             }
 
             async fn reported(&mut self, source: &str, external: &str) -> Result<Option<Case>, Error> {

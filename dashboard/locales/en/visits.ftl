@@ -122,6 +122,7 @@ irregular-col-misuse = Misuse
 out-of-card-kind-start = Visit started without card
 out-of-card-kind-work = Worked without a visit
 out-of-card-kind-end = Visit ended without card
+out-of-card-kind-service = Service registered without card
 out-of-card-kind-sign_in = Signed in to the MIS without card
 verdict-regular = In order
 verdict-irregular = Not as it should be

@@ -128,6 +128,7 @@ irregular-col-misuse = Злоупотребления
 out-of-card-kind-start = Приём начат без карты
 out-of-card-kind-work = Работа без приёма
 out-of-card-kind-end = Приём завершён без карты
+out-of-card-kind-service = Услуга оказана без карты
 out-of-card-kind-sign_in = Вход в МИС без карты
 verdict-regular = Всё в порядке
 verdict-irregular = Не так, как надо
