@@ -21,8 +21,8 @@ use crate::visits::Visit;
 pub use act::NewOutOfCard;
 pub(crate) use act::{began, entry_of};
 pub use review::{Counts, Filter, LIST_MAX, Position, Queue, Rate};
-pub use sign_in::SignIn;
 pub(crate) use rows::IrregularOn;
+pub use sign_in::SignIn;
 pub use tick::Ticked;
 
 const MINUTE_MS: i64 = 60_000;

@@ -9,13 +9,16 @@
 //! the feed of changes and visits.
 
 pub mod account;
+mod batch;
 mod cancel;
 mod charge;
 pub mod check;
 pub mod days;
+mod decide;
 pub mod figures;
 pub mod inbound;
 pub(crate) mod ledger;
+mod looks;
 mod offer;
 mod office;
 mod overrides;
@@ -25,6 +28,7 @@ mod prices;
 mod registrar;
 mod render;
 pub mod requests;
+pub(crate) mod resolve;
 pub(crate) mod rows;
 mod schemes;
 mod services;
@@ -33,16 +37,15 @@ pub mod statement;
 pub mod terminal;
 mod terms;
 
+use std::sync::Arc;
+
 use chrono_tz::Tz;
 use domain::money::{Amount, Currency};
 use domain::schedule::LocalDate;
 use domain::till::Refusal;
-use domain::{Clock, Denied, PersonId, UtcMillis};
+use domain::{Clock, Denied, UtcMillis};
 use store::{Database, Error};
 use thiserror::Error as ThisError;
-
-use crate::acting::Acting;
-use crate::audit::Purpose;
 
 pub use charge::{CHARGES_MAX, CancelReason, Charge, NewCharge};
 pub use offer::{Left, OFFERS_MAX, Offer, Offers, PotLeft};
@@ -52,6 +55,7 @@ pub use overrides::{
 };
 pub use payers::{MEMBERS_PAGE_MAX, Member, NewPayer, PAYERS_MAX, Payer, PayerKind, PotState};
 pub use prices::{NewPrice, PRICES_MAX, PriceNow, PriceSet, PriceVersion};
+pub use registrar::{BATCH_MAX, WAITING_MAX};
 pub use schemes::{Explained, NewScheme, StoredScheme, explain};
 pub use services::{LANGUAGES_MAX, NewService, SERVICES_MAX, SERVICES_PAGE_MAX, Service, ServiceFilter, ServiceLine};
 pub use terms::{NewTerms, PRIORITY_MAX, StoredTerms, TermsAnswer, Why, overlaps};
@@ -69,13 +73,25 @@ pub struct Rules {
     pub override_longest_ms: i64,
     /// Money given back up to this sum needs nobody else's permission. Zero: always.
     pub refund_alone_max: Amount,
+    /// A service without a visit is registered at a workstation only if who is bound there tapped or gave the PIN not longer
+    /// ago than this, in milliseconds. Default: 5 minutes.
+    pub fresh_ms: i64,
+    /// What was registered without a visit is to be reviewed within this time, in milliseconds. Default: 72 hours.
+    pub review_ms: i64,
 }
 
 impl Rules {
     /// Careful rules in a currency: overrides of at most 1,000 units and a day, every refund with permission.
     pub fn of(currency: Currency) -> Self {
         let thousand = Amount::new(1000 * currency.unit()).unwrap_or(Amount::ZERO);
-        Self { currency, override_max: thousand, override_longest_ms: 24 * HOUR_MS, refund_alone_max: Amount::ZERO }
+        Self {
+            currency,
+            override_max: thousand,
+            override_longest_ms: 24 * HOUR_MS,
+            refund_alone_max: Amount::ZERO,
+            fresh_ms: HOUR_MS / 12,
+            review_ms: 72 * HOUR_MS,
+        }
     }
 }
 
@@ -86,12 +102,14 @@ pub struct Till {
     pub(crate) clock: Clock,
     pub(crate) zone: Tz,
     pub(crate) rules: Rules,
+    registrar: Arc<registrar::Registrar>,
+    looks: Arc<looks::Looks>,
 }
 
 impl Till {
     /// Over `database`; days are those of `zone`.
     pub fn new(database: Database, clock: Clock, zone: Tz, rules: Rules) -> Self {
-        Self { database, clock, zone, rules }
+        Self { database, clock, zone, rules, registrar: Arc::default(), looks: Arc::default() }
     }
 
     /// How the clinic keeps its till.
@@ -101,19 +119,18 @@ impl Till {
 
     /// The clinic's day at an instant.
     pub fn day_at(&self, at: UtcMillis) -> LocalDate {
-        at.to_chrono().map_or(LocalDate(0), |utc| LocalDate::from_chrono(utc.with_timezone(&self.zone).date_naive()))
+        day_in(self.zone, at)
     }
 
     /// The clinic's day now.
     pub fn today(&self) -> LocalDate {
         self.day_at(self.clock.now())
     }
+}
 
-    /// Records that somebody looked at what a patient was charged.
-    async fn looked(&self, acting: &Acting, patient: PersonId, purpose: Purpose) -> Result<(), TillError> {
-        let _ = (acting, patient, purpose);
-        Ok(())
-    }
+/// The day of an instant in a zone.
+pub(crate) fn day_in(zone: Tz, at: UtcMillis) -> LocalDate {
+    at.to_chrono().map_or(LocalDate(0), |utc| LocalDate::from_chrono(utc.with_timezone(&zone).date_naive()))
 }
 
 /// Why nothing was done.

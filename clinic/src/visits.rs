@@ -26,7 +26,7 @@ pub use read::{Asked, of, running_at, running_of};
 pub use tick::Ticked;
 
 pub(crate) use act::{How, Words as StartWords, elsewhere, end, start, why_next};
-pub(crate) use rows::VisitsOn;
+pub(crate) use rows::{VisitRow, VisitsOn, select_visit};
 pub(crate) use tap::{session_bound, session_ended, take_patient_tap};
 
 /// A patient's card at a workstation's reader, as the desk found it: the pass is valid now, its holder is no staff

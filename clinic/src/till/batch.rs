@@ -146,15 +146,8 @@ async fn read<C: LedgerOn + ResolveOn + ChargesOn + PlacesOn>(
 ) -> Result<World, Error> {
     let now = setting.now;
     let today = super::day_in(setting.zone, now);
-    let mut world = World {
-        now,
-        zone: setting.zone,
-        today,
-        day: conn.posting_day(today).await?,
-        currency: setting.rules.currency,
-        fresh_ms: setting.rules.fresh_ms,
-        ..World::default()
-    };
+    let day = conn.posting_day(today).await?;
+    let mut world = World::at(now, setting.zone, day, &setting.rules);
     let keys: Vec<&str> = wishes.iter().map(|wish| wish.new.key.as_str()).collect();
     for (key, asked, charge) in conn.by_keys(&keys).await? {
         world.used.insert(key, (asked, charge));
@@ -168,11 +161,8 @@ async fn read<C: LedgerOn + ResolveOn + ChargesOn + PlacesOn>(
         _ => None,
     };
     world.staff = conn.staff_by_account(&wishes.iter().filter_map(account_of).collect()).await?;
-    let persons: BTreeSet<PersonId> = wishes
-        .iter()
-        .map(|wish| wish.new.patient)
-        .chain(world.visits.values().map(|visit| visit.patient))
-        .collect();
+    let persons: BTreeSet<PersonId> =
+        wishes.iter().map(|wish| wish.new.patient).chain(world.visits.values().map(|visit| visit.patient)).collect();
     world.persons = conn.persons(&persons).await?;
     let patients: BTreeSet<PersonId> = wishes.iter().filter_map(|wish| world.patient(wish.new.patient)).collect();
     let patients: Vec<PersonId> = patients.into_iter().collect();
@@ -262,8 +252,7 @@ async fn write<C: LedgerOn + ChargesOn + IrregularOn + Log + Feed>(
     for (index, charge) in &mut fresh {
         charge.entry = numbers.get(index).map_or(0, |place| entry_at(*place));
     }
-    let cases: Vec<Case> =
-        cases.into_iter().map(|(place, case)| Case { entry: entry_at(place), ..case }).collect();
+    let cases: Vec<Case> = cases.into_iter().map(|(place, case)| Case { entry: entry_at(place), ..case }).collect();
     conn.insert_cases(&cases).await?;
     let rows: Vec<NewRow<'_>> = fresh
         .iter()

@@ -14,7 +14,7 @@ use domain::{CardId, PersonId, PointId, UtcMillis, ZoneId};
 use super::charge::{Charge, NewCharge};
 use super::ledger::{AccountKey, Pot, PotKey};
 use super::resolve::{Known, OF_PATIENT, OF_POT, OverrideKey, SchemeNow, ServiceNow};
-use super::{TillError, day_in};
+use super::{Rules, TillError, day_in};
 use crate::acting::{Acting, Actor};
 use crate::visits::Visit;
 
@@ -91,7 +91,7 @@ pub(super) struct Session {
 }
 
 /// What is known, of everything that the waiting registrations name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct World {
     pub now: UtcMillis,
     pub zone: Tz,
@@ -128,6 +128,31 @@ struct Place {
 }
 
 impl World {
+    /// Nothing is known but when, and how the till is kept.
+    pub fn at(now: UtcMillis, zone: Tz, day: LocalDate, rules: &Rules) -> Self {
+        Self {
+            now,
+            zone,
+            today: day_in(zone, now),
+            day,
+            currency: rules.currency,
+            fresh_ms: rules.fresh_ms,
+            used: BTreeMap::new(),
+            persons: BTreeMap::new(),
+            visits: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            staff: BTreeMap::new(),
+            services: BTreeMap::new(),
+            terms: BTreeMap::new(),
+            schemes: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            pots: BTreeMap::new(),
+            overrides: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            drained: BTreeSet::new(),
+        }
+    }
+
     /// The record that is left of a patient, if there is one and it can be charged.
     pub fn patient(&self, person: PersonId) -> Option<PersonId> {
         self.persons.get(&person).filter(|known| !known.is_erased).map(|known| known.survivor)
@@ -245,8 +270,7 @@ impl World {
             Some((version, unit)) if !service.is_over => (*version, *unit),
             _ => (0, None),
         };
-        let wanted =
-            Wanted { unit, currency, quantity: new.quantity, at_home: service.at_home, shown: new.shown };
+        let wanted = Wanted { unit, currency, quantity: new.quantity, at_home: service.at_home, shown: new.shown };
         let key = (place.patient, currency);
         let account = self.accounts.get(&key).copied().unwrap_or_default();
         let terms = self.terms_of(place.patient, currency);

@@ -52,13 +52,7 @@ impl Registrar {
 }
 
 /// The task: takes what waits, works it, answers, and takes what has come meanwhile.
-async fn work(
-    mut queue: mpsc::Receiver<Waiting>,
-    database: Database,
-    clock: Clock,
-    rules: Rules,
-    zone: chrono_tz::Tz,
-) {
+async fn work(mut queue: mpsc::Receiver<Waiting>, database: Database, clock: Clock, rules: Rules, zone: chrono_tz::Tz) {
     let mut taken: Vec<Waiting> = Vec::with_capacity(BATCH_MAX);
     while queue.recv_many(&mut taken, BATCH_MAX).await > 0 {
         // Those who were answered just now often have the next one ready.
