@@ -5,6 +5,7 @@
 mod desks;
 mod gnuhealth;
 mod people;
+mod till;
 
 use std::fmt::Write;
 use std::fs;
@@ -54,6 +55,7 @@ pub async fn demo(arguments: DemoArgs, clock: Clock) -> anyhow::Result<u8> {
     let config = config::load(&file, today(&clock, None))?;
     people::put(&config, &scenario, &clock).await?;
     let code = desks::put(&config, &scenario, &clock, arguments.gnuhealth.is_some()).await?;
+    till::put(&config, &scenario, &clock).await?;
     if arguments.gnuhealth.is_some() {
         gnuhealth::write_people(&folder.join("gnuhealth.json"), &scenario, &clock)?;
     }
@@ -71,6 +73,7 @@ pub async fn demo(arguments: DemoArgs, clock: Clock) -> anyhow::Result<u8> {
         () = playing => {}
         // Ends long before the day does; what fails is told and ends nothing.
         () = async { faces.await; std::future::pending().await } => {}
+        () = till::play(&config, &clock) => {}
         () = ended(arguments.for_s)? => {}
     }
     // The doors first: readers that vanish before the gateway has stopped would be alarms.
@@ -158,8 +161,11 @@ fn configuration(plant: &Plant, devices: &Handle, port: u16, arguments: &DemoArg
          # Simulated doctors have a card but no fingers for a PIN, and nobody moves their mouse.\n\
          [desk]\nsecond_factor = \"none\"\nidle_warn_s = 35000\nidle_lock_s = 36000\nidle_end_min = 720\n\
          # Nor do they answer questions: a visit begins, and the page asks beside it.\n\
-         [visits]\nwrong_place = \"start\"\nseveral_appointments = \"start\"\n",
-        arguments.listen, arguments.language
+         [visits]\nwrong_place = \"start\"\nseveral_appointments = \"start\"\n\
+         [till]\ncurrency = \"{}\"\n",
+        arguments.listen,
+        arguments.language,
+        till::CURRENCY
     );
     if let Some(url) = &arguments.gnuhealth {
         text.push_str(&gnuhealth::configuration(url, &arguments.listen));
