@@ -184,7 +184,7 @@ pub(super) const fn of(code: CheckCode) -> &'static str {
                  OR debit = credit OR minor <= 0
                  OR (patient IS NULL AND (debit IN ('owed', 'deposit', 'held') OR credit IN ('owed', 'deposit', 'held')))
                  OR (shift IS NULL AND (debit = 'drawer' OR credit = 'drawer'))
-             ORDER BY no LIMIT $1"
+             ORDER BY ledger.no LIMIT $1"
         }
         CheckCode::LedgerEntry => {
             "SELECT id, currency, CAST(0 AS BIGINT), differ FROM (
@@ -209,16 +209,20 @@ pub(super) const fn of(code: CheckCode) -> &'static str {
                  OR (l.kind IN ('paid', 'paid_in') AND a.action <> 'payment_taken')
              ORDER BY 1 LIMIT $1"
         }
+        // The entry lists its postings: `owed>revenue:1000,discount>revenue:50`.
         CheckCode::AuditSum => {
-            "SELECT CAST(l.audit AS TEXT), l.currency, CAST(NULL AS BIGINT), CAST(MIN(l.minor) AS BIGINT)
+            "SELECT CAST(l.audit AS TEXT), l.currency, l.minor, CAST(NULL AS BIGINT)
              FROM ledger l JOIN audit_entry a ON a.no = l.audit
-             WHERE a.detail IS NULL AND a.no IS NOT NULL GROUP BY l.audit, l.currency ORDER BY 1 LIMIT $1"
+             WHERE l.kind IN ('rendered', 'cancelled') AND (a.detail IS NULL OR NOT (
+                 a.detail || ',' LIKE '%=' || l.debit || '>' || l.credit || ':' || CAST(l.minor AS TEXT) || ',%'
+                 OR a.detail || ',' LIKE '%,' || l.debit || '>' || l.credit || ':' || CAST(l.minor AS TEXT) || ',%'))
+             ORDER BY l.no LIMIT $1"
         }
         CheckCode::ClosedDay => {
             "SELECT CAST(last AS TEXT), CAST(NULL AS TEXT), closed, last FROM (
                  SELECT posted.last, (SELECT MIN(d.last_ledger) FROM till_day d WHERE d.day >= posted.day) AS closed
                  FROM (SELECT day, MAX(no) AS last FROM ledger GROUP BY day) AS posted
-             ) AS days WHERE closed IS NOT NULL AND last > closed ORDER BY last LIMIT $1"
+             ) AS days WHERE closed IS NOT NULL AND last > closed ORDER BY days.last LIMIT $1"
         }
     }
 }
