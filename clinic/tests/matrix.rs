@@ -357,6 +357,7 @@ const ROWS: &[Row] = rows! {
     "whereabouts/rooms at" needs VisitSee: |s, a| whereabouts::occupied_at(&s.database, a, NOW);
     "whereabouts/rooms day" needs VisitSee: |s, a| whereabouts::rooms(&s.database, a, None, NOW, NOW.plus_ms(1), NOW);
     "till/account account" needs ChargeSee: |s, a| async { till(s).account(a, s.person, Purpose::Payment).await };
+    "till/account/receipt receipt" needs ChargeSee: |s, a| async { till(s).receipt(a, ID).await };
     "till/statement statement, patient" needs ChargeSee: |s, a| async { till(s).statement(a, &statement(StatementOf::Patient(s.person))).await };
     "till/statement statement, own" needs PaymentTake: |s, a| async { till(s).statement(a, &statement(StatementOf::Cashier("e".repeat(32)))).await };
     "till/statement statement, others" needs TillReport: |s, a| async { till(s).statement(a, &statement(StatementOf::Everybody)).await };

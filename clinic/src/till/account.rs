@@ -1,6 +1,9 @@
 //! The account of a patient: what is owed, paid in and held, which charges are open, what was charged and paid lately. Each
 //! look is in the audit log. Reads only; what is posted is for the modules that post.
 
+mod limits;
+mod receipt;
+
 use std::collections::BTreeMap;
 
 use domain::money::{Amount, Currency};
@@ -11,6 +14,10 @@ use store::{Error, transact};
 
 use super::ledger::{amount, currency, day};
 use super::{Till, TillError};
+pub use limits::TermsNow;
+pub(super) use limits::limits_of;
+pub use receipt::Receipt;
+
 use crate::acting::Acting;
 use crate::audit::{self, Action, Draft, Purpose};
 use crate::rows::{code, column, number, optional};
@@ -29,6 +36,10 @@ pub struct PatientAccount {
     pub at: UtcMillis,
     /// What is on it, one for each currency that was ever used; the clinic's own currency is always there, and first.
     pub balances: Vec<Balance>,
+    /// The terms that count today, one for each currency that there are terms in.
+    pub terms: Vec<TermsNow>,
+    /// What the patient is spoken to in: the code of a language.
+    pub language: Option<String>,
     /// Charges that are to be paid, or are paid and to be rendered; the oldest first, at most [`OPEN_MAX`].
     pub open: Vec<ChargeLine>,
     /// Other charges, the newest first, at most [`LATELY_MAX`].
@@ -182,7 +193,7 @@ impl Till {
         purpose: Purpose,
     ) -> Result<PatientAccount, TillError> {
         acting.must(Permission::ChargeSee)?;
-        let (now, own) = (self.clock.now(), self.rules.currency);
+        let (now, today, own) = (self.clock.now(), self.today(), self.rules.currency);
         let look = Draft { purpose: Some(purpose), ..acting.draft(now, Action::AccountSeen) };
         let found = transact!(self.database, "till.account", |conn| {
             let Some(person) = survivor!(conn, patient) else { return Ok(None) };
@@ -194,6 +205,20 @@ impl Till {
             .bind(&id)
             .fetch_all(&mut *conn)
             .await?;
+            let balances = balances.into_iter().map(BalanceRow::read).collect::<Result<Vec<_>, _>>()?;
+            let mut terms = limits::terms_now(&mut *conn, person, &balances, today, now).await?;
+            for pot in terms.iter_mut().filter_map(|terms| terms.pot.as_mut()) {
+                // One for each currency at most.
+                let name: Option<String> = sqlx::query_scalar("SELECT name FROM payer WHERE id = $1")
+                    .bind(&pot.payer)
+                    .fetch_optional(&mut *conn)
+                    .await?;
+                pot.name = name.unwrap_or_else(|| pot.payer.clone());
+            }
+            let language: Option<String> = sqlx::query_scalar("SELECT language FROM person WHERE id = $1")
+                .bind(&id)
+                .fetch_one(&mut *conn)
+                .await?;
             let open: Vec<ChargeRow> = sqlx::query_as(select_charge!(
                 "WHERE c.patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT person FROM person_merge WHERE into_person = $1)
                    AND (c.state = 'ordered'
@@ -224,10 +249,9 @@ impl Till {
             .await?;
             let draft = Draft { subject: Some(person), ..look.clone() };
             audit::record!(conn, &draft);
-            Ok(Some((person, balances, open, lately, payments)))
+            Ok(Some((person, balances, (terms, language), open, lately, payments)))
         })?;
-        let (patient, balances, open, lately, payments) = found.ok_or(TillError::NotFound)?;
-        let mut balances = balances.into_iter().map(BalanceRow::read).collect::<Result<Vec<_>, _>>()?;
+        let (patient, mut balances, (terms, language), open, lately, payments) = found.ok_or(TillError::NotFound)?;
         if !balances.iter().any(|balance| balance.currency == own) {
             balances.push(Balance { currency: own, account: Account::default() });
         }
@@ -236,6 +260,8 @@ impl Till {
             patient,
             at: now,
             balances,
+            terms,
+            language,
             open: open.into_iter().map(ChargeRow::read).collect::<Result<_, _>>()?,
             lately: lately.into_iter().map(ChargeRow::read).collect::<Result<_, _>>()?,
             payments: payments.into_iter().map(PaymentRow::read).collect::<Result<_, _>>()?,

@@ -8,6 +8,7 @@ use store::{Error, read};
 use super::{Days, person};
 use crate::acting::Acting;
 use crate::rows::{code, column, number};
+use crate::till::account::limits_of;
 use crate::till::ledger::{amount, currency};
 use crate::till::{Till, TillError};
 
@@ -238,13 +239,25 @@ impl Till {
     }
 
     /// The patients' own limits by the terms of today.
-    async fn with_limits(&self, patients: Vec<PatientExposure>) -> Result<Vec<PatientExposure>, TillError> {
+    async fn with_limits(&self, mut patients: Vec<PatientExposure>) -> Result<Vec<PatientExposure>, TillError> {
+        let today = self.today();
+        for some in patients.chunks_mut(MANY_MAX) {
+            let ids: Vec<PersonId> = some.iter().map(|line| line.patient).collect();
+            let limits = read!(self.database, "till.exposure.limits", |conn| {
+                limits_of(&mut *conn, &ids, today).await
+            })?;
+            for line in some {
+                line.limit = limits.get(&(line.patient, line.currency)).copied();
+            }
+        }
         Ok(patients)
     }
 }
 
 /// Patients who owe something and are looked at for the list; those who owe most.
 const OWING_MAX: i64 = 20_000;
+/// Patients whose terms are read at once.
+const MANY_MAX: usize = 1000;
 
 #[derive(sqlx::FromRow)]
 struct GroupRow {
