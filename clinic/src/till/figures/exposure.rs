@@ -243,9 +243,8 @@ impl Till {
         let today = self.today();
         for some in patients.chunks_mut(MANY_MAX) {
             let ids: Vec<PersonId> = some.iter().map(|line| line.patient).collect();
-            let limits = read!(self.database, "till.exposure.limits", |conn| {
-                limits_of(&mut *conn, &ids, today).await
-            })?;
+            let limits =
+                read!(self.database, "till.exposure.limits", |conn| { limits_of(&mut *conn, &ids, today).await })?;
             for line in some {
                 line.limit = limits.get(&(line.patient, line.currency)).copied();
             }
