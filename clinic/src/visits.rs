@@ -188,6 +188,9 @@ pub enum VisitError {
     /// The patient's visit runs elsewhere and began later.
     #[error("the patient was seen elsewhere meanwhile")]
     Overtaken,
+    /// Services of it are registered: what was rendered was rendered in a visit.
+    #[error("services are registered in this visit; take them back first")]
+    HasServices,
     /// The database.
     #[error(transparent)]
     Store(#[from] Error),

@@ -159,9 +159,11 @@ impl From<VisitError> for Fault {
             VisitError::NotFound => Self::NotFound,
             VisitError::NotYours => Self::Forbidden,
             VisitError::NotBound => Self::DeskClosed,
-            VisitError::ReasonWanted | VisitError::CardWanted | VisitError::BadAppointment | VisitError::Overtaken => {
-                Self::Invalid
-            }
+            VisitError::ReasonWanted
+            | VisitError::CardWanted
+            | VisitError::BadAppointment
+            | VisitError::Overtaken
+            | VisitError::HasServices => Self::Invalid,
             VisitError::Store(error) => Self::from(error),
         }
     }

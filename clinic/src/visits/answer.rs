@@ -41,6 +41,7 @@ enum Why {
     CardWanted,
     BadAppointment,
     Overtaken,
+    HasServices,
 }
 
 impl From<Why> for VisitError {
@@ -53,6 +54,7 @@ impl From<Why> for VisitError {
             Why::CardWanted => Self::CardWanted,
             Why::BadAppointment => Self::BadAppointment,
             Why::Overtaken => Self::Overtaken,
+            Why::HasServices => Self::HasServices,
         }
     }
 }
@@ -216,6 +218,9 @@ impl Visits {
             }
             if needs_card {
                 return Ok(Found::Not(Why::CardWanted));
+            }
+            if why == VisitEnd::Cancelled && conn.has_services(&visit.id).await? {
+                return Ok(Found::Not(Why::HasServices));
             }
             let ended = match visit.ended {
                 Some((at, _)) => {

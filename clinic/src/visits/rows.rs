@@ -158,6 +158,8 @@ pub(crate) trait VisitsOn {
     async fn staff_of(&mut self, actor: &Actor) -> Result<Option<PersonId>, Error>;
     /// Whether a binding is in force and usable: not locked, no second factor wanted.
     async fn is_usable(&mut self, session: &str) -> Result<bool, Error>;
+    /// Whether services of the visit are registered and not taken back.
+    async fn has_services(&mut self, visit: &str) -> Result<bool, Error>;
     /// A visit that ended runs again, to be taken back in the same transaction.
     async fn reopen_to_cancel(&mut self, id: &str) -> Result<(), Error>;
     /// Nothing is asked about this visit any more.
@@ -399,6 +401,15 @@ macro_rules! visits_on {
                         .fetch_optional(&mut *self)
                         .await?;
                 Ok(state.as_deref() == Some("open"))
+            }
+
+            async fn has_services(&mut self, visit: &str) -> Result<bool, Error> {
+                let found: Option<i64> =
+                    sqlx::query_scalar("SELECT no FROM charge WHERE visit = $1 AND state <> 'cancelled' LIMIT 1")
+                        .bind(visit)
+                        .fetch_optional(&mut *self)
+                        .await?;
+                Ok(found.is_some())
             }
 
             async fn reopen_to_cancel(&mut self, id: &str) -> Result<(), Error> {

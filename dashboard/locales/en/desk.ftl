@@ -72,6 +72,7 @@ desk-confirmations-go = See what
 desk-launch = Open { $a }
 desk-cancel = It was no visit…
 desk-cancel-text = The visit is taken back as if it never was; the appointment is open again. The reason goes into the audit log.
+desk-cancel-services = Services are registered in this visit. Take them back first; then the visit can be taken back.
 desk-cancel-go = Take the visit back
 desk-reason-words = Reason, at least 10 characters
 desk-ask-choose = Which appointment?

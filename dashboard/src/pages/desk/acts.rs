@@ -132,6 +132,10 @@ pub async fn cancel_visit(visit: Visit, desk: AtDesk, body: Bytes) -> Result<Res
     let id = typed.one("visit").ok_or(Fault::Invalid)?;
     match visit.app.visits.cancel(acting, id, typed.one("reason").unwrap_or_default()).await {
         Ok(_) => Ok(go("/desk?said=cancelled")),
+        Err(VisitError::HasServices) => {
+            let said = visit.texts().t("desk-cancel-services");
+            super::page(&visit, &desk, Some(("bad", said)), StatusCode::CONFLICT).await
+        }
         Err(VisitError::ReasonWanted) => {
             let said = visit.texts().t("without-problem-reason");
             super::page(&visit, &desk, Some(("bad", said)), StatusCode::UNPROCESSABLE_ENTITY).await
