@@ -245,19 +245,24 @@ INSERT INTO counter (name, value) VALUES ('ledger', 0);
 INSERT INTO counter (name, value) VALUES ('ledger_entry', 0);
 
 -- Why: a cashier's shift at a drawer: what was in it, what should be, what was counted. One open at a drawer, one of a
--- cashier.
+-- cashier. `key` and `close_key` are the caller's of its opening and closing, as of a payment.
 CREATE TABLE till_shift (
     id               TEXT PRIMARY KEY,
     no               BIGINT NOT NULL UNIQUE,
     drawer           TEXT NOT NULL,
     account          TEXT NOT NULL REFERENCES account (id),
     currency         TEXT NOT NULL,
+    key              TEXT NOT NULL UNIQUE,
+    asked            TEXT NOT NULL,
     opened_ms        BIGINT NOT NULL,
     float_minor      BIGINT NOT NULL,
     expected_minor   BIGINT,
     counted_minor    BIGINT,
+    card_expected_minor BIGINT,
     card_minor       BIGINT,
     reason           TEXT,
+    close_key        TEXT UNIQUE,
+    close_asked      TEXT,
     closed_ms        BIGINT,
     closed_by        TEXT,
     entry            BIGINT NOT NULL
@@ -327,12 +332,15 @@ CREATE INDEX payment_part_by_charge ON payment_part (charge);
 CREATE TABLE till_request (
     id           TEXT PRIMARY KEY,
     no           BIGINT NOT NULL UNIQUE,
+    key          TEXT NOT NULL UNIQUE,
+    asked        TEXT NOT NULL,
     kind         TEXT NOT NULL,
     patient      TEXT NOT NULL REFERENCES person (id),
     charge       TEXT REFERENCES charge (id),
     currency     TEXT NOT NULL,
     minor        BIGINT NOT NULL CHECK (minor > 0),
     method       TEXT,
+    external     TEXT,
     reason       TEXT NOT NULL,
     state        TEXT NOT NULL,
     asked_ms     BIGINT NOT NULL,
@@ -348,6 +356,31 @@ CREATE TABLE till_request (
 CREATE INDEX till_request_open ON till_request (asked_ms) WHERE state = 'asked';
 CREATE INDEX till_request_by_time ON till_request (asked_ms, id);
 INSERT INTO counter (name, value) VALUES ('till_request', 0);
+
+-- Why: what a payment service told, each once by its name and id: money that came without a cashier, or went back. What says
+-- for whom it is becomes a payment; the rest waits here until somebody assigns it. `asked` is a hash of what was told,
+-- `problem` why it waits, a code.
+CREATE TABLE payment_notice (
+    id           TEXT PRIMARY KEY,
+    source       TEXT NOT NULL,
+    external     TEXT NOT NULL,
+    asked        TEXT NOT NULL,
+    kind         TEXT NOT NULL,
+    reverses     TEXT,
+    currency     TEXT NOT NULL,
+    minor        BIGINT NOT NULL CHECK (minor > 0),
+    state        TEXT NOT NULL,
+    problem      TEXT,
+    payment      TEXT REFERENCES payment (id),
+    received_ms  BIGINT NOT NULL,
+    handled_ms   BIGINT,
+    handled_kind TEXT,
+    handled_by   TEXT,
+    entry        BIGINT NOT NULL,
+    UNIQUE (source, external)
+);
+CREATE INDEX payment_notice_open ON payment_notice (received_ms) WHERE state = 'unassigned';
+CREATE INDEX payment_notice_by_time ON payment_notice (received_ms, id);
 
 -- Why: a comparison of our charges with those of another system, for days; what differs, line by line.
 CREATE TABLE reconciliation (

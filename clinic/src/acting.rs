@@ -100,6 +100,13 @@ impl Acting {
         Self { actor: Actor::Peer(source.to_string()), rights, session: None, address: None, glass: None }
     }
 
+    /// A configured payment service that tells of payments, whose signature was checked: it may do that and nothing else.
+    pub fn payment_service(name: &str, address: Option<IpAddr>) -> Self {
+        let mut rights = Rights::default();
+        rights.add(&[Permission::PaymentTake], &[], &domain::Zones::All);
+        Self { actor: Actor::Peer(name.to_owned()), rights, session: None, address, glass: None }
+    }
+
     /// Whether it is granted.
     ///
     /// # Errors

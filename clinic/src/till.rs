@@ -17,6 +17,7 @@ pub mod days;
 mod decide;
 pub mod figures;
 pub mod inbound;
+mod keys;
 pub(crate) mod ledger;
 mod looks;
 mod offer;

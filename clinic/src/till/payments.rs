@@ -6,14 +6,22 @@
 //! asked ([`super::terminal`]), and what it is to pay is kept for it until the terminal has answered: nobody else can pay the
 //! same meanwhile. Never removes anything: what did not hold gets a payment of the kind `returned` the other way round.
 
+pub(crate) mod back;
+pub(crate) mod moves;
+pub(crate) mod rows;
+pub(crate) mod take;
+
 use domain::money::{Amount, Currency};
 use domain::schedule::LocalDate;
 use domain::till::Method;
-use domain::{PersonId, UtcMillis, codes};
+use domain::{Permission, PersonId, UtcMillis, codes};
+use store::transact;
 
 use super::requests::Request;
 use super::{Till, TillError};
 use crate::acting::Acting;
+use crate::audit::{self, Action, Draft, Purpose};
+use rows::{PaymentRow, PaymentsOn, select_payment, with_parts};
 
 /// Most charges of one payment.
 pub const PARTS_MAX: usize = 500;
@@ -225,63 +233,96 @@ pub struct PaymentFilter {
 }
 
 impl Till {
-    /// Takes money: for charges, as a deposit, or both. A part may be less than what is open, never more. Repeating the key
-    /// gives the same payment again. [`NewPayment::terminal`] must be empty here.
-    ///
-    /// # Errors
-    /// [`TillError`]: `Denied` without [`domain::Permission::PaymentTake`], `Invalid`, `NotTheirs`, `NotFound`, `Changed`
-    /// when a part is more than what is open, `NoShift` for cash without a drawer, `Refused` when the deposit does not
-    /// suffice, `KeyReused`.
-    pub async fn pay(&self, acting: &Acting, new: NewPayment) -> Result<Payment, TillError> {
-        acting.must(domain::Permission::PaymentTake)?;
-        let _ = new;
-        Err(TillError::Busy)
-    }
-
-    /// Gives money back from a deposit: at once up to [`super::Rules::refund_alone_max`], otherwise by asking.
-    ///
-    /// # Errors
-    /// As [`Till::pay`]; `ReasonWanted`.
-    pub async fn refund(&self, acting: &Acting, new: NewRefund) -> Result<RefundOutcome, TillError> {
-        acting.must(domain::Permission::PaymentTake)?;
-        let _ = new;
-        Err(TillError::Busy)
-    }
-
-    /// Takes a payment back that did not hold: its charges are open again; what it paid in is taken out of the deposit.
-    ///
-    /// # Errors
-    /// As [`Till::pay`]; needs [`domain::Permission::TillApprove`].
-    pub async fn return_payment(
-        &self,
-        acting: &Acting,
-        key: &str,
-        payment: &str,
-        reason: ReturnReason,
-        words: &str,
-    ) -> Result<Payment, TillError> {
-        acting.must(domain::Permission::TillApprove)?;
-        let _ = (key, payment, reason, words);
-        Err(TillError::Busy)
-    }
-
-    /// One payment. The look is recorded where it is a patient's.
+    /// One payment. The look is recorded.
     ///
     /// # Errors
     /// [`TillError::Denied`] without [`domain::Permission::ChargeSee`], [`TillError::NotFound`], the engine's.
     pub async fn payment(&self, acting: &Acting, id: &str) -> Result<Payment, TillError> {
-        acting.must(domain::Permission::ChargeSee)?;
-        let _ = id;
-        Err(TillError::NotFound)
+        acting.must(Permission::ChargeSee)?;
+        let (id, draft) = (id.to_owned(), acting.draft(self.clock.now(), Action::AccountSeen));
+        transact!(self.database, "till.payment", |conn| {
+            let Some(payment) = conn.payment_of_id(&id).await? else { return Ok(Err(TillError::NotFound)) };
+            let draft = Draft {
+                subject: payment.patient,
+                object: Some(payment.id.clone()),
+                purpose: Some(Purpose::Payment),
+                ..draft.clone()
+            };
+            audit::record!(conn, &draft);
+            Ok(Ok(payment))
+        })?
     }
 
-    /// Payments, newest first. The look is recorded.
+    /// Payments, newest first. The look is recorded, with the number of rows.
     ///
     /// # Errors
     /// [`TillError::Denied`] without [`domain::Permission::ChargeSee`], the engine's.
     pub async fn payments(&self, acting: &Acting, filter: &PaymentFilter) -> Result<Vec<Payment>, TillError> {
-        acting.must(domain::Permission::ChargeSee)?;
-        let _ = filter;
-        Ok(Vec::new())
+        acting.must(Permission::ChargeSee)?;
+        let filter = filter.clone();
+        let draft = acting.draft(self.clock.now(), Action::AccountSeen);
+        let limit = if filter.limit == 0 { PAYMENTS_MAX } else { filter.limit.min(PAYMENTS_MAX) };
+        let (from, until) = (filter.from.map(|day| self.start_of(day).0), filter.until.map(|day| self.end_of(day).0));
+        let payments = transact!(self.database, "till.payments", |conn| {
+            let mut select = sqlx::QueryBuilder::<Db>::new(select_payment!("WHERE 1 = 1"));
+            if let Some(patient) = filter.patient {
+                select.push(" AND (patient = ").push_bind(patient.to_string());
+                select.push(" OR patient IN (SELECT person FROM person_merge WHERE into_person = ");
+                select.push_bind(patient.to_string()).push("))");
+            }
+            if let Some(payer) = &filter.payer {
+                select.push(" AND payer = ").push_bind(payer);
+            }
+            if let Some(kind) = filter.kind {
+                select.push(" AND kind = ").push_bind(kind.as_str());
+            }
+            if let Some(method) = filter.method {
+                select.push(" AND method = ").push_bind(method.as_str());
+            }
+            if let Some(state) = filter.state {
+                select.push(" AND state = ").push_bind(state.as_str());
+            }
+            if let Some(shift) = &filter.shift {
+                select.push(" AND shift = ").push_bind(shift);
+            }
+            if let Some(no) = filter.no {
+                select.push(" AND no = ").push_bind(no.cast_signed());
+            }
+            if let Some(from) = from {
+                select.push(" AND begun_ms >= ").push_bind(from);
+            }
+            if let Some(until) = until {
+                select.push(" AND begun_ms < ").push_bind(until);
+            }
+            if let Some((at, id)) = &filter.before {
+                select.push(" AND (begun_ms < ").push_bind(at.0);
+                select.push(" OR (begun_ms = ").push_bind(at.0);
+                select.push(" AND id < ").push_bind(id).push("))");
+            }
+            select.push(" ORDER BY begun_ms DESC, id DESC LIMIT ").push_bind(i64::from(limit));
+            let rows: Vec<PaymentRow> = select.build_query_as().fetch_all(&mut *conn).await?;
+            let mut parts: Vec<(String, String, i64)> = Vec::new();
+            if !rows.is_empty() {
+                let mut select = sqlx::QueryBuilder::<Db>::new(
+                    "SELECT payment_part.payment, payment_part.charge, payment_part.minor FROM payment_part
+                     JOIN charge ON charge.id = payment_part.charge WHERE payment_part.payment IN (",
+                );
+                let mut list = select.separated(", ");
+                for row in &rows {
+                    list.push_bind(&row.id);
+                }
+                select.push(") ORDER BY charge.no");
+                parts = select.build_query_as().fetch_all(&mut *conn).await?;
+            }
+            let draft = Draft {
+                subject: filter.patient,
+                purpose: Some(Purpose::Payment),
+                detail: Some(format!("payments={}", rows.len())),
+                ..draft.clone()
+            };
+            audit::record!(conn, &draft);
+            with_parts(rows, parts)
+        })?;
+        Ok(payments)
     }
 }

@@ -53,7 +53,7 @@ pub fn rendered(mode: Mode, net: Amount, discount: Amount) -> Vec<Posting> {
 /// # Errors
 /// [`PostingError::TooMuch`] when more was paid and written off than the charge is.
 pub fn cancelled(
-    mode: Mode,
+    _mode: Mode,
     is_rendered: bool,
     net: Amount,
     discount: Amount,
@@ -63,20 +63,17 @@ pub fn cancelled(
     if !is_rendered {
         return Ok(list([(Ledger::Held, Ledger::Deposit, paid)]));
     }
-    let back = match mode {
-        Mode::Prepaid | Mode::Deposit => list([(Ledger::Revenue, Ledger::Deposit, net)]),
-        Mode::Postpaid => {
-            let open = net.minus(paid).and_then(|rest| rest.minus(written_off)).ok_or(PostingError::TooMuch)?;
-            if open.minor() < 0 {
-                return Err(PostingError::TooMuch);
-            }
-            list([
-                (Ledger::Revenue, Ledger::Owed, open),
-                (Ledger::Revenue, Ledger::Deposit, paid),
-                (Ledger::Revenue, Ledger::WriteOff, written_off),
-            ])
-        }
-    };
+    // What an order and a deposit pay is paid in full when it is rendered. But a payment that did not hold opens it again,
+    // and then the rest is owed as on postpaid terms.
+    let open = net.minus(paid).and_then(|rest| rest.minus(written_off)).ok_or(PostingError::TooMuch)?;
+    if open.minor() < 0 {
+        return Err(PostingError::TooMuch);
+    }
+    let back = list([
+        (Ledger::Revenue, Ledger::Owed, open),
+        (Ledger::Revenue, Ledger::Deposit, paid),
+        (Ledger::Revenue, Ledger::WriteOff, written_off),
+    ]);
     Ok([back, list([(Ledger::Revenue, Ledger::Discount, discount)])].concat())
 }
 

@@ -65,8 +65,7 @@ pub(super) const fn of(code: CheckCode) -> &'static str {
         CheckCode::OwedCharges => by_patient!(
             "SELECT COALESCE(m.into_person, c.patient) AS person, c.currency,
                  c.net_minor - c.paid_minor - c.written_off_minor AS expected, 0 AS found
-             FROM charge c LEFT JOIN person_merge m ON m.person = c.patient
-             WHERE c.state = 'rendered' AND c.mode = 'postpaid'
+             FROM charge c LEFT JOIN person_merge m ON m.person = c.patient WHERE c.state = 'rendered'
              UNION ALL SELECT COALESCE(m.into_person, b.person), b.currency, 0, b.owed_minor
              FROM till_balance b LEFT JOIN person_merge m ON m.person = b.person"
         ),
@@ -86,7 +85,8 @@ pub(super) const fn of(code: CheckCode) -> &'static str {
              WHERE state NOT IN ('ordered', 'rendered', 'cancelled')
                  OR (state = 'ordered' AND (mode <> 'prepaid' OR rendered_ms IS NOT NULL OR written_off_minor <> 0))
                  OR (state = 'rendered' AND rendered_ms IS NULL)
-                 OR (state = 'rendered' AND mode <> 'postpaid' AND paid_minor <> net_minor)
+                 OR (state = 'rendered' AND mode <> 'postpaid' AND paid_minor + written_off_minor <> net_minor
+                     AND NOT EXISTS (SELECT 1 FROM ledger WHERE ledger.charge = charge.id AND ledger.kind = 'returned'))
                  OR (state = 'cancelled' AND cancelled_ms IS NULL)
                  OR (state <> 'cancelled' AND cancelled_ms IS NOT NULL)
                  OR net_minor <> gross_minor - discount_minor OR net_minor < 0 OR discount_minor < 0
