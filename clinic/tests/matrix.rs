@@ -23,7 +23,12 @@ use clinic::openid::{NewClient, Provider, Rules};
 use clinic::roles::{self, Grant, OwnId, RoleText};
 use clinic::till::Till;
 use clinic::till::figures::{Days, RevenueBy};
+use clinic::till::inbound::{NewNotice, NoticeKind};
+use clinic::till::payments::{NewPayment, NewRefund, PaymentFilter, RefundReason, ReturnReason};
+use clinic::till::requests::{NewWriteOff, WriteOffReason};
+use clinic::till::shifts::{Closing, NewShift, ShiftFilter};
 use clinic::till::statement::{StatementFilter, StatementOf};
+use clinic::till::terminal::Terminals;
 use clinic::vault::{Blobs, KeySource, NewKey, Passphrase, Vault};
 use clinic::visits::{Answer, Visits};
 use clinic::workstations::Workstations;
@@ -32,6 +37,8 @@ use clinic::{
     whereabouts,
 };
 use domain::schedule::LocalDate;
+use domain::money::{Amount, Currency};
+use domain::till::Method;
 use domain::vault::BoxKey;
 use domain::visit::{IrregularVerdict, OutOfCardCode};
 use domain::{
@@ -104,6 +111,69 @@ fn feeds(scene: &Scene) -> Feeds {
     let keys = SiteKeys { card: domain::CardKey::new([3; 32]), seal: None };
     let settings = clinic::feeds::Settings::new(chrono_tz::UTC);
     Feeds::new(scene.database.clone(), Clock::new(|| NOW), None, keys, settings)
+}
+
+const KEY: &str = "key-of-the-matrix";
+const WORDS: &str = "a reason in words";
+
+fn one() -> Amount {
+    Amount::new(1).unwrap()
+}
+
+fn money(scene: &Scene) -> NewPayment {
+    NewPayment {
+        key: KEY.to_owned(),
+        patient: Some(scene.person),
+        payer: None,
+        method: Method::Transfer,
+        currency: Currency::default(),
+        amount: one(),
+        parts: Vec::new(),
+        rest_to_deposit: true,
+        terminal: None,
+        external: None,
+    }
+}
+
+fn money_back(scene: &Scene) -> NewRefund {
+    NewRefund {
+        key: KEY.to_owned(),
+        patient: scene.person,
+        method: Method::Transfer,
+        currency: Currency::default(),
+        amount: one(),
+        external: None,
+        reason: RefundReason::Wish,
+        words: WORDS.to_owned(),
+    }
+}
+
+fn drawer() -> NewShift {
+    NewShift { key: KEY.to_owned(), drawer: "1".to_owned(), currency: None, float: Amount::ZERO }
+}
+
+fn closing() -> Closing {
+    let (key, shift) = (KEY.to_owned(), ID.to_owned());
+    Closing { key, shift, counted: Amount::ZERO, card: Amount::ZERO, reason: None, words: String::new() }
+}
+
+fn write_off() -> NewWriteOff {
+    let (key, charge, words) = (KEY.to_owned(), ID.to_owned(), WORDS.to_owned());
+    NewWriteOff { key, charge, amount: one(), reason: WriteOffReason::Small, words }
+}
+
+fn notice() -> NewNotice {
+    NewNotice {
+        source: "bank".to_owned(),
+        external: "1".to_owned(),
+        kind: NoticeKind::Paid,
+        of: None,
+        currency: Currency::default(),
+        amount: one(),
+        patient: None,
+        record: None,
+        charges: Vec::new(),
+    }
 }
 
 fn till(scene: &Scene) -> Till {
@@ -356,6 +426,26 @@ const ROWS: &[Row] = rows! {
     "whereabouts/graph graph" needs VisitSee: |s, a| async { whereabouts::graph(&s.database, a, NOW, NOW.plus_ms(1), &whereabouts::Part::default(), 1, NOW).await };
     "whereabouts/rooms at" needs VisitSee: |s, a| whereabouts::occupied_at(&s.database, a, NOW);
     "whereabouts/rooms day" needs VisitSee: |s, a| whereabouts::rooms(&s.database, a, None, NOW, NOW.plus_ms(1), NOW);
+    "till/payments payment" needs ChargeSee: |s, a| async { till(s).payment(a, ID).await };
+    "till/payments payments" needs ChargeSee: |s, a| async { till(s).payments(a, &PaymentFilter::default()).await };
+    "till/payments/take pay" needs PaymentTake: |s, a| async { till(s).pay(a, money(s)).await };
+    "till/payments/back refund" needs PaymentTake: |s, a| async { till(s).refund(a, money_back(s)).await };
+    "till/payments/back return_payment" needs TillApprove: |s, a| async { till(s).return_payment(a, KEY, ID, ReturnReason::Mistake, WORDS).await };
+    "till/shifts open_shift" needs PaymentTake: |s, a| async { till(s).open_shift(a, drawer()).await };
+    "till/shifts close_shift" needs PaymentTake: |s, a| async { till(s).close_shift(a, closing()).await };
+    "till/shifts shift_of" needs PaymentTake: |s, a| async { till(s).shift_of(a).await };
+    "till/shifts shift_totals" needs PaymentTake: |s, a| async { till(s).shift_totals(a, ID).await };
+    "till/shifts shifts" needs PaymentTake: |s, a| async { till(s).shifts(a, &ShiftFilter::default()).await };
+    "till/days close_day" needs TillClose: |s, a| async { till(s).close_day(a, till(s).today()).await };
+    "till/requests ask_write_off" needs PaymentTake: |s, a| async { till(s).ask_write_off(a, write_off()).await };
+    "till/requests decide_request" needs TillApprove: |s, a| async { till(s).decide_request(a, ID, true, WORDS).await };
+    "till/terminal pay" needs PaymentTake: |s, a| async { Terminals::new(till(s), Vec::new()).pay(a, money(s)).await };
+    "till/terminal progress" needs PaymentTake: |s, a| async { Terminals::new(till(s), Vec::new()).progress(a, ID).await };
+    "till/terminal cancel" needs PaymentTake: |s, a| async { Terminals::new(till(s), Vec::new()).cancel(a, ID).await };
+    "till/inbound take_notice" needs PaymentTake: |s, a| async { till(s).take_notice(a, notice()).await };
+    "till/inbound payment_notices" needs PaymentTake: |s, a| async { till(s).payment_notices(a, None, 0).await };
+    "till/inbound assign_notice" needs PaymentTake: |s, a| async { till(s).assign_notice(a, ID, s.person, Vec::new()).await };
+    "till/inbound put_notice_aside" needs TillApprove: |s, a| async { till(s).put_notice_aside(a, ID, WORDS).await };
     "till/account account" needs ChargeSee: |s, a| async { till(s).account(a, s.person, Purpose::Payment).await };
     "till/account/receipt receipt" needs ChargeSee: |s, a| async { till(s).receipt(a, ID).await };
     "till/statement statement, patient" needs ChargeSee: |s, a| async { till(s).statement(a, &statement(StatementOf::Patient(s.person))).await };
@@ -498,6 +588,9 @@ const ELSEWHERE: &[(&str, usize)] = &[
     ("vault/local/photo", 1),
     // An address is set together with an invitation.
     ("accounts/staff", 1),
+    // Whoever closes days sees them, and whoever sees figures; whoever asks sees requests, and whoever decides.
+    ("till/days", 2),
+    ("till/requests", 1),
 ];
 
 #[test]
