@@ -20,11 +20,14 @@ pub mod inbound;
 mod keys;
 pub(crate) mod ledger;
 mod looks;
+mod member_list;
 mod offer;
 mod office;
 mod overrides;
 mod payers;
 pub mod payments;
+mod price_import;
+mod price_list;
 mod prices;
 mod registrar;
 mod render;
@@ -49,12 +52,18 @@ use store::{Database, Error};
 use thiserror::Error as ThisError;
 
 pub use charge::{CHARGES_MAX, CancelReason, Charge, NewCharge};
+pub use member_list::{MEMBERS_COLUMN, MEMBERS_COLUMNS, MembersReport};
 pub use offer::{Left, OFFERS_MAX, Offer, Offers, PotLeft};
 pub use office::{CODE_MAX_CHARS, Made, NAME_MAX_CHARS, REASON_CHARS, WORD_MAX_CHARS, read_currency};
 pub use overrides::{
     NewOverride, OPEN_MAX, OVERRIDES_PAGE_MAX, Override, OverrideFilter, OverrideOwner, OverrideReason, OverrideTarget,
 };
 pub use payers::{MEMBERS_PAGE_MAX, Member, NewPayer, PAYERS_MAX, Payer, PayerKind, PotState};
+pub use price_import::{ListLine, ListReport, ListState, Take};
+pub use price_list::{
+    FREE, LIST_COLUMN, LIST_COLUMNS, LIST_MAX_BYTES, LIST_ROWS_MAX, ListFault, ListFaultKind, ListFaults, NONE,
+    price as read_price, price_text,
+};
 pub use prices::{NewPrice, PRICES_MAX, PriceNow, PriceSet, PriceVersion};
 pub use registrar::{BATCH_MAX, WAITING_MAX};
 pub use schemes::{Explained, NewScheme, StoredScheme, explain};

@@ -181,6 +181,29 @@ fn till(scene: &Scene) -> Till {
     Till::new(scene.database.clone(), Clock::new(|| NOW), chrono_tz::UTC, rules)
 }
 
+fn scale() -> clinic::till::NewScheme {
+    let step = domain::till::Step { from: domain::money::Amount::ZERO, rate: 0 };
+    clinic::till::NewScheme {
+        id: "scale".to_owned(),
+        name: "Scale".to_owned(),
+        currency: domain::money::Currency::default(),
+        steps: vec![step],
+        rounding: domain::till::Rounding::Down,
+        unit: 1,
+    }
+}
+
+fn more(person: PersonId) -> clinic::till::NewOverride {
+    clinic::till::NewOverride {
+        owner: clinic::till::OverrideOwner::Patient(person),
+        currency: domain::money::Currency::default(),
+        extra: domain::money::Amount::new(1).unwrap(),
+        until: NOW.plus_ms(1000),
+        reason: clinic::till::OverrideReason::Other,
+        words: WHY.to_owned(),
+    }
+}
+
 fn told_by() -> Source {
     Source::new("mis").unwrap()
 }
@@ -405,6 +428,36 @@ const ROWS: &[Row] = rows! {
     "visits/answer cancel" needs DeskUse: |s, a| async { visits(s).cancel(a, ID, WHY).await };
     "visits/read current" needs DeskUse: |s, a| async { visits(s).current(a, &PointId::new("desk-1").unwrap()).await };
     "visits/read asked" needs DeskUse: |s, a| async { visits(s).asked(a, &PointId::new("desk-1").unwrap()).await };
+    "till/services put_service" needs PriceEdit: |s, a| async { till(s).put_service(a, clinic::till::NewService::new("X-1", "X-ray")).await };
+    "till/services services" needs ChargeSee: |s, a| async { till(s).services(a, &clinic::till::ServiceFilter::default()).await };
+    "till/services service" needs ChargeSee: |s, a| async { till(s).service(a, "X-1").await };
+    "till/services categories" needs ChargeSee: |s, a| async { till(s).categories(a).await };
+    "till/prices set_prices" needs PriceEdit: |s, a| async { till(s).set_prices(a, None, vec![]).await };
+    "till/prices price_versions" needs ChargeSee: |s, a| async { till(s).price_versions(a).await };
+    "till/prices prices_of" needs ChargeSee: |s, a| async { till(s).prices_of(a, 1).await };
+    "till/price_import import_prices" needs PriceEdit: |s, a| async { till(s).import_prices(a, b"service\n".to_vec(), None, clinic::till::Take::Look).await };
+    "till/member_list person_by_number" needs TermsEdit: |s, a| async { till(s).person_by_number(a, "1").await };
+    "till/member_list import_members" needs TermsEdit: |s, a| async { till(s).import_members(a, "x", vec![], till(s).today(), clinic::till::Take::Look).await };
+    "till/payers put_payer" needs TermsEdit: |s, a| async { till(s).put_payer(a, clinic::till::NewPayer::new("works", clinic::till::PayerKind::Group, "Works")).await };
+    "till/payers payers" needs TermsEdit: |s, a| async { till(s).payers(a, "", true).await };
+    "till/payers payer" needs TermsEdit: |s, a| async { till(s).payer(a, "x").await };
+    "till/payers put_member" needs TermsEdit: |s, a| async { till(s).put_member(a, "x", clinic::till::Member { person: s.person, from: till(s).today(), until: None }).await };
+    "till/payers end_member" needs TermsEdit: |s, a| async { till(s).end_member(a, "x", s.person, till(s).today()).await };
+    "till/payers members" needs TermsEdit: |s, a| async { till(s).members(a, "x", None, 1).await };
+    "till/payers set_pot" needs TermsEdit: |s, a| async { till(s).set_pot(a, "x", domain::money::Currency::default(), domain::money::Amount::ZERO).await };
+    "till/schemes put_scheme" needs TermsEdit: |s, a| async { till(s).put_scheme(a, scale()).await };
+    "till/schemes schemes" needs TermsEdit: |s, a| async { till(s).schemes(a).await };
+    "till/schemes scheme_history" needs TermsEdit: |s, a| async { till(s).scheme_history(a, "x").await };
+    "till/terms put_terms" needs TermsEdit: |s, a| async { till(s).put_terms(a, clinic::till::NewTerms::new(domain::till::Owner::Everybody, domain::money::Currency::default(), till(s).today())).await };
+    "till/terms withdraw_terms" needs TermsEdit: |s, a| async { till(s).withdraw_terms(a, "x", 1).await };
+    "till/terms terms_of" needs TermsEdit: |s, a| async { till(s).terms_of(a, None).await };
+    "till/terms terms_history" needs TermsEdit: |s, a| async { till(s).terms_history(a, "x").await };
+    "till/terms terms_for" needs TermsEdit: |s, a| async { till(s).terms_for(a, s.person, till(s).today(), domain::money::Currency::default()).await };
+    "till/overrides allow_more" needs LimitOverride: |s, a| async { till(s).allow_more(a, more(s.person)).await };
+    "till/member_list patient_to_override" needs LimitOverride: |s, a| async { till(s).patient_to_override(a, "1").await };
+    "till/overrides pots_to_override" needs LimitOverride: |s, a| async { till(s).pots_to_override(a).await };
+    "till/overrides end_override" needs LimitOverride: |s, a| async { till(s).end_override(a, ID).await };
+    "till/overrides overrides" needs LimitOverride: |s, a| async { till(s).overrides(a, &clinic::till::OverrideFilter::default()).await };
     "till/check check" needs TillReport: |s, a| async { till(s).check(a).await };
     "till/check trial_balance" needs TillReport: |s, a| async { till(s).trial_balance(a, None).await };
     "visits/list list" needs VisitSee: |s, a| async { visits(s).list(a, &clinic::visits::Filter::default(), None, 1).await };
@@ -541,7 +594,8 @@ async fn weight(scene: &Scene) -> Vec<(String, i64)> {
             "role" "LENGTH(name)", "role_permission" "LENGTH(permission)", "role_field" "LENGTH(field)",
             "command" "LENGTH(action)", "api_key" "LENGTH(id)", "notice" "LENGTH(id)", "glass" "LENGTH(id)",
             "disclosure" "LENGTH(id)", "privacy_request" "LENGTH(id)", "restriction" "LENGTH(person)",
-            "person" "LENGTH(id)", "credential" "LENGTH(state)", "visit" "LENGTH(id)", "irregular" "LENGTH(id)",
+            "service" "LENGTH(code)", "price" "minor", "payer" "LENGTH(id)", "terms" "version", "discount_scheme" "version",
+            "limit_override" "no", "person" "LENGTH(id)", "credential" "LENGTH(state)", "visit" "LENGTH(id)", "irregular" "LENGTH(id)",
         }
         Ok(weights)
     })

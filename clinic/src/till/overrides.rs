@@ -7,7 +7,7 @@ use store::{Error, read, transact};
 
 use super::ledger;
 use super::office::{Made, OfficeOn, invalid, read_reason, who};
-use super::payers::terms_change;
+use super::payers::{PotState, terms_change};
 use super::{Till, TillError};
 use crate::acting::Acting;
 use crate::audit::{self, Action, Draft};
@@ -332,6 +332,28 @@ impl Till {
             changes::append!(conn, &terms_change(now, ended.owner.patient(), format!("override={id}")));
             Ok(Ok(()))
         })?
+    }
+
+    /// The pots of groups and contracts that have not ended, with the name of each, for choosing one: at most
+    /// [`OVERRIDES_PAGE_MAX`].
+    ///
+    /// # Errors
+    /// [`TillError::Denied`] without `limit_override`, or the database.
+    pub async fn pots_to_override(&self, acting: &Acting) -> Result<Vec<(String, String, PotState)>, TillError> {
+        acting.must(Permission::LimitOverride)?;
+        let rows: Vec<(String, String, String, i64, i64)> = read!(self.database, "till.pots_to_override", |conn| {
+            Ok(sqlx::query_as(
+                "SELECT p.id, p.name, pot.currency, pot.limit_minor, pot.used_minor FROM pot
+                 JOIN payer p ON p.id = pot.payer WHERE p.ended_ms IS NULL ORDER BY p.name, p.id, pot.currency LIMIT $1",
+            )
+            .bind(i64::from(OVERRIDES_PAGE_MAX))
+            .fetch_all(&mut *conn)
+            .await?)
+        })?;
+        let read = |(id, name, currency, limit, used): (String, String, String, i64, i64)| {
+            super::payers::pot(&currency, limit, used).map(|state| (id, name, state))
+        };
+        Ok(rows.into_iter().map(read).collect::<Result<_, _>>()?)
     }
 
     /// Overrides, the newest first.

@@ -375,7 +375,7 @@ impl Till {
         })?
     }
 
-    /// Who belongs to a payer today or later, by pseudonym, those after `after`, at most [`MEMBERS_PAGE_MAX`].
+    /// Who belongs to a payer today or later, by pseudonym, those after this person and first day, at most [`MEMBERS_PAGE_MAX`].
     ///
     /// # Errors
     /// [`TillError::Denied`] without `terms_edit`, or the database.
@@ -383,19 +383,21 @@ impl Till {
         &self,
         acting: &Acting,
         payer: &str,
-        after: Option<PersonId>,
+        after: Option<(PersonId, LocalDate)>,
         limit: u32,
     ) -> Result<Vec<Member>, TillError> {
         acting.must(Permission::TermsEdit)?;
         let today = self.today();
-        let after = after.map(|person| person.to_string()).unwrap_or_default();
+        let (after, day) = after.map_or_else(|| (String::new(), 0), |(person, day)| (person.to_string(), day.0));
         let rows: Vec<(String, i64, Option<i64>)> = read!(self.database, "till.members", |conn| {
             Ok(sqlx::query_as(
-                "SELECT person, from_day, until_day FROM payer_member WHERE payer = $1 AND person > $2
-                     AND (until_day IS NULL OR until_day >= $3) ORDER BY person, from_day LIMIT $4",
+                "SELECT person, from_day, until_day FROM payer_member WHERE payer = $1
+                     AND (person > $2 OR (person = $2 AND from_day > $3)) AND (until_day IS NULL OR until_day >= $4)
+                 ORDER BY person, from_day LIMIT $5",
             )
             .bind(payer)
             .bind(&after)
+            .bind(i64::from(day))
             .bind(i64::from(today.0))
             .bind(i64::from(limit.min(MEMBERS_PAGE_MAX)))
             .fetch_all(&mut *conn)
@@ -463,7 +465,7 @@ impl Till {
 }
 
 /// A pot from its columns.
-fn pot(currency: &str, limit: i64, used: i64) -> Result<PotState, Error> {
+pub(super) fn pot(currency: &str, limit: i64, used: i64) -> Result<PotState, Error> {
     const T: &str = "pot";
     Ok(PotState {
         currency: ledger::currency(T, currency)?,
