@@ -500,6 +500,7 @@ const ROWS: &[Row] = rows! {
     "till/inbound assign_notice" needs PaymentTake: |s, a| async { till(s).assign_notice(a, ID, s.person, Vec::new()).await };
     "till/inbound put_notice_aside" needs TillApprove: |s, a| async { till(s).put_notice_aside(a, ID, WORDS).await };
     "till/account account" needs ChargeSee: |s, a| async { till(s).account(a, s.person, Purpose::Payment).await };
+    "till/account/receipt language_of" needs ChargeSee: |s, a| async { till(s).language_of(a, s.person).await };
     "till/account/receipt receipt" needs ChargeSee: |s, a| async { till(s).receipt(a, ID).await };
     "till/statement statement, patient" needs ChargeSee: |s, a| async { till(s).statement(a, &statement(StatementOf::Patient(s.person))).await };
     "till/statement statement, own" needs PaymentTake: |s, a| async { till(s).statement(a, &statement(StatementOf::Cashier("e".repeat(32)))).await };

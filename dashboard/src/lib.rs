@@ -28,6 +28,7 @@ mod money;
 mod multipart;
 mod openid;
 mod pages;
+mod papers;
 mod post;
 mod rate;
 mod routes;
@@ -45,4 +46,5 @@ mod tests;
 
 pub use letters::wording;
 pub use server::{Dashboard, DashboardError};
+pub use papers::PaperSettings;
 pub use settings::{DeskReader, DeskSettings, FeedSetup, Launch, Settings, TillSettings, TlsSource};

@@ -39,12 +39,14 @@ pub struct Settings {
 pub struct TillSettings {
     /// How the clinic keeps its till.
     pub rules: clinic::till::Rules,
+    /// What stands on papers.
+    pub papers: crate::papers::PaperSettings,
 }
 
 impl TillSettings {
     /// A till in a currency, with careful rules and nothing attached.
     pub fn of(currency: domain::Currency) -> Self {
-        Self { rules: clinic::till::Rules::of(currency) }
+        Self { rules: clinic::till::Rules::of(currency), papers: crate::papers::PaperSettings::default() }
     }
 }
 

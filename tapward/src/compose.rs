@@ -201,7 +201,7 @@ async fn start_pages(
         accounts_key: keys::accounts_key(&config.data)?,
         trusted_proxies: config.dashboard.trusted_proxies.clone(),
         desk: desk_settings(config)?,
-        till: dashboard::TillSettings { rules: config.till.clone() },
+        till: dashboard::TillSettings { rules: config.till.clone(), papers: dashboard::PaperSettings::default() },
     };
     let (ready, address) = oneshot::channel();
     let pages = Dashboard::new(settings, database.clone(), clock.clone(), vault);

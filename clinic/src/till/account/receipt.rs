@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::money::Amount;
 use domain::{Permission, PersonId};
-use store::transact;
+use store::{read, transact};
 
 use super::{ChargeLine, ChargeRow, PaymentLine, PaymentRow, select_charge, select_payment};
 use crate::acting::Acting;
@@ -86,5 +86,24 @@ impl Till {
             parts.push((charge, part));
         }
         Ok(Receipt { payment, parts, rest, actor, language, payer })
+    }
+
+    /// What a patient is spoken to in: the code of a language, if one is known. Merged records are followed. No look at money:
+    /// it is asked for together with one.
+    ///
+    /// # Errors
+    /// [`TillError::Denied`] without `charge_see`; engine errors.
+    pub async fn language_of(&self, acting: &Acting, patient: PersonId) -> Result<Option<String>, TillError> {
+        acting.must(Permission::ChargeSee)?;
+        let id = patient.to_string();
+        let found: Option<Option<String>> = read!(self.database, "till.language", |conn| {
+            Ok(sqlx::query_scalar(
+                "SELECT language FROM person WHERE id = COALESCE((SELECT into_person FROM person_merge WHERE person = $1), $1)",
+            )
+            .bind(&id)
+            .fetch_optional(&mut *conn)
+            .await?)
+        })?;
+        Ok(found.flatten())
     }
 }
