@@ -36,8 +36,8 @@ use clinic::{
     audit, disclosures, erasure, events, incidents, outbox, people, requests, retention, staff, subjects, watch,
     whereabouts,
 };
-use domain::schedule::LocalDate;
 use domain::money::{Amount, Currency};
+use domain::schedule::LocalDate;
 use domain::till::Method;
 use domain::vault::BoxKey;
 use domain::visit::{IrregularVerdict, OutOfCardCode};

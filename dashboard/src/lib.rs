@@ -45,6 +45,6 @@ mod words;
 mod tests;
 
 pub use letters::wording;
-pub use server::{Dashboard, DashboardError};
 pub use papers::PaperSettings;
+pub use server::{Dashboard, DashboardError};
 pub use settings::{DeskReader, DeskSettings, FeedSetup, Launch, Settings, TillSettings, TlsSource};

@@ -25,6 +25,7 @@ pub mod sealed;
 pub mod second_step;
 pub mod sign_in;
 pub mod staff;
+pub mod till_report;
 pub mod vault;
 pub mod visits;
 pub mod welcome;

@@ -31,12 +31,14 @@ use crate::openid;
 use crate::pages::audit;
 use crate::pages::cashier;
 use crate::pages::sealed::boxes;
+use crate::pages::till_report;
 use crate::pages::{
     accounts, api as api_page, api_keys, assets, desk as desk_page, devices, journal, live, me, privacy, roles, sealed,
     sign_in, vault, welcome,
 };
 use crate::pages::{exchange, notices, second_step};
 use crate::pages::{feeds, inside, irregular, people, staff, visits, whereabouts, workstations};
+use crate::papers;
 pub use crate::rate::Rate;
 use crate::service::{self, Service};
 pub use words::{Access, Csrf, Data, Desk, Group, Place, Verb};
@@ -567,6 +569,54 @@ pub static ROUTES: &[Route] = &[
         .rated(Rate::Export)
         .recorded(Action::Exported),
     change("/till/drawers/{id}/close", P::TillClose, Action::DrawerChanged, |at| on(at, cashier::drawer::close_other)),
+    // Papers, and figures by pseudonym.
+    show("/till/patient/{id}/statement.pdf", P::ChargeSee, &[Data::Identity, Data::Health], |at| {
+        on(at, papers::statement::of_patient)
+    })
+    .rated(Rate::File)
+    .recorded(Action::AccountSeen),
+    show("/till/patient/{id}/slip.pdf", P::ChargeSee, &[Data::Identity, Data::Health], |at| on(at, papers::slip::show))
+        .rated(Rate::File)
+        .recorded(Action::AccountSeen),
+    show("/till/payments/{id}/receipt.pdf", P::ChargeSee, &[Data::Identity, Data::Health], |at| {
+        on(at, papers::receipt::show)
+    })
+    .rated(Rate::File)
+    .recorded(Action::AccountSeen),
+    show("/till/drawers/{id}/closing.pdf", P::PaymentTake, &[Data::Staff], |at| on(at, papers::closing::drawer))
+        .rated(Rate::File),
+    show("/till/days/{day}/closing.pdf", P::TillClose, &[], |at| on(at, papers::closing::day)).rated(Rate::File),
+    show("/till/statements", P::TillReport, &[Data::Traces], |at| on(at, till_report::statements::show))
+        .recorded(Action::AccountSeen)
+        .at(Group::Till, "till-statements"),
+    show("/till/statements.csv", P::TillReport, &[Data::Traces], |at| on(at, till_report::statements::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    show("/till/statements.pdf", P::TillReport, &[Data::Traces], |at| on(at, till_report::statements::print))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    show("/till/exposure", P::TillReport, &[Data::Traces], |at| on(at, till_report::exposure::show))
+        .recorded(Action::AccountSeen)
+        .at(Group::Till, "till-exposure"),
+    show("/till/exposure.csv", P::TillReport, &[Data::Traces], |at| on(at, till_report::exposure::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    show("/till/revenue", P::TillReport, &[Data::Staff], |at| on(at, till_report::revenue::show))
+        .at(Group::Till, "till-revenue"),
+    show("/till/revenue.csv", P::TillReport, &[Data::Staff], |at| on(at, till_report::revenue::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    show("/till/discounts-given", P::TillReport, &[], |at| on(at, till_report::discounts::show))
+        .at(Group::Till, "till-discounts"),
+    show("/till/discounts-given.csv", P::TillReport, &[], |at| on(at, till_report::discounts::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    show("/till/ageing", P::TillReport, &[Data::Traces], |at| on(at, till_report::ageing::show))
+        .recorded(Action::AccountSeen)
+        .at(Group::Till, "till-ageing"),
+    show("/till/ageing.csv", P::TillReport, &[Data::Traces], |at| on(at, till_report::ageing::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
     show("/notices", P::NoticeSee, &[Data::Staff], |at| on(at, notices::show)).at(Group::Office, "notices"),
     show("/notices.csv", P::NoticeSee, &[Data::Staff], |at| on(at, notices::export)).recorded(Action::Exported),
     change("/notices/test", P::NoticeSee, Action::NoticeTested, |at| on(at, notices::test)),

@@ -35,7 +35,9 @@ pub async fn show(visit: Visit, Path(id): Path<String>, query: Query) -> Result<
         let payments = payments_of(&account, balance.currency, day);
         let (owed, ordered) = account.to_pay(balance.currency);
         let nothing = Amount::ZERO;
-        if charges.is_empty() && payments.is_empty() && [owed, ordered, balance.account.deposit].iter().all(|it| *it == nothing)
+        if charges.is_empty()
+            && payments.is_empty()
+            && [owed, ordered, balance.account.deposit].iter().all(|it| *it == nothing)
         {
             continue;
         }
@@ -52,16 +54,11 @@ pub async fn show(visit: Visit, Path(id): Path<String>, query: Query) -> Result<
             facts.push(fact(w.t("paper-held"), w.money(balance.currency, balance.account.held)));
         }
         facts.push(fact(w.t("paper-deposit"), w.money(balance.currency, balance.account.deposit)));
-        if let Some(left) = account
-            .terms
-            .iter()
-            .find(|it| it.terms.currency == balance.currency)
-            .and_then(|terms| terms.limit)
+        if let Some(left) =
+            account.terms.iter().find(|it| it.terms.currency == balance.currency).and_then(|terms| terms.limit)
         {
-            let values = [
-                ("left", w.money(balance.currency, left.left)),
-                ("limit", w.money(balance.currency, left.limit)),
-            ];
+            let values =
+                [("left", w.money(balance.currency, left.left)), ("limit", w.money(balance.currency, left.limit))];
             facts.push(fact(w.t("paper-limit"), w.texts.with("paper-limit-left", &values)));
         }
         paper.parts.push(Part::Facts(facts));
@@ -74,9 +71,8 @@ pub async fn show(visit: Visit, Path(id): Path<String>, query: Query) -> Result<
 
 fn charges_of(account: &PatientAccount, currency: Currency, day: LocalDate) -> Vec<&ChargeLine> {
     let all = account.open.iter().chain(&account.lately);
-    let mut of_day: Vec<&ChargeLine> = all
-        .filter(|it| it.currency == currency && it.day == day && it.state != ChargeState::Cancelled)
-        .collect();
+    let mut of_day: Vec<&ChargeLine> =
+        all.filter(|it| it.currency == currency && it.day == day && it.state != ChargeState::Cancelled).collect();
     of_day.sort_by_key(|charge| charge.no);
     of_day
 }

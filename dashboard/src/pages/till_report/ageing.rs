@@ -57,7 +57,8 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
         cells.push(Cell::text(w.date(line.oldest)));
         cells
     });
-    let by_terms = Grid::new(&w.texts, t("report-by-terms"), columns(t("report-terms-of"), Vec::new()), lines.collect());
+    let by_terms =
+        Grid::new(&w.texts, t("report-by-terms"), columns(t("report-terms-of"), Vec::new()), lines.collect());
     let oldest = vec![Head::word(t("report-oldest"))];
     let by_patient = Grid::new(&w.texts, t("report-patients"), columns(t("paper-patient"), oldest), debtors.collect());
     let old: usize = ageing.debtors.iter().filter(|line| line.ages[3] != Amount::ZERO).count();
@@ -82,7 +83,17 @@ pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     let _turn = visit.app.heavy.acquire().await.map_err(|_| Fault::Unavailable)?;
     let ageing = visit.app.till.ageing(&visit.acting()?, currency_of(&query)?).await?;
     let mut csv = Csv::new(&[
-        "what", "id", "name", "currency", "days_0_7", "days_8_30", "days_31_90", "days_over_90", "owed", "charges", "oldest",
+        "what",
+        "id",
+        "name",
+        "currency",
+        "days_0_7",
+        "days_8_30",
+        "days_31_90",
+        "days_over_90",
+        "owed",
+        "charges",
+        "oldest",
     ]);
     for line in &ageing.lines {
         csv.row(&row(line));

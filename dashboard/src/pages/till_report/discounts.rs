@@ -89,7 +89,16 @@ pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     let days = read_days(&visit, &query)?;
     let given = visit.app.till.discounts_given(&visit.acting()?, &days).await?;
     let mut csv = Csv::new(&[
-        "scheme", "name", "version", "from", "rate_percent", "rendered", "cancelled", "price", "discount", "currency",
+        "scheme",
+        "name",
+        "version",
+        "from",
+        "rate_percent",
+        "rendered",
+        "cancelled",
+        "price",
+        "discount",
+        "currency",
     ]);
     for line in &given.lines {
         let decimal = |amount| given.currency.decimal(amount);

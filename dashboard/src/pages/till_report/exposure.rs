@@ -141,7 +141,8 @@ pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     let days = read_days(&visit, &query)?;
     let exposure = near(visit.app.till.exposure(&acting).await?, query.one("near").is_some());
     let overrides = visit.app.till.overrides_given(&acting, &days).await?;
-    let mut csv = Csv::new(&["what", "id", "name", "currency", "limit", "extra", "used", "owed", "percent", "from", "until"]);
+    let mut csv =
+        Csv::new(&["what", "id", "name", "currency", "limit", "extra", "used", "owed", "percent", "from", "until"]);
     let per_cent = |share: Option<u32>| share.map(|share| share.to_string()).unwrap_or_default();
     for of in &exposure.groups {
         let decimal = |amount| of.currency.decimal(amount);
@@ -196,6 +197,7 @@ pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
         ]);
     }
     let persons = exposure.patients.iter().map(|of| of.patient).collect();
-    told(&visit, "/till/exposure.csv", persons, exposure.groups.len() + exposure.patients.len() + overrides.len()).await?;
+    told(&visit, "/till/exposure.csv", persons, exposure.groups.len() + exposure.patients.len() + overrides.len())
+        .await?;
     Ok(csv.into_response("exposure.csv"))
 }

@@ -60,9 +60,10 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
         ];
         w.texts.with("report-earned", &values)
     });
-    let facts = revenue.iter().filter(|it| it.written_off != Amount::ZERO).map(|it| {
-        (t("report-written-off"), money::amount(&w.texts, it.currency, it.written_off))
-    });
+    let facts = revenue
+        .iter()
+        .filter(|it| it.written_off != Amount::ZERO)
+        .map(|it| (t("report-written-off"), money::amount(&w.texts, it.currency, it.written_off)));
     super::show(&Page {
         frame: Frame::new(&visit, "till-revenue"),
         title: t("place-till-revenue"),

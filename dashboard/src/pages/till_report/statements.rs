@@ -137,8 +137,8 @@ pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     let statement = read(&visit, &query).await?;
     told(&visit, "/till/statements.csv", persons(&statement), statement.lines.len()).await?;
     let mut csv = Csv::new(&[
-        "entry", "at", "day", "kind", "patient", "charge", "service", "name", "quantity", "receipt", "method", "plus", "minus",
-        "beside", "discount", "balance", "currency",
+        "entry", "at", "day", "kind", "patient", "charge", "service", "name", "quantity", "receipt", "method", "plus",
+        "minus", "beside", "discount", "balance", "currency",
     ]);
     let decimal = |amount| statement.currency.decimal(amount);
     for line in &statement.lines {
