@@ -58,6 +58,7 @@ macro_rules! replace {
 }
 
 mod import;
+mod language;
 mod names;
 mod passes;
 mod register;
@@ -72,6 +73,7 @@ use sqlx::FromRow;
 use store::{Database, Error, read, transact};
 
 pub use import::{ImportError, ImportReport, Options, Who, import_csv};
+pub use language::{Spoken, language_of, set_language};
 pub use passes::{PassError, change_state, pass_for, passes_for};
 pub use register::{Person, PersonError, person, register, reveal_reference, set_reference};
 pub use sheet::{

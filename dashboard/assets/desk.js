@@ -44,6 +44,7 @@ function desk(page) {
       key = board.key;
       for (const [name, html] of Object.entries(board.parts)) put(name, html, isOther);
       tokens(board.form);
+      if (isOther || "limits" in board.parts || "services" in board.parts) adder.refresh(isOther);
       heard();
       tick();
     });
@@ -148,12 +149,118 @@ function desk(page) {
   }
   for (const sign of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventListener(sign, here, { passive: true });
 
+  const adder = services(() => form, say, text.tServiceDone);
   connect();
   tick();
   addEventListener("pagehide", () => source?.close());
   addEventListener("pageshow", (shown) => { if (shown.persisted) location.reload(); });
   const card = find("[data-serial]");
   if (card && navigator.serial) serial(card, () => form, say);
+}
+
+// Services of the visit: what is typed is looked for at once, arrows choose, Enter registers, and what was refused opens by
+// itself when the patient has paid. What the server answers is put in place; without this script the forms do the same.
+function services(form, say, done) {
+  const SOON = 120;          // ms after the last letter
+  const section = find("[data-services]"), place = section && find("[data-adder]", section);
+  if (!place) return { refresh() {} };
+  let timer = 0, asked = 0, isSending = false;
+
+  const list = () => find("[data-offers]", place);
+  const field = () => find("#find-service", place);
+  const rows = () => [...place.querySelectorAll("[data-offer]")];
+  const chosen = () => find("[data-offer][aria-current]", place);
+
+  function choose(row) {
+    chosen()?.removeAttribute("aria-current");
+    if (!row) return;
+    row.setAttribute("aria-current", "true");
+    row.scrollIntoView({ block: "nearest" });
+  }
+
+  // The part is put in place without taking the field from under the hands.
+  function put(html, keepsTyping) {
+    const typed = field()?.value ?? "", held = document.activeElement, wasIn = place.contains(held);
+    const id = wasIn ? held.id : "", at = wasIn && held.matches("input[type=search]") ? held.selectionStart : null;
+    const wasOpen = !!find("[data-to-patient][open]", place);
+    place.innerHTML = html;
+    section.hidden = !html.trim() && !find("[data-part=services]", section)?.innerHTML.trim();
+    const now = field();
+    if (now && keepsTyping) now.value = typed;
+    if (wasOpen) find("[data-to-patient]", place)?.setAttribute("open", "");
+    if (id) {
+      const again = document.getElementById(id);
+      again?.focus();
+      if (at !== null && again) again.setSelectionRange(at, at);
+    }
+  }
+
+  async function look(words, keepsTyping, picks) {
+    const number = ++asked, was = list()?.dataset ?? {};
+    const query = new URLSearchParams();
+    for (const [name, value] of Object.entries({ find: words, wanted: was.wanted, pieces: was.pieces, net: was.net, old: was.old })) if (value) query.set(name, value);
+    try {
+      const answer = await fetch("/desk/services?" + query, { cache: "no-store" });
+      if (!answer.ok || number !== asked) return;
+      put(await answer.text(), keepsTyping);
+      if (picks) choose(rows()[0]);
+    } catch { /* the connection is away; the page says so by itself */ }
+  }
+
+  place.addEventListener("input", (typed) => {
+    if (typed.target !== field()) return;
+    clearTimeout(timer);
+    choose(null);
+    asked += 1;
+    timer = setTimeout(() => look(field().value, true, field().value.trim() !== ""), SOON);
+  });
+
+  place.addEventListener("keydown", (press) => {
+    const open = find("[data-to-patient][open]", place);
+    if (press.key === "Escape" && open) { open.removeAttribute("open"); press.stopPropagation(); return; }
+    if (press.target !== field()) return;
+    const all = rows(), at = all.indexOf(chosen());
+    if (press.key === "ArrowDown" || press.key === "ArrowUp") {
+      press.preventDefault();
+      choose(all[press.key === "ArrowDown" ? Math.min(at + 1, all.length - 1) : Math.max(at - 1, 0)]);
+    } else if (press.key === "Enter") {
+      press.preventDefault();
+      const way = chosen() && find("form", chosen());
+      if (way && find("button", way)) way.requestSubmit();
+    }
+  });
+
+  place.addEventListener("submit", async (sent) => {
+    const way = sent.target;
+    if (way.matches("[data-adder-find]")) {
+      sent.preventDefault();
+      look(field().value, true, field().value.trim() !== "");
+      return;
+    }
+    if (!way.matches("[data-register]")) return;
+    sent.preventDefault();
+    if (isSending) return;
+    isSending = true;
+    asked += 1;
+    find("[name=form]", way).value = form();
+    try {
+      const answer = await fetch("/desk/services", { method: "POST", headers: { "x-tapward-part": "1", "x-tapward-form": form() }, body: new URLSearchParams(new FormData(way)) });
+      if (answer.status !== 200 && answer.status !== 422) { location.reload(); return; }
+      put(await answer.text(), false);
+      if (answer.ok) {
+        say("ok", done.replace("#", way.dataset.name));
+        field()?.focus();
+      } else find("[data-ready] button, [data-refused] summary, [role=alert]", place)?.focus();
+    } catch { say("bad", place.dataset.tBusy); }
+    finally { isSending = false; }
+  });
+
+  return {
+    refresh(isOther) {
+      if (isSending) return;
+      look(isOther ? "" : field()?.value ?? "", !isOther, false);
+    },
+  };
 }
 
 // A desktop reader in this computer's own port. What it sends is handed on line by line and kept nowhere.

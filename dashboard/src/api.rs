@@ -15,6 +15,7 @@ pub mod openapi;
 pub mod problem;
 
 mod audit;
+mod charges;
 mod codes;
 mod devices;
 mod events;

@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn every_code_of_the_till_has_a_text() {
         use domain::till::{ChargeState, EntryKind, Ledger, Method, Mode, Rounding, Scope};
-        let lists: [(&str, Vec<&str>); 7] = [
+        let lists: [(&str, Vec<&str>); 9] = [
             ("till-mode-", Mode::ALL.iter().map(|it| it.as_str()).collect()),
             ("till-state-", ChargeState::ALL.iter().map(|it| it.as_str()).collect()),
             ("till-method-", Method::ALL.iter().map(|it| it.as_str()).collect()),
@@ -232,6 +232,8 @@ mod tests {
             ("till-entry-", EntryKind::ALL.iter().map(|it| it.as_str()).collect()),
             ("till-scope-", Scope::ALL.iter().map(|it| it.as_str()).collect()),
             ("till-rounding-", Rounding::ALL.iter().map(|it| it.as_str()).collect()),
+            ("till-cancel-", clinic::till::CancelReason::ALL.iter().map(|it| it.as_str()).collect()),
+            ("services-hindered-", Refusal::CODES.to_vec()),
         ];
         for language in Language::ALL {
             for (prefix, codes) in &lists {

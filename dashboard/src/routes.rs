@@ -276,6 +276,10 @@ pub static ROUTES: &[Route] = &[
     act("/desk/pin", Desk::Open, Action::DeskChanged, |at| on(at, desk_page::set_pin)).rated(Rate::Secret),
     act("/desk/visit/end", Desk::Open, Action::VisitEnded, |at| on(at, desk_page::end_visit)),
     act("/desk/visit/cancel", Desk::Open, Action::VisitEnded, |at| on(at, desk_page::cancel_visit)),
+    desk("/desk/services", Desk::Open, &[Data::Health], |at| on(at, desk_page::services_find)),
+    act("/desk/services", Desk::Open, Action::ServiceRegistered, |at| on(at, desk_page::services_register)),
+    act("/desk/services/render", Desk::Open, Action::ServiceRegistered, |at| on(at, desk_page::services_render)),
+    act("/desk/services/cancel", Desk::Open, Action::ServiceCancelled, |at| on(at, desk_page::services_cancel)),
     act("/desk/answer", Desk::Open, Action::VisitStarted, |at| on(at, desk_page::answer)),
     desk("/desk/without", Desk::Open, &[Data::Identity, Data::Photo], |at| on(at, desk_page::without))
         .recorded(Action::PersonSeen),

@@ -1,8 +1,11 @@
 //! Lists of stable codes, as the description shows them: made from the lists of `domain`, so that they cannot differ.
 
 use clinic::audit::Purpose;
+use clinic::till::CancelReason;
 use domain::equipment::{DoorState, PeerKind, ReaderState};
 use domain::policy::{PassKind, PassState};
+use domain::till::{ChargeState, Mode};
+use domain::visit::OutOfCardCode;
 use domain::{Direction, Field, Kind, Permission, Reason};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
@@ -45,6 +48,14 @@ lists! {
     pass_kind => one_of PassKind;
     /// Whether a pass works.
     pass_state => one_of PassState;
+    /// When a service is paid.
+    till_mode => one_of Mode;
+    /// How far a charge has come.
+    charge_state => one_of ChargeState;
+    /// Why a charge is taken back.
+    cancel_reason => one_of CancelReason;
+    /// Why something is done without the card it needs.
+    out_of_card => one_of OutOfCardCode;
 }
 
 /// What the vault keeps in clear of nobody: what can be revealed.

@@ -4,6 +4,9 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use clinic::api_keys::ApiKeyError;
+use clinic::till::TillError;
+use domain::money::{Amount, Currency};
+use domain::till::Refusal;
 use domain::{Denied, Permission};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,6 +39,8 @@ pub enum Problem {
     Slow,
     /// The request does not fit what is so now.
     Conflict(&'static str),
+    /// Limits, deposit, price or terms of the till do not allow it; amounts are of this currency.
+    Refused(Refusal, Currency),
     /// The thing was changed since the caller read it.
     Changed,
     /// The body is longer than allowed, in bytes.
@@ -81,12 +86,85 @@ pub struct ProblemBody {
     /// The permission that the key lacks.
     #[serde(skip_serializing_if = "Option::is_none")]
     needs: Option<&'static str>,
+    /// Why the till refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<RefusedBody>,
+}
+
+/// Why the till refused, in numbers of the currency as text.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefusedBody {
+    /// Which rule.
+    #[schema(schema_with = refusal_codes)]
+    code: &'static str,
+    /// ISO 4217.
+    #[schema(pattern = "^[A-Z]{3}$")]
+    currency: String,
+    /// The limit that would be passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<String>,
+    /// What is left of the limit or the deposit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<String>,
+    /// What is missing: what must be paid first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<String>,
+    /// What the caller took for the price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shown: Option<String>,
+    /// What is to be paid now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<String>,
+}
+
+fn refusal_codes() -> utoipa::openapi::schema::Schema {
+    use utoipa::openapi::schema::{ObjectBuilder, Type};
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Refusal::CODES.iter().copied())).into()
+}
+
+impl RefusedBody {
+    fn of(refusal: Refusal, currency: Currency) -> Self {
+        let say = |amount: Amount| Some(currency.decimal(amount));
+        let (code, currency) = (refusal.code(), currency.to_string());
+        let mut body = Self { code, currency, limit: None, left: None, missing: None, shown: None, now: None };
+        match refusal {
+            Refusal::PatientLimit { limit, left, missing } | Refusal::PotLimit { limit, left, missing } => {
+                (body.limit, body.left, body.missing) = (say(limit), say(left), say(missing));
+            }
+            Refusal::Deposit { left, missing } => (body.left, body.missing) = (say(left), say(missing)),
+            Refusal::NotPaid { missing } => body.missing = say(missing),
+            Refusal::PriceChanged { shown, now } => (body.shown, body.now) = (say(shown), say(now)),
+            Refusal::NoTerms | Refusal::OtherCurrency | Refusal::NoPrice | Refusal::Quantity | Refusal::TooLarge => {}
+        }
+        body
+    }
 }
 
 impl Problem {
     /// Something wrong at a place of the request.
     pub fn invalid(at: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Invalid { at: at.into(), what: what.into() }
+    }
+
+    /// What the till says; amounts are of this currency.
+    pub fn of_till(error: TillError, currency: Currency) -> Self {
+        match error {
+            TillError::Denied(denied) => denied.into(),
+            TillError::Refused(refusal) => Self::Refused(refusal, currency),
+            TillError::NotFound => Self::NotFound,
+            TillError::NotTheirs => Self::Conflict("This belongs to another patient, specialist or cashier."),
+            TillError::KeyReused => {
+                Self::Conflict("Another request was sent under this name before; draw a new one for a new request.")
+            }
+            TillError::Changed => Self::Conflict("It has changed meanwhile: read it again, then decide."),
+            TillError::Invalid { field, problem } => Self::invalid(format!("/{field}"), problem),
+            TillError::ReasonWanted => Self::invalid("/words", "say why in 10 to 500 characters"),
+            TillError::OwnRequest => Self::Conflict("Somebody else must decide this."),
+            TillError::NoShift => Self::Conflict("There is no open drawer for this."),
+            TillError::Busy => Self::Unavailable,
+            TillError::Store(error) => error.into(),
+        }
     }
 
     /// A problem made of an answer that says no more than its status.
@@ -120,6 +198,7 @@ impl Problem {
             Self::NotAcceptable,
             Self::Slow,
             Self::Conflict(""),
+            Self::Refused(Refusal::NoTerms, Currency::default()),
             Self::Changed,
             Self::TooLarge(super::BODY_MAX_BYTES),
             Self::MediaType,
@@ -140,7 +219,7 @@ impl Problem {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::Refused(..) => StatusCode::CONFLICT,
             Self::Changed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -164,6 +243,7 @@ impl Problem {
             Self::NotAcceptable => "not_acceptable",
             Self::Slow => "slow",
             Self::Conflict(_) => "conflict",
+            Self::Refused(..) => "refused",
             Self::Changed => "changed",
             Self::TooLarge(_) => "too_large",
             Self::MediaType => "media_type",
@@ -188,6 +268,7 @@ impl Problem {
             Self::NotAcceptable => "The answer is JSON; accept application/json.",
             Self::Slow => "The request took too long to arrive.",
             Self::Conflict(_) => "This does not fit the present state.",
+            Self::Refused(..) => "Terms, limits, deposit or price do not allow it; see `refused`.",
             Self::Changed => "It was changed since you read it: read it again, then decide.",
             Self::TooLarge(_) => "The body is too long.",
             Self::MediaType => "Send JSON in UTF-8 as application/json.",
@@ -200,7 +281,7 @@ impl Problem {
     }
 
     fn body(&self) -> ProblemBody {
-        let (mut at, mut needs) = (None, None);
+        let (mut at, mut needs, mut refused) = (None, None, None);
         let detail = match self {
             Self::Forbidden(permission) => {
                 needs = Some(permission.as_str());
@@ -211,12 +292,16 @@ impl Problem {
                 Some(what.clone())
             }
             Self::Conflict(what) => Some((*what).to_owned()),
+            Self::Refused(refusal, currency) => {
+                refused = Some(RefusedBody::of(*refusal, *currency));
+                Some(format!("{refusal}."))
+            }
             Self::TooLarge(most) => Some(format!("At most {most} bytes.")),
             Self::TooMany(seconds) => Some(format!("Try again in {seconds} s.")),
             _ => None,
         };
         let (status, title) = (self.status().as_u16(), self.title());
-        ProblemBody { kind: format!("/api#problem-{}", self.code()), title, status, detail, at, needs }
+        ProblemBody { kind: format!("/api#problem-{}", self.code()), title, status, detail, at, needs, refused }
     }
 }
 

@@ -3,7 +3,9 @@
 use clinic::audit::Action;
 use domain::Permission as P;
 
-use super::{audit, changes, devices, events, feeds, openapi, orders, passes, persons, presence, site, staff, trust};
+use super::{
+    audit, changes, charges, devices, events, feeds, openapi, orders, passes, persons, presence, site, staff, trust,
+};
 use crate::routes::{Access, Data, Route, Verb, call};
 
 use axum::routing::on;
@@ -83,6 +85,28 @@ pub static CALLS: &[Route] = &[
         .recorded(Action::PassChanged),
     call(Verb::Change, "/api/v1/passes/{card}/withdraw", PASS, &passes::WITHDRAW, |at| on(at, passes::change))
         .recorded(Action::PassChanged),
+    call(Verb::Change, "/api/v1/charges", Access::Needs(P::ServiceRegister), &charges::REGISTER, |at| {
+        on(at, charges::register)
+    })
+    .recorded(Action::ServiceRegistered),
+    call(Verb::Show, "/api/v1/charges/{charge}", Access::Needs(P::ChargeSee), &charges::SHOW, |at| {
+        on(at, charges::show)
+    })
+    .shows(&[Data::Health])
+    .recorded(Action::AccountSeen),
+    call(Verb::Change, "/api/v1/charges/{charge}/render", Access::Needs(P::ServiceRegister), &charges::RENDER, |at| {
+        on(at, charges::render)
+    })
+    .recorded(Action::ServiceRegistered),
+    call(Verb::Change, "/api/v1/charges/{charge}/cancel", Access::Needs(P::ServiceRegister), &charges::CANCEL, |at| {
+        on(at, charges::cancel)
+    })
+    .recorded(Action::ServiceCancelled),
+    call(Verb::Show, "/api/v1/persons/{person}/offers", Access::Needs(P::ServiceRegister), &charges::OFFERS, |at| {
+        on(at, charges::offers)
+    })
+    .shows(&[Data::Health])
+    .recorded(Action::AccountSeen),
     call(Verb::Show, "/api/v1/accounts", Access::Needs(P::AccountSee), &staff::ACCOUNTS, |at| on(at, staff::accounts))
         .shows(&[Data::Staff]),
     call(Verb::Show, "/api/v1/roles", Access::Needs(P::AccountSee), &staff::ROLES, |at| on(at, staff::roles)),

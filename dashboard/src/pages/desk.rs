@@ -4,6 +4,7 @@
 mod acts;
 mod board;
 mod day;
+mod services;
 mod stream;
 mod without;
 
@@ -15,6 +16,9 @@ use clinic::workstations::{EnrolCode, WorkstationError};
 
 pub use acts::{answer, cancel_visit, confirm_pin, end, end_visit, here, lock, set_pin, tap};
 pub use day::show as day;
+pub use services::acts::{
+    cancel as services_cancel, find as services_find, register as services_register, render as services_render,
+};
 pub use stream::stream;
 pub use without::{find as without_find, show as without, start as without_start};
 
@@ -84,6 +88,8 @@ struct Page {
     state: &'static str,
     places: Places,
     board: Board,
+    /// Where services are found and added; empty without a visit.
+    adder: String,
     after: u64,
     notice: Option<(&'static str, String)>,
     has_reader: bool,
@@ -119,7 +125,8 @@ fn room_of(desk: &AtDesk) -> String {
 /// `GET /desk`
 pub async fn show(visit: Visit, desk: AtDesk, query: Query) -> Result<Response, Fault> {
     let said = query.one("said").and_then(|said| visit.texts().code_if_any("desk-said-", said));
-    let mut response = page(&visit, &desk, said.map(|said| ("ok", said)), StatusCode::OK).await?;
+    let wish = services::Wish::read(&query);
+    let mut response = page_with(&visit, &desk, said.map(|said| ("ok", said)), StatusCode::OK, wish).await?;
     // Each visit keeps the cookie for as long again.
     if let Some(cookie) = desk.renewed() {
         response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -133,9 +140,21 @@ async fn page(
     notice: Option<(&'static str, String)>,
     status: StatusCode,
 ) -> Result<Response, Fault> {
+    page_with(visit, desk, notice, status, services::Wish::default()).await
+}
+
+/// The page with a wish for a service: what was searched for, and what was refused.
+async fn page_with(
+    visit: &Visit,
+    desk: &AtDesk,
+    notice: Option<(&'static str, String)>,
+    status: StatusCode,
+    wish: services::Wish,
+) -> Result<Response, Fault> {
     // First where the stream will go on, then how things stand: nothing falls between.
     let after = clinic::changes::last_id(&visit.app.database).await?;
     let board = board::board(visit, desk, &mut Seen::default()).await?;
+    let adder = services::adder(visit, desk, wish).await?;
     let page = Page {
         frame: Frame::new(visit, "desk"),
         script: assets::path("desk.js"),
@@ -143,6 +162,7 @@ async fn page(
         state: board.state,
         places: places("desk"),
         board,
+        adder,
         after,
         notice,
         has_reader: visit.app.settings.desk.reader.is_some(),

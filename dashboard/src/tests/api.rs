@@ -101,7 +101,10 @@ pub(super) fn plain(method: &str, path: &str, key: Option<&str>) -> axum::http::
 
 /// A call that its description allows.
 fn made(route: &Route, path: &str, key: Option<&str>) -> Request<Body> {
-    let request = plain(route.verb.as_str(), path, key);
+    let mut request = plain(route.verb.as_str(), path, key);
+    if route.path.starts_with("/api/v1/charges") && route.verb == Verb::Change {
+        request = request.header("idempotency-key", "a-key-of-a-test");
+    }
     match route.operation.unwrap().takes {
         Some(_) => request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body_of(route))).unwrap(),
         None => request.body(Body::empty()).unwrap(),
@@ -113,6 +116,8 @@ fn body_of(route: &Route) -> &'static str {
         ("/search", r#"{"words":"nobody of this name","purpose":"booking"}"#),
         ("/reveal", r#"{"fields":["name"],"purpose":"booking"}"#),
         ("/{kind}", r#"{"records":[]}"#),
+        ("/cancel", r#"{"reason":"mistake"}"#),
+        ("/charges", r#"{"patient":"00000000000000000000000000000000","service":"x","visit":"none"}"#),
         ("/irregular-sign-ins", r#"{"source":"his","id":"s-1","at":"2026-01-05T09:00:00Z"}"#),
     ];
     known.iter().find(|(end, _)| route.path.ends_with(end)).map_or("{}", |(_, body)| body)
@@ -128,6 +133,7 @@ fn path_of(route: &Route) -> String {
         ("{order}", "0".repeat(32)),
         ("{source}", "his".to_owned()),
         ("{kind}", "patients".to_owned()),
+        ("{charge}", "no-such-charge".to_owned()),
     ];
     known.iter().fold(route.path.to_owned(), |path, (name, value)| path.replace(name, value))
 }

@@ -11,6 +11,7 @@ use clinic::{fhircast, people, staff};
 use domain::visit::{BeganBy, Question};
 use domain::{Field, Permission, PersonId, UtcMillis};
 
+use super::services;
 use crate::desk_visit::AtDesk;
 use crate::faces::Faces;
 use crate::fault::Fault;
@@ -32,6 +33,10 @@ pub struct Board {
     pub main: String,
     /// Who comes next.
     pub side: String,
+    /// What is registered in the visit.
+    pub services: String,
+    /// What limits, deposit and discount leave.
+    pub limits: String,
     /// What a half-filled form of the page belongs to: another one drops it.
     pub key: String,
     /// `empty`, `waiting`, `open`, `locked` or `closed`.
@@ -129,7 +134,11 @@ struct Chart {
 
 /// Keeps what was looked up for as long as a stream lives.
 #[derive(Debug, Default)]
-pub struct Seen(Option<Chart>);
+pub struct Seen {
+    chart: Option<Chart>,
+    /// What the patient was charged and what is left, for the visit that runs.
+    pub money: Option<services::Money>,
+}
 
 /// The address of a photograph for a page of a workstation.
 pub fn at_desk(photo: Option<&String>) -> Option<String> {
@@ -213,6 +222,10 @@ pub async fn board(visit: &Visit, desk: &AtDesk, seen: &mut Seen) -> Result<Boar
             main.patient = Some(patient(visit, acting, session, running, seen).await?);
             board.key.push('/');
             board.key.push_str(&running.id);
+            let desk_form = desk.form_token(now);
+            (board.services, board.limits) = services::parts(visit, acting, &desk_form, running, seen).await?;
+        } else {
+            seen.money = None;
         }
         main.sync = sync(visit, session, running.is_some()).await?;
         if let Some(asked) = asked.filter(|asked| asked.question.session == session.id) {
@@ -280,7 +293,7 @@ async fn chart(
     person: PersonId,
     seen: &mut Seen,
 ) -> Result<Chart, Fault> {
-    if let Some(known) = seen.0.as_ref().filter(|known| known.of == (session.to_owned(), person)) {
+    if let Some(known) = seen.chart.as_ref().filter(|known| known.of == (session.to_owned(), person)) {
         return Ok(known.clone());
     }
     let app = &visit.app;
@@ -298,7 +311,7 @@ async fn chart(
             Err(error) => tracing::debug!(error = %error, "page.desk.record"),
         }
     }
-    seen.0 = Some(chart.clone());
+    seen.chart = Some(chart.clone());
     Ok(chart)
 }
 

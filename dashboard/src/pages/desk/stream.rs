@@ -134,9 +134,16 @@ impl Streamer {
         let own = self.desk.session.as_ref().map(|session| session.person);
         let here = |change: &Change| change.workstation.as_ref() == Some(&self.desk.workstation.point);
         let is_ours = |change: &Change| here(change) || (own.is_some() && change.staff == own);
-        let is_touched = found.iter().any(|change| is_ours(change) || change.kind == ChangeKind::PersonMerged);
-        let said: Vec<_> = found.iter().filter(|change| here(change)).cloned().collect();
+        let money = self.seen.money.as_ref();
+        let is_money = |change: &Change| money.is_some_and(|money| money.is_touched_by(change));
+        let is_paid = |change: &Change| change.kind == ChangeKind::PaymentTaken && is_money(change);
+        let is_other_sum = found.iter().any(|change| is_money(change) || change.kind == ChangeKind::PersonMerged);
+        let is_touched = is_other_sum || found.iter().any(|change| is_ours(change));
+        let said: Vec<_> = found.iter().filter(|change| here(change) || is_paid(change)).cloned().collect();
         self.last = last;
+        if is_other_sum {
+            self.seen.money = None;
+        }
         if is_touched {
             self.draw().await?;
         }
@@ -158,9 +165,13 @@ impl Streamer {
         let drawn = board::board(&self.visit, &self.desk, &mut self.seen).await.map_err(|_| End::Failed)?;
         let mut parts = serde_json::Map::new();
         let old = std::mem::take(&mut self.shown);
-        for (name, new, old) in
-            [("who", &drawn.who, &old.who), ("main", &drawn.main, &old.main), ("side", &drawn.side, &old.side)]
-        {
+        for (name, new, old) in [
+            ("who", &drawn.who, &old.who),
+            ("main", &drawn.main, &old.main),
+            ("side", &drawn.side, &old.side),
+            ("services", &drawn.services, &old.services),
+            ("limits", &drawn.limits, &old.limits),
+        ] {
             if new != old {
                 parts.insert(name.to_owned(), json!(new));
             }
@@ -187,6 +198,7 @@ impl Streamer {
             ChangeKind::VisitStarted => ("ok", texts.t("desk-said-started")),
             ChangeKind::VisitConfirmed => ("ok", texts.t("desk-said-shown")),
             ChangeKind::VisitEnded => ("ok", texts.t("desk-said-visit-ended")),
+            ChangeKind::PaymentTaken => ("ok", texts.t("desk-said-paid")),
             _ => return Ok(()),
         };
         let data = json!({ "tone": tone, "text": text });
