@@ -188,3 +188,16 @@ desk-said-ordered = Ordered. It is rendered once it is paid.
 desk-said-rendered = Rendered.
 desk-said-taken-back = Taken back.
 desk-said-paid = The patient has paid. What was refused is open again.
+
+# The language that a person is spoken to in, on the form of a person.
+edit-language = Language
+edit-language-unknown = not known: that of the site
+edit-language-help = Refusals at the till and papers are in it, as far as this program knows it.
+
+# A service without a visit.
+services-without = Register a service without a visit
+services-without-go = Register a service without a visit…
+services-without-text = For work without the patient before you, as after a telephone call. It is recorded, and somebody else looks at it.
+services-without-find = Find a service
+services-without-pick = Choose a service.
+till-problem-field-session = Tap your card or enter your PIN first: the workstation is locked, or your last tap is too long ago.

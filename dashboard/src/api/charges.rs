@@ -48,12 +48,12 @@ pub struct NewChargeBody {
     quantity: Option<u32>,
     /// ISO 4217; the clinic's if left out.
     #[serde(default)]
-    #[schema(pattern = "^[A-Z]{3}$")]
+    #[schema(min_length = 3, max_length = 3)]
     currency: Option<String>,
     /// What is to be paid altogether, as it was shown to whoever decided. Another sum is refused. Nothing is compared if
     /// left out.
     #[serde(default)]
-    #[schema(pattern = "^[0-9]{1,14}([.][0-9]{1,3})?$")]
+    #[schema(min_length = 1, max_length = 20)]
     shown: Option<String>,
 }
 
@@ -101,7 +101,7 @@ pub struct ChargeBody {
     /// How many.
     quantity: u32,
     /// ISO 4217.
-    #[schema(pattern = "^[A-Z]{3}$")]
+    #[schema(min_length = 3, max_length = 3)]
     currency: String,
     /// Before the discount.
     gross: String,
@@ -156,7 +156,7 @@ pub struct OffersBody {
     #[schema(pattern = "^[0-9a-f]{32}$")]
     patient: String,
     /// ISO 4217.
-    #[schema(pattern = "^[A-Z]{3}$")]
+    #[schema(min_length = 3, max_length = 3)]
     currency: String,
     /// How services are paid; absent without terms: nothing can be registered.
     #[serde(skip_serializing_if = "Option::is_none")]

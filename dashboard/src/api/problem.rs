@@ -99,7 +99,7 @@ pub struct RefusedBody {
     #[schema(schema_with = refusal_codes)]
     code: &'static str,
     /// ISO 4217.
-    #[schema(pattern = "^[A-Z]{3}$")]
+    #[schema(min_length = 3, max_length = 3)]
     currency: String,
     /// The limit that would be passed.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,6 +19,7 @@ pub use day::show as day;
 pub use services::acts::{
     cancel as services_cancel, find as services_find, register as services_register, render as services_render,
 };
+pub use services::without::{register as without_register, show as without_service};
 pub use stream::stream;
 pub use without::{find as without_find, show as without, start as without_start};
 

@@ -4,6 +4,7 @@
 
 pub mod acts;
 mod adder;
+pub mod without;
 
 use std::collections::BTreeMap;
 

@@ -7,10 +7,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use clinic::appointments;
 use clinic::audit::Purpose;
-use clinic::desk::{DeskError, Factor, PinAnswer, PinText};
+use clinic::desk::{DeskError, DeskSession, Factor, PinAnswer, PinText};
 use clinic::irregular::{IrregularError, NewOutOfCard};
 use clinic::vault::VaultError;
-use domain::PersonId;
+use domain::{Permission, PersonId};
 use domain::visit::OutOfCardCode;
 
 use super::board::{at_desk, name_of, short_clock, state_of};
@@ -47,6 +47,8 @@ struct Page {
     codes: Vec<(&'static str, String, bool)>,
     asks_pin: bool,
     may_tap: bool,
+    /// Whether a service may be registered instead.
+    may_register: bool,
     problem: Option<String>,
 }
 
@@ -142,21 +144,7 @@ pub async fn start(visit: Visit, desk: AtDesk, body: Bytes) -> Result<Response, 
         return page(&visit, &desk, step).await;
     };
     if let Some(typed) = form.one("pin") {
-        let answer = match PinText::new(typed) {
-            Ok(pin) => visit.app.desk.confirm_pin(session, pin).await,
-            Err(error) => Err(error),
-        };
-        let span = |ms: i64| visit.times().span(ms.saturating_add(999));
-        step.problem = match answer {
-            Ok(PinAnswer::Right(_)) => None,
-            Ok(PinAnswer::Wrong { left }) => Some(texts.n("desk-pin-wrong", left)),
-            Ok(PinAnswer::Blocked { wait_ms }) => Some(texts.a("desk-pin-blocked", &span(wait_ms))),
-            Ok(PinAnswer::DeskBlocked { wait_ms }) => Some(texts.a("desk-pin-desk-blocked", &span(wait_ms))),
-            Ok(PinAnswer::NotSet) => Some(texts.t("desk-pin-none")),
-            Err(DeskError::BadPin) => Some(texts.t("desk-pin-bad")),
-            Err(DeskError::Busy { .. }) => Some(texts.t("desk-pin-busy")),
-            Err(error) => return Err(error.into()),
-        };
+        step.problem = check_pin(&visit, session, typed).await?;
         if step.problem.is_some() {
             return page(&visit, &desk, step).await;
         }
@@ -190,6 +178,26 @@ pub async fn start(visit: Visit, desk: AtDesk, body: Bytes) -> Result<Response, 
         Err(error) => return Err(error.into()),
     });
     page(&visit, &desk, step).await
+}
+
+/// Takes the PIN of the one who is bound; what is wrong with it is said.
+pub(super) async fn check_pin(visit: &Visit, session: &DeskSession, typed: &str) -> Result<Option<String>, Fault> {
+    let texts = visit.texts();
+    let answer = match PinText::new(typed) {
+        Ok(pin) => visit.app.desk.confirm_pin(session, pin).await,
+        Err(error) => Err(error),
+    };
+    let span = |ms: i64| visit.times().span(ms.saturating_add(999));
+    Ok(match answer {
+        Ok(PinAnswer::Right(_)) => None,
+        Ok(PinAnswer::Wrong { left }) => Some(texts.n("desk-pin-wrong", left)),
+        Ok(PinAnswer::Blocked { wait_ms }) => Some(texts.a("desk-pin-blocked", &span(wait_ms))),
+        Ok(PinAnswer::DeskBlocked { wait_ms }) => Some(texts.a("desk-pin-desk-blocked", &span(wait_ms))),
+        Ok(PinAnswer::NotSet) => Some(texts.t("desk-pin-none")),
+        Err(DeskError::BadPin) => Some(texts.t("desk-pin-bad")),
+        Err(DeskError::Busy { .. }) => Some(texts.t("desk-pin-busy")),
+        Err(error) => return Err(error.into()),
+    })
 }
 
 async fn page(visit: &Visit, desk: &AtDesk, step: Step) -> Result<Response, Fault> {
@@ -233,6 +241,7 @@ async fn page(visit: &Visit, desk: &AtDesk, step: Step) -> Result<Response, Faul
         codes: OutOfCardCode::ALL.iter().map(code).collect(),
         asks_pin: !is_fresh && has_factor,
         may_tap: !is_fresh,
+        may_register: !step.end && acting.rights.allows(Permission::ServiceRegister),
         typed: step.typed,
         problem: step.problem,
     };

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use clinic::acting::Acting;
 use clinic::audit::Purpose;
-use clinic::people::{self as clinic_people, PersonError, Reference};
+use clinic::people::{self as clinic_people, PersonError, Reference, Spoken};
 use clinic::vault::VaultError;
 use domain::vault::{
     BirthDate, CONTACTS_MAX, Contact, ContactKind, DOCUMENTS_MAX, Document, DocumentKind, NAME_MAX_CHARS, Names,
@@ -27,6 +27,22 @@ use crate::visit::Visit;
 
 /// Empty rows offered for a further document or contact.
 const SPARE: usize = 1;
+/// Languages offered, with their own names. What a feed has told stays, whether it is here or not.
+const LANGUAGES: &[(&str, &str)] = &[
+    ("en", "English"),
+    ("ru", "Русский"),
+    ("uk", "Українська"),
+    ("pl", "Polski"),
+    ("de", "Deutsch"),
+    ("fr", "Français"),
+    ("es", "Español"),
+    ("it", "Italiano"),
+    ("ro", "Română"),
+    ("hu", "Magyar"),
+    ("tr", "Türkçe"),
+    ("ar", "العربية"),
+    ("zh", "中文"),
+];
 
 #[derive(Template)]
 #[template(path = "person_edit.html")]
@@ -43,6 +59,8 @@ struct Page {
     shows_documents: bool,
     shows_contacts: bool,
     shows_reference: bool,
+    /// Code, name, whether it is the person's.
+    languages: Vec<(String, String, bool)>,
     document_kinds: Vec<(&'static str, String)>,
     contact_kinds: Vec<(&'static str, String)>,
     problems: Vec<(String, String)>,
@@ -73,6 +91,7 @@ struct Typed {
     middle: String,
     birth_date: String,
     reference: String,
+    language: String,
     documents: Vec<DocumentRow>,
     contacts: Vec<ContactRow>,
 }
@@ -95,7 +114,7 @@ struct ContactRow {
 }
 
 impl Typed {
-    fn of(passport: &Passport, reference: Option<&Reference>) -> Self {
+    fn of(passport: &Passport, reference: Option<&Reference>, language: Option<&Spoken>) -> Self {
         let text = |secret: &Secret| secret.reveal().to_owned();
         Self {
             family: text(&passport.names.family),
@@ -103,6 +122,7 @@ impl Typed {
             middle: text(&passport.names.middle),
             birth_date: passport.birth_date.map(|date| text(&date.reveal_iso())).unwrap_or_default(),
             reference: reference.map(|reference| reference.reveal().to_owned()).unwrap_or_default(),
+            language: language.map(|language| language.as_str().to_owned()).unwrap_or_default(),
             documents: passport
                 .documents
                 .iter()
@@ -151,6 +171,7 @@ impl Typed {
             middle: one("middle"),
             birth_date: one("birth_date"),
             reference: one("reference"),
+            language: one("language"),
             documents: documents.filter(|row| !row.number.is_empty() || !row.issued.is_empty()).collect(),
             contacts: contacts.filter(|row| !row.value.is_empty()).collect(),
         }
@@ -313,6 +334,7 @@ pub async fn create(visit: Visit, body: Bytes) -> Result<Response, Fault> {
         }
         Err(error) => return Err(error.into()),
     };
+    clinic_people::set_language(database, &acting, person, Spoken::parse(&typed.language), now).await?;
     visit.app.vault.put(&acting, person, change, purpose).await?;
     Ok(after(person, &chosen, Done::Registered))
 }
@@ -361,7 +383,8 @@ pub async fn edit(visit: Visit, Path(person): Path<String>, query: Query) -> Res
         true => clinic_people::reveal_reference(database, &acting, person, purpose, now).await?,
         false => None,
     };
-    let typed = Typed::of(&passport, reference.as_ref());
+    let language = clinic_people::language_of(database, &acting, person).await?;
+    let typed = Typed::of(&passport, reference.as_ref(), language.as_ref());
     page(&visit, StatusCode::OK, Some(person), purpose.as_str(), typed, Vec::new())
 }
 
@@ -386,6 +409,8 @@ pub async fn save(visit: Visit, Path(person): Path<String>, body: Bytes) -> Resu
             Err(error) => return Err(error.into()),
         }
     }
+    let language = Spoken::parse(&typed.language);
+    clinic_people::set_language(&visit.app.database, &acting, person, language, visit.app.now()).await?;
     visit.app.vault.put(&acting, person, change, purpose).await?;
     Ok(after(person, &chosen, Done::Saved))
 }
@@ -411,6 +436,10 @@ fn page(
         None => (texts.t("edit-new-title"), "/people/new".to_owned(), format!("/people{kept}")),
         Some(id) => (texts.t("edit-title"), format!("/people/{id}/edit"), format!("/people/{id}{kept}")),
     };
+    let is_other = Spoken::parse(&typed.language).is_some_and(|code| LANGUAGES.iter().all(|it| it.0 != code.as_str()));
+    let other = is_other.then(|| (typed.language.clone(), typed.language.clone(), true));
+    let known = LANGUAGES.iter().map(|(code, name)| ((*code).to_owned(), (*name).to_owned(), *code == typed.language));
+    let languages = known.chain(other).collect();
     let page = Page {
         frame: Frame::new(visit, "people"),
         title,
@@ -424,6 +453,7 @@ fn page(
         shows_documents: shows(Field::Document),
         shows_contacts: shows(Field::Contact),
         shows_reference: shows(Field::Reference),
+        languages,
         document_kinds: kinds("document-", DocumentKind::ALL.iter().map(|kind| kind.as_str()), &texts),
         contact_kinds: kinds("contact-", ContactKind::ALL.iter().map(|kind| kind.as_str()), &texts),
         problems,
