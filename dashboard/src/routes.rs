@@ -287,9 +287,7 @@ pub static ROUTES: &[Route] = &[
         .rated(Rate::Search)
         .shows(&[Data::Identity, Data::Photo]),
     act("/desk/without", Desk::Open, Action::OutOfCard, |at| on(at, desk_page::without_start)),
-    desk("/desk/without/service", Desk::Open, &[Data::Identity, Data::Health], |at| {
-        on(at, desk_page::without_service)
-    }),
+    desk("/desk/without/service", Desk::Open, &[Data::Identity, Data::Health], |at| on(at, desk_page::without_service)),
     act("/desk/without/service", Desk::Open, Action::ServiceRegistered, |at| on(at, desk_page::without_register)),
     desk("/desk/day", Desk::Open, &[Data::Identity, Data::Traces], |at| on(at, desk_page::day))
         .recorded(Action::PersonSeen),

@@ -10,8 +10,8 @@ use clinic::audit::Purpose;
 use clinic::desk::{DeskError, DeskSession, Factor, PinAnswer, PinText};
 use clinic::irregular::{IrregularError, NewOutOfCard};
 use clinic::vault::VaultError;
-use domain::{Permission, PersonId};
 use domain::visit::OutOfCardCode;
+use domain::{Permission, PersonId};
 
 use super::board::{at_desk, name_of, short_clock, state_of};
 use super::{Places, places, read, room_of};

@@ -147,9 +147,8 @@ async fn page(
     let found = app.till.offers(acting, patient, &typed.find, OFFERED).await?;
     let faces = Faces::look(app, acting, vec![patient], Purpose::Treatment).await?;
     let is_fresh = now.since_ms(session.confirmed) < app.irregular.settings().fresh_ms;
-    let code = |code: &OutOfCardCode| {
-        (code.as_str(), texts.code("out-of-card-", code.as_str()), typed.code == code.as_str())
-    };
+    let code =
+        |code: &OutOfCardCode| (code.as_str(), texts.code("out-of-card-", code.as_str()), typed.code == code.as_str());
     let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = Page {
         frame: Frame::new(visit, ""),
