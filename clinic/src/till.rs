@@ -8,6 +8,7 @@
 //! Nothing here is ever deleted; what was wrong is posted the other way round. May import `domain`, `store`, the audit log,
 //! the feed of changes and visits.
 
+pub(crate) mod absorb;
 pub mod account;
 mod batch;
 mod cancel;

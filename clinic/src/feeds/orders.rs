@@ -146,6 +146,7 @@ impl Feeds {
         let (from, into) = (called(source, from), called(source, into));
         let entry = Draft { object: Some(format!("{source}/merge")), ..acting.draft(now, Action::FeedTaken) };
         let name = source.to_string();
+        let zone = self.inner.settings.time_zone;
         let outcome = transact!(self.inner.database, "feeds.merge", |conn| {
             let mut ends = Vec::with_capacity(2);
             for (system, value) in [&from, &into] {
@@ -228,6 +229,7 @@ impl Feeds {
             sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'policy' AND EXISTS (SELECT 1 FROM demand)")
                 .execute(&mut *conn)
                 .await?;
+            crate::till::absorb::absorb(conn, gone, left, &entry, zone).await?;
             for (subject, words) in [(gone, format!("merged into={left}")), (left, format!("merged from={gone}"))] {
                 let entry = Draft { subject: Some(subject), detail: Some(words), ..entry.clone() };
                 audit::record!(conn, &entry);

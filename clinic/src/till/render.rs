@@ -1,13 +1,33 @@
-//! Rendering what was ordered and paid.
+//! Rendering what was ordered and paid: the money that was held for it becomes revenue, in one transaction with the charge,
+//! its entry of the audit log and the change.
 
-use domain::Permission;
+use std::collections::{BTreeMap, BTreeSet};
 
+use domain::till::{ChargeState, EntryKind, Mode, posting};
+use domain::{Permission, PersonId};
+use store::{Error, Fault, transact};
+
+use super::batch::{PlacesOn, change_of};
 use super::charge::Charge;
+use super::decide::{No, Session};
+use super::ledger::{LedgerOn, NewEntry};
+use super::registrar::{hash, key as check_key};
+use super::rows::{ChargesOn, RENDERED, detail};
 use super::{Till, TillError};
 use crate::acting::Acting;
+use crate::audit::{Action, Draft, Log, Outcome, Purpose};
+use crate::changes::{Change, ChangeKind, Feed};
+use crate::visits::VisitsOn;
+
+/// Whether this binding is that of who acts, in force and not locked.
+pub(super) fn own_session(session: Option<&Session>, own: Option<PersonId>) -> Result<&Session, No> {
+    let session = session.filter(|session| session.is_usable).ok_or(No::NotBound)?;
+    if own == Some(session.staff) { Ok(session) } else { Err(No::NotTheirs) }
+}
 
 impl Till {
-    /// A paid order is rendered. Rendering what is rendered already gives it back as it is.
+    /// A paid order is rendered, by the specialist of the session where there is one. Rendering what is rendered already
+    /// gives it back as it is.
     ///
     /// # Errors
     /// [`TillError::Refused`] with `NotPaid`; [`TillError::NotFound`] for one that is not there or was taken back;
@@ -21,7 +41,95 @@ impl Till {
         session: Option<String>,
     ) -> Result<Charge, TillError> {
         acting.must(Permission::ServiceRegister)?;
-        let _ = (key, charge, session);
-        Err(TillError::Busy)
+        check_key(&key)?;
+        let (acting, id) = (acting.clone(), charge.to_owned());
+        let asked = hash(&[Some(RENDERED), Some(acting.actor.kind()), acting.actor.id().as_deref(), Some(&id)]);
+        let (now, zone) = (self.clock.now(), self.zone);
+        let outcome = transact!(self.database, "till.render", |conn| {
+            conn.take_turn().await?;
+            if let Some((before, kind, charge)) = conn.act(&key).await? {
+                let is_same = before == asked && kind == RENDERED && charge == id;
+                let known = if is_same { conn.by_id(&id).await? } else { None };
+                return Ok(known.ok_or(No::KeyReused));
+            }
+            let Some(charge) = conn.by_id(&id).await? else { return Ok(Err(No::NotFound)) };
+            let mut place = None;
+            if let Some(session) = &session {
+                let own = conn.staff_of(&acting.actor).await?;
+                let known = conn.sessions_of(&BTreeSet::from([session.clone()])).await?;
+                match own_session(known.get(session), own) {
+                    Ok(session) => place = Some(session.clone()),
+                    Err(no) => return Ok(Err(no)),
+                }
+            }
+            match charge.state {
+                ChargeState::Rendered => return Ok(Ok(charge)),
+                ChargeState::Cancelled => return Ok(Err(No::NotFound)),
+                ChargeState::Ordered => {}
+            }
+            let patient = conn.survivor(charge.patient).await?;
+            let account_key = (patient, charge.currency);
+            let accounts = conn.accounts(&BTreeSet::from([account_key])).await?;
+            let account = accounts.get(&account_key).copied().unwrap_or_default();
+            let draft = |action| Draft {
+                session: session.clone().or_else(|| acting.session.clone()),
+                subject: Some(patient),
+                object: Some(charge.id.clone()),
+                purpose: Some(Purpose::Treatment),
+                ..acting.draft(now, action)
+            };
+            let after = match domain::till::render(charge.price.net, charge.paid, &account) {
+                Ok(after) => after,
+                Err(refusal) => {
+                    let words = format!("charge={}; no={}; code={}", charge.id, charge.no, refusal.code());
+                    let refused = draft(Action::ServiceRefused);
+                    conn.append(&Draft { outcome: Outcome::Refused, detail: Some(words), ..refused }).await?;
+                    let told = change_of(&charge, session.clone(), ChangeKind::ChargeRefused, now);
+                    conn.append_change(&Change { reason: Some(refusal.code().to_owned()), detail: None, ..told })
+                        .await?;
+                    return Ok(Err(No::Refused(refusal)));
+                }
+            };
+            let mut done = Charge {
+                patient,
+                state: ChargeState::Rendered,
+                rendered: Some(now),
+                day: conn.posting_day(super::day_in(zone, now)).await?,
+                ..charge.clone()
+            };
+            if let Some(place) = &place {
+                done.staff = Some(place.staff);
+                done.workstation = Some(place.workstation.clone());
+                done.zone.clone_from(&place.zone);
+                done.card = place.card;
+            }
+            conn.save_accounts(&BTreeMap::from([(account_key, after)])).await?;
+            let postings = posting::rendered(Mode::Prepaid, done.price.net, done.price.discount.amount);
+            let entry = Draft { detail: Some(detail(&done, &postings)), ..draft(Action::ServiceRegistered) };
+            let number = conn.append(&entry).await?;
+            if !conn.update_rendered(&done).await? {
+                // Somebody came between; the transaction is run again.
+                return Err(Error::new("till.render", Fault::Busy));
+            }
+            conn.insert_act(&key, &asked, RENDERED, &done.id, number, now).await?;
+            if !postings.is_empty() {
+                conn.post(&[NewEntry {
+                    kind: EntryKind::Rendered,
+                    at: now,
+                    day: done.day,
+                    currency: done.currency,
+                    patient: Some(patient),
+                    charge: Some(done.id.clone()),
+                    payment: None,
+                    shift: None,
+                    audit: number,
+                    postings,
+                }])
+                .await?;
+            }
+            conn.append_change(&change_of(&done, session.clone(), ChangeKind::ChargeRendered, now)).await?;
+            Ok(Ok(done))
+        })?;
+        Ok(outcome?)
     }
 }

@@ -154,6 +154,24 @@ pub(crate) trait ChargesOn {
     /// Engine errors.
     async fn insert_charges(&mut self, rows: &[NewRow<'_>]) -> Result<(), Error>;
 
+    /// An order is rendered now, as the charge says; whether it was an order.
+    ///
+    /// # Errors
+    /// Engine errors.
+    async fn update_rendered(&mut self, charge: &Charge) -> Result<bool, Error>;
+
+    /// A charge is taken back now, as the charge says; whether it was not yet.
+    ///
+    /// # Errors
+    /// Engine errors.
+    async fn update_cancelled(&mut self, charge: &Charge) -> Result<bool, Error>;
+
+    /// What is unsettled of a patient belongs to another record of theirs; how many charges.
+    ///
+    /// # Errors
+    /// Engine errors.
+    async fn move_unsettled(&mut self, from: PersonId, into: PersonId) -> Result<u64, Error>;
+
     /// What was done with this key: what was asked, what was done, the charge.
     ///
     /// # Errors
@@ -279,6 +297,51 @@ macro_rules! charges_on {
                     insert.build().persistent(some.len() == 1).execute(&mut *self).await?;
                 }
                 Ok(())
+            }
+
+            async fn update_rendered(&mut self, charge: &Charge) -> Result<bool, Error> {
+                let done = sqlx::query(
+                    "UPDATE charge SET state = 'rendered', rendered_ms = $1, day = $2, patient = $3, staff = $4,
+                         workstation = $5, zone = $6, card = $7
+                     WHERE id = $8 AND state = 'ordered' AND paid_minor = net_minor",
+                )
+                .bind(charge.rendered.map(|at| at.0))
+                .bind(i64::from(charge.day.0))
+                .bind(charge.patient.to_string())
+                .bind(charge.staff.map(|it| it.to_string()))
+                .bind(charge.workstation.as_ref().map(PointId::as_str))
+                .bind(charge.zone.as_ref().map(ZoneId::as_str))
+                .bind(charge.card.map(|it| it.to_string()))
+                .bind(&charge.id)
+                .execute(&mut *self)
+                .await?;
+                Ok(done.rows_affected() > 0)
+            }
+
+            async fn update_cancelled(&mut self, charge: &Charge) -> Result<bool, Error> {
+                let (at, reason) = charge.cancelled.clone().unzip();
+                let done = sqlx::query(
+                    "UPDATE charge SET state = 'cancelled', cancelled_ms = $1, cancel_reason = $2
+                     WHERE id = $3 AND state <> 'cancelled'",
+                )
+                .bind(at.map(|at| at.0))
+                .bind(reason)
+                .bind(&charge.id)
+                .execute(&mut *self)
+                .await?;
+                Ok(done.rows_affected() > 0)
+            }
+
+            async fn move_unsettled(&mut self, from: PersonId, into: PersonId) -> Result<u64, Error> {
+                let done = sqlx::query(
+                    "UPDATE charge SET patient = $1 WHERE patient = $2 AND (state = 'ordered'
+                         OR (state = 'rendered' AND paid_minor + written_off_minor < net_minor))",
+                )
+                .bind(into.to_string())
+                .bind(from.to_string())
+                .execute(&mut *self)
+                .await?;
+                Ok(done.rows_affected())
             }
 
             async fn act(&mut self, key: &str) -> Result<Option<(String, String, String)>, Error> {
