@@ -30,6 +30,7 @@ pub mod payments;
 mod price_import;
 mod price_list;
 mod prices;
+pub mod recalculate;
 mod registrar;
 mod render;
 pub mod requests;

@@ -173,6 +173,17 @@ fn notice() -> NewNotice {
         patient: None,
         record: None,
         charges: Vec::new(),
+fn charge(scene: &Scene) -> clinic::till::NewCharge {
+    clinic::till::NewCharge {
+        key: "key-of-the-matrix".to_owned(),
+        patient: scene.person,
+        visit: None,
+        session: None,
+        out_of_card: Some((OutOfCardCode::Other, WHY.to_owned())),
+        service: "nothing".to_owned(),
+        quantity: 1,
+        currency: None,
+        shown: None,
     }
 }
 
@@ -460,6 +471,13 @@ const ROWS: &[Row] = rows! {
     "till/overrides pots_to_override" needs LimitOverride: |s, a| async { till(s).pots_to_override(a).await };
     "till/overrides end_override" needs LimitOverride: |s, a| async { till(s).end_override(a, ID).await };
     "till/overrides overrides" needs LimitOverride: |s, a| async { till(s).overrides(a, &clinic::till::OverrideFilter::default()).await };
+    "till/registrar register" needs ServiceRegister: |s, a| async { till(s).register(a, charge(s)).await };
+    "till/render render" needs ServiceRegister: |s, a| async { till(s).render(a, "key-of-the-matrix".to_owned(), ID, None).await };
+    "till/offer offers" needs ServiceRegister: |s, a| async { till(s).offers(a, s.person, "", 10).await };
+    "till/charge charge" needs ChargeSee: |s, a| async { till(s).charge(a, ID).await };
+    "till/charge charges_of_visit" needs ChargeSee: |s, a| async { till(s).charges_of_visit(a, ID).await };
+    "till/charge open_charges" needs ChargeSee: |s, a| async { till(s).open_charges(a, s.person).await };
+    "till/recalculate recalculate" needs ChargeSee: |s, a| async { till(s).recalculate(a, s.person).await };
     "till/check check" needs TillReport: |s, a| async { till(s).check(a).await };
     "till/check trial_balance" needs TillReport: |s, a| async { till(s).trial_balance(a, None).await };
     "visits/list list" needs VisitSee: |s, a| async { visits(s).list(a, &clinic::visits::Filter::default(), None, 1).await };
@@ -639,6 +657,8 @@ const ELSEWHERE: &[(&str, usize)] = &[
     ("break_glass/review", 3),
     ("disclosures/read", 2),
     ("people/passes", 1),
+    // Taking a charge back: one of two rights; its tests say who may.
+    ("till/cancel", 1),
     // Browser-side keys have a file of their own.
     ("vault/local/key_change", 1),
     ("vault/local/put", 1),

@@ -1,18 +1,30 @@
 //! What the doctor's page shows before anything is registered: services with what they cost this patient now, and what
 //! terms, limits and deposit leave. Nothing here changes anything; registering decides anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::money::{Amount, Currency};
 use domain::schedule::LocalDate;
-use domain::till::{Account, Mode, Priced, Refusal, Step, Terms};
+use domain::till::register::price;
+use domain::till::terms::Terms;
+use domain::till::{Account, Bounds, Mode, Priced, Refusal, Scheme, Step, Wanted};
 use domain::{Permission, PersonId};
+use store::{Error, read};
 
+use super::batch::read_terms;
+use super::decide::World;
+use super::ledger::LedgerOn;
+use super::resolve::{OF_PATIENT, OF_POT, ResolveOn};
 use super::{Till, TillError};
 use crate::acting::Acting;
+use crate::audit::Purpose;
 
 /// Most services in one answer.
 pub const OFFERS_MAX: u32 = 100;
+/// Most services that are looked through.
+const SERVICES_MAX: i64 = 20_000;
+/// What was registered most among so many charges comes first.
+const RECENT: i64 = 2_000;
 
 /// A limit and what is left of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +37,13 @@ pub struct Left {
     pub used: Amount,
     /// What is left; never below zero.
     pub left: Amount,
+}
+
+impl Left {
+    fn of(limit: Amount, extra: Amount, used: Amount) -> Self {
+        let left = limit.minus(used).unwrap_or(Amount::ZERO).max(Amount::ZERO);
+        Self { limit, extra, used, left }
+    }
 }
 
 /// The shared pot that a patient's charges count against.
@@ -84,11 +103,14 @@ pub struct Offers {
     pub rate: u32,
     /// The next step of the scale.
     pub next: Option<Step>,
-    /// Services, those registered most in the last 30 days first.
+    /// Services, those registered most of late first, then by code.
     pub services: Vec<Offer>,
     /// Whether there are more that fit.
     pub has_more: bool,
 }
+
+/// A service as it is stored: code, names, category, at home.
+type ServiceRow = (String, String, String, i64);
 
 impl Till {
     /// Services whose code or name holds `find` (any language, any case; all when empty), at most `limit` of them, with
@@ -104,20 +126,140 @@ impl Till {
         limit: u32,
     ) -> Result<Offers, TillError> {
         acting.must(Permission::ServiceRegister)?;
-        let _ = (find, limit.min(OFFERS_MAX));
-        Ok(Offers {
-            patient,
-            currency: self.rules.currency,
-            day: self.today(),
-            terms: None,
-            account: Account::default(),
-            limit: None,
-            pot: None,
-            scheme: None,
-            rate: 0,
-            next: None,
-            services: Vec::new(),
-            has_more: false,
-        })
+        let now = self.clock.now();
+        let find = find.trim().to_lowercase();
+        let limit = usize::try_from(limit.min(OFFERS_MAX)).unwrap_or(0);
+        let currency = self.rules.currency;
+        let known =
+            read!(self.database, "till.offers.patient", |conn| { conn.persons(&BTreeSet::from([patient])).await })?;
+        let person = known.get(&patient).filter(|known| !known.is_erased).ok_or(TillError::NotFound)?.survivor;
+        self.looked(acting, person, Purpose::Treatment).await?;
+        let (world, rows, has_more, name) = read!(self.database, "till.offers", |conn| {
+            let today = super::day_in(self.zone, now);
+            let mut world = World::at(now, self.zone, conn.posting_day(today).await?, &self.rules);
+            world.persons.clone_from(&known);
+            read_terms(conn, &mut world, &[person], &BTreeSet::from([currency])).await?;
+            let rows: Vec<ServiceRow> = sqlx::query_as(
+                "SELECT s.code, s.names, s.category, s.at_home FROM service s
+                 LEFT JOIN (SELECT service, COUNT(*) AS many FROM (SELECT service FROM charge ORDER BY no DESC LIMIT $1)
+                     AS late GROUP BY service) AS used ON used.service = s.code
+                 WHERE s.ended_ms IS NULL OR s.ended_ms > $2
+                 ORDER BY COALESCE(used.many, 0) DESC, s.code LIMIT $3",
+            )
+            .bind(RECENT)
+            .bind(now.0)
+            .bind(SERVICES_MAX)
+            .fetch_all(&mut *conn)
+            .await?;
+            let (rows, has_more) = fitting(rows, &find, limit)?;
+            let codes: BTreeSet<String> = rows.iter().map(|(row, _)| row.0.clone()).collect();
+            world.services = conn.prices(&codes, now).await?;
+            let pot = world.terms_of(person, currency).and_then(|terms| terms.pot.clone());
+            let name: Option<String> = match pot {
+                None => None,
+                Some(payer) => {
+                    sqlx::query_scalar("SELECT name FROM payer WHERE id = $1")
+                        .bind(&payer)
+                        .fetch_optional(&mut *conn)
+                        .await?
+                }
+            };
+            Ok((world, rows, has_more, name))
+        })?;
+        Ok(offers_of(&world, person, currency, rows, has_more, name.unwrap_or_default()))
+    }
+}
+
+/// Those whose code or a name holds the text, with their names.
+fn fitting(
+    rows: Vec<ServiceRow>,
+    find: &str,
+    limit: usize,
+) -> Result<(Vec<(ServiceRow, BTreeMap<String, String>)>, bool), Error> {
+    let mut fit = Vec::new();
+    for row in rows {
+        let names: BTreeMap<String, String> = serde_json::from_str(&row.1)
+            .map_err(|_| Error::bad_row("service", "names", "this is not an object of language to name"))?;
+        let holds = |text: &str| text.to_lowercase().contains(find);
+        if !find.is_empty() && !holds(&row.0) && !names.values().any(|name| holds(name)) {
+            continue;
+        }
+        if fit.len() == limit {
+            return Ok((fit, true));
+        }
+        fit.push((row, names));
+    }
+    Ok((fit, false))
+}
+
+fn offers_of(
+    world: &World,
+    patient: PersonId,
+    currency: Currency,
+    rows: Vec<(ServiceRow, BTreeMap<String, String>)>,
+    has_more: bool,
+    payer_name: String,
+) -> Offers {
+    let account = world.accounts.get(&(patient, currency)).copied().unwrap_or_default();
+    let terms = world.terms_of(patient, currency);
+    let scheme = terms.and_then(|terms| world.scheme_of(terms));
+    let bounds = terms.map(|terms| world.bounds_of(patient, terms)).unwrap_or_default();
+    // Terms in another currency bound nothing here.
+    let own = terms.filter(|terms| terms.currency == currency);
+    let limit = own
+        .and(bounds.limit)
+        .map(|limit| Left::of(limit, world.extra(OF_PATIENT, &patient.to_string(), currency), account.owed));
+    let pot = own.and_then(|terms| {
+        let (payer, (limit, used)) = (terms.pot.clone()?, bounds.pot?);
+        let left = Left::of(limit, world.extra(OF_POT, &payer, currency), used);
+        Some(PotLeft { name: payer_name, left, payer })
+    });
+    let now = scheme.map(|scheme| scheme.discount(account.rendered, Amount::ZERO));
+    let services = rows
+        .into_iter()
+        .map(|(row, names)| offer(world, &row, names, currency, terms, scheme, &account, &bounds))
+        .collect();
+    Offers {
+        patient,
+        currency,
+        day: world.today,
+        terms: terms.cloned(),
+        account,
+        limit,
+        pot,
+        scheme: scheme.map(|scheme| (scheme.id.clone(), scheme.version)),
+        rate: now.map_or(0, |now| now.rate),
+        next: now.and_then(|now| now.next),
+        services,
+        has_more,
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "what one line needs, worked out once for all of them")]
+fn offer(
+    world: &World,
+    row: &ServiceRow,
+    names: BTreeMap<String, String>,
+    currency: Currency,
+    terms: Option<&Terms>,
+    scheme: Option<&Scheme>,
+    account: &Account,
+    bounds: &Bounds,
+) -> Offer {
+    let (service, _, category, at_home) = row;
+    let price_now = world.services.get(service).and_then(|now| now.prices.get(&currency));
+    let unit = price_now.and_then(|(_, unit)| *unit);
+    let wanted = Wanted { unit, currency, quantity: 1, at_home: *at_home != 0, shown: None };
+    let mode = terms.map(|terms| if wanted.at_home { Mode::Prepaid } else { terms.mode });
+    Offer {
+        service: service.clone(),
+        names,
+        category: category.clone(),
+        at_home: wanted.at_home,
+        price_version: price_now.map_or(0, |(version, _)| *version),
+        unit,
+        price: price(&wanted, scheme, account).ok(),
+        mode,
+        refusal: domain::till::register(&wanted, terms, scheme, account, bounds).err(),
     }
 }

@@ -105,12 +105,17 @@ impl Clinic {
 
     /// A scale: 3 % from 100.00 on, 10 % from 500.00 on.
     pub(crate) async fn scheme(&self, id: &str) {
+        self.scheme_from(id, 10_000).await;
+    }
+
+    /// The same with its first step from another sum on.
+    pub(crate) async fn scheme_from(&self, id: &str, first: i64) {
         let step = |from, rate| Step { from: amount(from), rate };
         let new = NewScheme {
             id: id.to_owned(),
             name: id.to_owned(),
             currency: uah(),
-            steps: vec![step(10_000, 300), step(50_000, 1_000)],
+            steps: vec![step(first, 300), step(50_000, 1_000)],
             rounding: Rounding::HalfUp,
             unit: 1,
         };
