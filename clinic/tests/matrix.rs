@@ -173,6 +173,9 @@ fn notice() -> NewNotice {
         patient: None,
         record: None,
         charges: Vec::new(),
+    }
+}
+
 fn charge(scene: &Scene) -> clinic::till::NewCharge {
     clinic::till::NewCharge {
         key: "key-of-the-matrix".to_owned(),

@@ -297,16 +297,16 @@ fn case_of(setting: &Setting, wish: &Wish, charge: &Charge) -> Option<Case> {
 
 /// The entry about a charge.
 fn registered(world: &World, wish: &Wish, charge: &Charge) -> Draft {
-    let mut words = detail(charge, &postings_of(charge));
-    if charge.patient != wish.new.patient {
-        words.push_str(&format!("; merged_from={}", wish.new.patient));
-    }
+    let merged = match charge.patient == wish.new.patient {
+        true => String::new(),
+        false => format!("; merged_from={}", wish.new.patient),
+    };
     Draft {
         session: wish.new.session.clone().or_else(|| wish.acting.session.clone()),
         subject: Some(charge.patient),
         object: Some(charge.id.clone()),
         purpose: Some(Purpose::Treatment),
-        detail: Some(words),
+        detail: Some(detail(charge, &merged, &postings_of(charge))),
         ..wish.acting.draft(world.now, Action::ServiceRegistered)
     }
 }

@@ -117,7 +117,7 @@ impl Till {
                 subject: Some(patient),
                 object: Some(charge.id.clone()),
                 purpose: Some(Purpose::Payment),
-                detail: Some(format!("{}; reason={reason}", detail(&done, &postings))),
+                detail: Some(detail(&done, &format!("; reason={reason}"), &postings)),
                 note: typed.clone(),
                 ..acting.draft(now, Action::ServiceCancelled)
             };

@@ -105,7 +105,7 @@ impl Till {
             }
             conn.save_accounts(&BTreeMap::from([(account_key, after)])).await?;
             let postings = posting::rendered(Mode::Prepaid, done.price.net, done.price.discount.amount);
-            let entry = Draft { detail: Some(detail(&done, &postings)), ..draft(Action::ServiceRegistered) };
+            let entry = Draft { detail: Some(detail(&done, "", &postings)), ..draft(Action::ServiceRegistered) };
             let number = conn.append(&entry).await?;
             if !conn.update_rendered(&done).await? {
                 // Somebody came between; the transaction is run again.

@@ -393,11 +393,11 @@ pub(crate) fn told(postings: &[Posting]) -> String {
     postings.iter().map(one).collect::<Vec<_>>().join(",")
 }
 
-/// What the entry of the audit log about a charge says.
-pub(crate) fn detail(charge: &Charge, postings: &[Posting]) -> String {
+/// What the entry of the audit log about a charge says; `more` is `; name=value`, or nothing. The postings come last.
+pub(crate) fn detail(charge: &Charge, more: &str, postings: &[Posting]) -> String {
     format!(
-        "charge={}; no={}; service={}; quantity={}; gross={}; discount={}; net={}; currency={}; mode={}; state={}; \
-         postings={}",
+        "charge={}; no={}; service={}; quantity={}; gross={}; discount={}; net={}; currency={}; mode={}; \
+         state={}{more}; postings={}",
         charge.id,
         charge.no,
         charge.service,
