@@ -382,33 +382,49 @@ CREATE TABLE payment_notice (
 CREATE INDEX payment_notice_open ON payment_notice (received_ms) WHERE state = 'unassigned';
 CREATE INDEX payment_notice_by_time ON payment_notice (received_ms, id);
 
--- Why: a comparison of our charges with those of another system, for days; what differs, line by line.
+-- Why: a comparison of our charges with those of another system, for days: asked for by a person, done by a bridge, which
+-- has it until `lease_ms`. The instants are the borders of the days in the clinic's zone.
 CREATE TABLE reconciliation (
     id          TEXT PRIMARY KEY,
+    no          BIGINT NOT NULL UNIQUE,
     destination TEXT NOT NULL,
     from_day    BIGINT NOT NULL,
     until_day   BIGINT NOT NULL,
+    from_ms     BIGINT NOT NULL,
+    until_ms    BIGINT NOT NULL,
+    basis       TEXT,
     state       TEXT NOT NULL,
+    taken_by    TEXT,
+    lease_ms    BIGINT,
     begun_ms    BIGINT NOT NULL,
     ended_ms    BIGINT,
     fault       TEXT,
     ours        BIGINT NOT NULL,
     theirs      BIGINT NOT NULL,
-    alike       BIGINT NOT NULL
+    alike       BIGINT NOT NULL,
+    differences BIGINT NOT NULL,
+    actor_kind  TEXT NOT NULL,
+    actor       TEXT,
+    entry       BIGINT NOT NULL
 );
-CREATE INDEX reconciliation_by_time ON reconciliation (begun_ms, id);
+CREATE UNIQUE INDEX reconciliation_open ON reconciliation (destination) WHERE state IN ('asked', 'running');
+INSERT INTO counter (name, value) VALUES ('reconciliation', 0);
 
--- Why: one charge or one line of theirs that differs, and how.
+-- Why: one charge or one line of theirs that differs, and how; `state` is how far it has come there, or why it is not there.
 CREATE TABLE reconciliation_line (
     reconciliation TEXT NOT NULL REFERENCES reconciliation (id),
     n              BIGINT NOT NULL,
     kind           TEXT NOT NULL,
-    charge         TEXT,
+    charge         TEXT NOT NULL,
     external       TEXT,
+    currency       TEXT,
     ours_minor     BIGINT,
     theirs_minor   BIGINT,
+    state          TEXT NOT NULL,
     PRIMARY KEY (reconciliation, n)
 );
+-- Why: from a charge to what other systems were told of it.
+CREATE INDEX change_by_charge ON change (detail) WHERE kind IN ('charge_rendered', 'charge_cancelled');
 
 -- On SQLite:
 CREATE TRIGGER ledger_stays BEFORE DELETE ON ledger

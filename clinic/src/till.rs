@@ -31,6 +31,7 @@ mod price_import;
 mod price_list;
 mod prices;
 pub mod recalculate;
+pub mod reconcile;
 mod registrar;
 mod render;
 pub mod requests;

@@ -481,6 +481,12 @@ const ROWS: &[Row] = rows! {
     "till/charge charges_of_visit" needs ChargeSee: |s, a| async { till(s).charges_of_visit(a, ID).await };
     "till/charge open_charges" needs ChargeSee: |s, a| async { till(s).open_charges(a, s.person).await };
     "till/recalculate recalculate" needs ChargeSee: |s, a| async { till(s).recalculate(a, s.person).await };
+    "till/reconcile comparable" needs ExchangeSee: |s, a| async { till(s).comparable(a).await };
+    "till/reconcile ask_reconciliation" needs ExchangeManage: |s, a| async { till(s).ask_reconciliation(a, "mis", LocalDate(20_000), LocalDate(20_000)).await };
+    "till/reconcile reconciliations" needs ExchangeSee: |s, a| async { till(s).reconciliations(a, None, 1).await };
+    "till/reconcile reconciliation" needs ExchangeSee: |s, a| async { till(s).reconciliation(a, "none").await };
+    "till/reconcile/lines differences" needs ExchangeSee: |s, a| async { till(s).differences(a, "none", None, 0, 1).await };
+    "till/reconcile/again tell_again" needs ExchangeManage: |s, a| async { till(s).tell_again(a, "none", None).await };
     "till/check check" needs TillReport: |s, a| async { till(s).check(a).await };
     "till/check trial_balance" needs TillReport: |s, a| async { till(s).trial_balance(a, None).await };
     "visits/list list" needs VisitSee: |s, a| async { visits(s).list(a, &clinic::visits::Filter::default(), None, 1).await };

@@ -71,11 +71,11 @@ impl Fault {
         Self { code, detail: String::new() }
     }
 
-    pub(super) fn stored(&self) -> String {
+    pub(crate) fn stored(&self) -> String {
         format!("{} {}", self.code, self.detail)
     }
 
-    pub(super) fn read(stored: &str) -> Option<Self> {
+    pub(crate) fn read(stored: &str) -> Option<Self> {
         let (code, detail) = stored.split_once(' ')?;
         Some(Self { code: FaultCode::parse(code)?, detail: detail.to_owned() })
     }
