@@ -6,7 +6,8 @@ already, by its reference, is left as it is.
 PEOPLE.json: {"institution": "…", "readers": [login],
     "doctors": [{"ref", "login", "given", "family", "gender": "f"|"m", "birth": "YYYY-MM-DD"}],
     "patients": [{"ref", "given", "family", "gender", "birth"}],
-    "appointments": [{"patient": ref, "doctor": ref, "at": "YYYY-MM-DDTHH:MM:SS" in UTC}]}
+    "appointments": [{"patient": ref, "doctor": ref, "at": "YYYY-MM-DDTHH:MM:SS" in UTC}],
+    "products": [{"code", "name"}]}
 """
 
 import datetime
@@ -92,13 +93,13 @@ def patient(row):
     return made
 
 
-def service_product():
-    if first('product.product', ('code', '=', 'CONSULT')):
+def service_product(code, name):
+    if first('product.product', ('code', '=', code)):
         return
     unit = first('product.uom', ('symbol', '=', 'u'))
     template = Model.get('product.template')(
-        name="Consultation", type='service', default_uom=unit,
-        list_price=Decimal(0), code='CONSULT')
+        name=name, type='service', default_uom=unit,
+        list_price=Decimal(0), code=code)
     template.save()
 
 
@@ -114,7 +115,9 @@ def main(uri, conf, path):
         user.company = company
         user.save()
     session._context = dict(session.context, company=company.id)
-    service_product()
+    service_product('CONSULT', "Consultation")
+    for row in wanted.get('products', []):
+        service_product(row['code'], row['name'])
     groups = Model.get('res.group').find([('name', 'like', '%Health%')])
     for login in wanted.get('readers', []):
         if not first('res.user', ('login', '=', login)):

@@ -8,6 +8,7 @@
 mod auth;
 mod charge;
 mod fault;
+mod ledger;
 mod patient;
 mod reader;
 mod resource;
@@ -22,6 +23,7 @@ use crate::delivery::{Deliver, Delivered, Fact, FaultCode};
 use crate::http;
 
 pub use auth::{Auth, BackendKey};
+pub use ledger::ChargeItems;
 pub use patient::{Alias, Lookup, LookupBy};
 pub use reader::ReadError;
 pub(crate) use reader::{At, Reader};

@@ -1,11 +1,13 @@
 //! GNU Health 5 (trytond 7): signs doctors in by an assertion, writes what their cards did as them, and reads staff,
 //! patients and appointments.
 //!
-//! Owns: the sessions of doctors there, which end with their work at the desk; how a visit looks there. Never holds a
+//! Owns: the sessions of doctors there, which end with their work at the desk; how a visit and a charge look there. Never holds a
 //! password, never writes as somebody else, never guesses an appointment. The module `deploy/gnuhealth` on the other side
 //! accepts the assertions and keeps each visit once. May import `http`, `delivery`, `clinic`, `domain`.
 
+mod charges;
 mod feed;
+mod lines;
 mod rpc;
 mod sessions;
 mod visits;
@@ -25,6 +27,7 @@ use crate::http::Client;
 use sessions::Sessions;
 
 pub use feed::{FeedSettings, run as run_feed};
+pub use lines::Lines;
 pub use rpc::RpcError;
 
 /// Makes a signed assertion for a login, good once and for half a minute; the error says why there is none.
@@ -38,6 +41,8 @@ pub const WANTS: &[ChangeKind] = &[
     ChangeKind::VisitStarted,
     ChangeKind::VisitEnded,
     ChangeKind::VisitCancelled,
+    ChangeKind::ChargeRendered,
+    ChangeKind::ChargeCancelled,
 ];
 
 /// How to reach it.
@@ -51,6 +56,10 @@ pub struct Settings {
     pub database: String,
     /// The code of a product: each visit gets a health service with it, as a draft. None: no services.
     pub service: Option<String>,
+    /// Whether services of the till become lines of health services there. Yes; products have the codes of services.
+    pub charges: bool,
+    /// The language of their descriptions. `en`.
+    pub language: String,
 }
 
 impl fmt::Debug for Settings {

@@ -27,6 +27,7 @@ mod intake;
 pub mod logout;
 pub mod mail;
 mod policy;
+pub mod reconcile;
 mod run;
 pub mod webhook;
 

@@ -8,11 +8,16 @@ use std::sync::Arc;
 
 use clinic::changes::{Change, ChangeKind};
 use clinic::jose::{Algorithm, JwkSet, SigningKey};
-use clinic::outbox::{Fact, FactParty, FactStaff, FactVisit, FaultCode};
+use clinic::outbox::{Fact, FactCharge, FactParty, FactStaff, FactVisit, FaultCode};
+use clinic::till::reconcile::{Ours, compare};
+use domain::money::{Amount, Currency};
+use domain::schedule::LocalDate;
+use domain::till::{ChargeState, Mode};
 use domain::{PersonId, UtcMillis, ZoneId};
 use mis_bridge::delivery::{Deliver, Delivered};
-use mis_bridge::gnuhealth::{Assertions, GnuHealth, Settings};
+use mis_bridge::gnuhealth::{Assertions, GnuHealth, Lines, Settings};
 use mis_bridge::http::{self, Client};
+use mis_bridge::reconcile::Charges;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use url::Url;
@@ -32,7 +37,9 @@ const PEOPLE: &str = r#"{
     "appointments": [
         {"patient": "P-10017", "doctor": "D-0001", "at": "2026-11-23T09:00:00"},
         {"patient": "P-10018", "doctor": "D-0001", "at": "2026-11-23T09:20:00"},
-        {"patient": "P-10018", "doctor": "D-0001", "at": "2026-11-23T10:40:00"}]
+        {"patient": "P-10018", "doctor": "D-0001", "at": "2026-11-23T10:40:00"}],
+    "products": [{"code": "ECG-12", "name": "Electrocardiogram"}],
+    "readers": ["tapward"]
 }"#;
 
 /// A GNU Health of our own, ended with it.
@@ -89,13 +96,24 @@ impl Server {
         })
     }
 
-    fn bridge(&self, service: Option<&str>) -> GnuHealth {
-        let settings = Settings {
+    fn settings(&self) -> Settings {
+        Settings {
             name: "gnuhealth".to_owned(),
             url: Url::parse(&self.url).unwrap(),
             database: "health".to_owned(),
-            service: service.map(str::to_owned),
-        };
+            service: None,
+            charges: true,
+            language: "en".to_owned(),
+        }
+    }
+
+    fn lines(&self) -> Lines {
+        let http = Client::new(http::Settings::default()).unwrap();
+        Lines::new(&self.settings(), http, self.assertions(), "tapward").unwrap()
+    }
+
+    fn bridge(&self, service: Option<&str>) -> GnuHealth {
+        let settings = Settings { service: service.map(str::to_owned), ..self.settings() };
         GnuHealth::new(settings, Client::new(http::Settings::default()).unwrap(), self.assertions()).unwrap()
     }
 
@@ -294,4 +312,116 @@ async fn an_assertion_signs_in_its_doctor_once_and_nobody_else() {
     let log = std::fs::read_to_string(server.path("trytond.log")).unwrap();
     assert!(log.contains("badge sign-in refused"), "the reason is in the log");
     assert!(!log.contains(&good) && !log.contains(id), "the assertion is not");
+}
+
+/// A charge of this number: of four visits in turn, every fifth without one.
+fn charge(number: u32, kind: ChangeKind) -> Fact {
+    let visit = format!("9c0c8cc4-0000-4000-9000-{:012}", number % 4);
+    let id = format!("c0c7c1e0-0d9b-4f8e-8a57-{number:012}");
+    let mut told =
+        fact(ChangeKind::VisitStarted, &visit, if number.is_multiple_of(2) { "P-10017" } else { "P-10018" }, None);
+    if number.is_multiple_of(5) {
+        told.visit = None;
+    }
+    let net = Amount::new(1000 + i64::from(number)).unwrap();
+    told.charge = Some(FactCharge {
+        id: id.clone(),
+        no: u64::from(number),
+        patient: PersonId([1; 16]),
+        visit: told.visit.as_ref().map(|visit| visit.id.clone()),
+        irregular: None,
+        staff: told.staff.clone(),
+        workstation: None,
+        service: "ecg".to_owned(),
+        external: Some("ECG-12".to_owned()),
+        names: vec![("en".to_owned(), "Electrocardiogram".to_owned())],
+        category: "diagnostics".to_owned(),
+        quantity: 3,
+        currency: Currency::default(),
+        gross: net,
+        discount: Amount::ZERO,
+        net,
+        rate: 0,
+        scheme: None,
+        mode: Mode::Postpaid,
+        state: if kind == ChangeKind::ChargeCancelled { ChargeState::Cancelled } else { ChargeState::Rendered },
+        paid: Amount::ZERO,
+        written_off: Amount::ZERO,
+        registered: TAP,
+        day: LocalDate(20_780),
+        rendered: Some(TAP.plus_ms(i64::from(number) * 1000)),
+        cancelled: None,
+    });
+    told.change = Change { kind, id: u64::from(number) + 100, detail: Some(id), ..told.change };
+    told
+}
+
+fn ours(number: u32) -> Ours {
+    let charge = charge(number, ChangeKind::ChargeRendered).charge.unwrap();
+    Ours { charge: charge.id, currency: charge.currency, amount: charge.net, counts: !number.is_multiple_of(7) }
+}
+
+#[tokio::test]
+#[ignore = "needs GNU Health: make test-mis"]
+async fn the_charges_of_a_day_with_faults_are_there_once_and_nothing_differs() {
+    const MANY: u32 = 60;
+    let server = Server::start();
+    let (one, two) = (server.bridge(None), server.bridge(None));
+    for visit in 0..4 {
+        let begun = charge(visit, ChangeKind::VisitStarted);
+        let begun = Fact { charge: None, ..begun };
+        if begun.visit.is_some() {
+            assert_eq!(one.deliver(&begun).await, DONE);
+        }
+    }
+    let pid: String = std::fs::read_to_string(server.path("trytond.pid")).unwrap();
+    for number in 1..=MANY {
+        if number == MANY / 2 {
+            // The server dies in the middle of the day, and comes back.
+            assert!(Command::new("kill").args(["-9", pid.trim()]).status().unwrap().success());
+            let away = one.deliver(&charge(number, ChangeKind::ChargeRendered)).await;
+            assert!(matches!(away, Delivered::Away(..)), "{away:?}");
+            let port = server.url.rsplit(':').next().unwrap().to_owned();
+            let (folder, jwks) = (server.path(""), server.path("jwks.json"));
+            server.script(&["stop", &folder]);
+            server.script(&["start", &folder, &jwks, ISSUER, &port]);
+        }
+        let mut kinds = vec![ChangeKind::ChargeRendered];
+        if number.is_multiple_of(7) {
+            kinds.push(ChangeKind::ChargeCancelled);
+        }
+        for kind in kinds {
+            let told = charge(number, kind);
+            // Two bridges at the same moment, as after a lease that ran out; then until it is taken.
+            let (first, second) = tokio::join!(one.deliver(&told), two.deliver(&told));
+            for told in [first, second] {
+                assert!(matches!(told, Delivered::Done | Delivered::Retry(..) | Delivered::Away(..)), "{told:?}");
+            }
+            let mut ended = one.deliver(&told).await;
+            for _ in 0..5 {
+                if ended != DONE {
+                    ended = two.deliver(&told).await;
+                }
+            }
+            assert_eq!(ended, DONE, "{number} {kind}");
+        }
+        if number.is_multiple_of(9) {
+            // An old repetition.
+            assert_eq!(one.deliver(&charge(number, ChangeKind::ChargeRendered)).await, DONE);
+        }
+    }
+    let read = std::sync::atomic::AtomicUsize::new(0);
+    let theirs = server.lines().charges(TAP, TAP.plus_ms(3_600_000), &read).await.unwrap();
+    assert_eq!((theirs.len(), read.into_inner()), (MANY as usize, MANY as usize), "one line for each");
+    let ours: Vec<Ours> = (1..=MANY).map(ours).collect();
+    let found = compare(&ours, theirs, &std::collections::BTreeSet::new(), |_| String::new());
+    assert_eq!(found.differences, Vec::new());
+    assert_eq!((found.ours, found.theirs, found.alike), (52, 52, u64::from(MANY)));
+    let visits = server.ask("petrenko", "gnuhealth.health_service", json!([["tapward_visit", "!=", null]]), &[]).await;
+    assert!(visits.len() <= 8, "lines of a visit are in one service: {}", visits.len());
+
+    // A product that is not there is a dead letter; a comparison then names what is missing.
+    let mut unknown = charge(MANY + 1, ChangeKind::ChargeRendered);
+    unknown.charge.as_mut().unwrap().external = Some("NONE".to_owned());
+    assert_eq!(one.deliver(&unknown).await, Delivered::dead(FaultCode::NotFound, "product"));
 }

@@ -1,8 +1,8 @@
-"""Tapward in GNU Health: sign-in by badge, and visits that are written once."""
+"""Tapward in GNU Health: sign-in by badge, and visits and charges that are written once."""
 
 from trytond.pool import Pool
 
-from . import badge, visit
+from . import badge, charge, visit
 
 __all__ = ['register']
 
@@ -13,4 +13,8 @@ def register():
         badge.User,
         visit.Evaluation,
         visit.HealthService,
+        charge.HealthServiceLine,
         module='tapward', type_='model')
+    Pool.register(
+        charge.CreateServiceInvoice,
+        module='tapward', type_='wizard')

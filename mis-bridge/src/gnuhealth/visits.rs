@@ -15,7 +15,7 @@ use crate::http::HttpError;
 
 const EVALUATION: &str = "gnuhealth.patient.evaluation";
 const APPOINTMENT: &str = "gnuhealth.appointment";
-const SERVICE: &str = "gnuhealth.health_service";
+pub(super) const SERVICE: &str = "gnuhealth.health_service";
 /// How far from its visit an appointment may begin to be found without our knowing its id, in milliseconds.
 const SAME_DAY_MS: i64 = 12 * 3_600_000;
 
@@ -66,14 +66,23 @@ impl Failed {
 }
 
 /// One doctor's hand.
-struct Hand<'a> {
-    there: &'a GnuHealth,
+pub(super) struct Hand<'a> {
+    pub(super) there: &'a GnuHealth,
     session: Session,
 }
 
 impl GnuHealth {
     pub(super) async fn tell(&self, fact: &Fact) -> Result<(), Failed> {
-        let Some(staff) = &fact.staff else { return Ok(()) };
+        let is_charge = matches!(fact.change.kind, ChangeKind::ChargeRendered | ChangeKind::ChargeCancelled);
+        if is_charge && !self.settings.charges {
+            return Ok(());
+        }
+        // Who rendered a service wrote it, also if somebody else takes it back.
+        let rendered_by = fact.charge.as_ref().and_then(|charge| charge.staff.as_ref());
+        let staff = rendered_by.filter(|_| is_charge).or(fact.staff.as_ref());
+        let Some(staff) = staff else {
+            return if is_charge { Err(Failed::Dead(FaultCode::NoAlias, "staff")) } else { Ok(()) };
+        };
         let Some(login) = &staff.login else {
             return match fact.change.kind {
                 // Who is not a user there has no session there either.
@@ -100,10 +109,18 @@ impl GnuHealth {
     }
 
     async fn as_doctor(&self, login: &str, fact: &Fact) -> Result<(), Failed> {
-        let Some(visit) = &fact.visit else { return Err(Failed::Dead(FaultCode::Missing, "visit")) };
         let session = self.sessions.of(login).await.map_err(Failed::NoSession)?;
         let hand = Hand { there: self, session };
+        if let Some(charge) = &fact.charge {
+            return match fact.change.kind {
+                ChangeKind::ChargeRendered => hand.charge(fact, charge).await,
+                ChangeKind::ChargeCancelled => hand.take_charge_back(fact, charge).await,
+                _ => Ok(()),
+            };
+        }
+        let Some(visit) = &fact.visit else { return Err(Failed::Dead(FaultCode::Missing, "visit")) };
         match fact.change.kind {
+            ChangeKind::ChargeRendered | ChangeKind::ChargeCancelled => Err(Failed::Dead(FaultCode::Missing, "charge")),
             ChangeKind::VisitStarted => hand.begin(fact, visit).await,
             ChangeKind::VisitEnded => hand.end(visit, fact.change.happened).await,
             ChangeKind::VisitCancelled => hand.take_back(visit).await,
@@ -113,11 +130,17 @@ impl GnuHealth {
 }
 
 impl Hand<'_> {
-    async fn read(&self, model: &str, domain: Value, limit: usize, fields: &[&str]) -> Result<Vec<Value>, Failed> {
+    pub(super) async fn read(
+        &self,
+        model: &str,
+        domain: Value,
+        limit: usize,
+        fields: &[&str],
+    ) -> Result<Vec<Value>, Failed> {
         Ok(self.there.sessions.rpc.search_read(&self.session, model, domain, (0, limit), fields).await?)
     }
 
-    async fn call(&self, model: &str, method: &str, params: Vec<Value>) -> Result<Value, RpcError> {
+    pub(super) async fn call(&self, model: &str, method: &str, params: Vec<Value>) -> Result<Value, RpcError> {
         self.there.sessions.rpc.call(&self.session, &format!("model.{model}.{method}"), params).await
     }
 
@@ -146,7 +169,7 @@ impl Hand<'_> {
         }
     }
 
-    async fn patient(&self, fact: &Fact) -> Result<i64, Failed> {
+    pub(super) async fn patient(&self, fact: &Fact) -> Result<i64, Failed> {
         let known = fact.patient.as_ref().and_then(|patient| patient.aliases.first());
         let Some(puid) = known else { return Err(Failed::Dead(FaultCode::NoAlias, "patient")) };
         let found = self.read("gnuhealth.patient", json!([["puid", "=", puid]]), 1, &["puid"]).await?;
@@ -257,6 +280,6 @@ impl Hand<'_> {
     }
 }
 
-fn id(record: &Value) -> Option<i64> {
+pub(super) fn id(record: &Value) -> Option<i64> {
     record["id"].as_i64()
 }

@@ -288,6 +288,8 @@ impl Checker<'_> {
             url,
             database: database.get_ref().clone(),
             service: given.service.as_ref().map(|code| code.get_ref().clone()),
+            charges: true,
+            language: "en".to_owned(),
         };
         Some(SystemKind::GnuHealth { settings, http, read })
     }
