@@ -13,6 +13,7 @@ pub mod account;
 mod batch;
 mod cancel;
 mod charge;
+pub mod counter;
 pub mod check;
 pub mod days;
 mod decide;

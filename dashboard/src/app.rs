@@ -12,6 +12,7 @@ use clinic::irregular::Irregular;
 use clinic::notices::Notices;
 use clinic::openid::{OpenIdError, Provider};
 use clinic::till::Till;
+use clinic::till::terminal::Terminals;
 use clinic::vault::Vault;
 use clinic::visits::Visits;
 use clinic::workstations::Workstations;
@@ -71,6 +72,8 @@ pub struct Inner {
     pub openid: Option<Provider>,
     /// Services, money and limits.
     pub till: Till,
+    /// The card terminals at the cash desks, with the till that they pay into.
+    pub terminals: Terminals,
     /// Takes what other systems tell; `None`: not set up.
     pub feeds: Option<Feeds>,
     pub heavy: Semaphore,
@@ -116,6 +119,7 @@ impl App {
             .clone()
             .map(|how| Feeds::new(database.clone(), clock.clone(), Some(vault.clone()), how.keys, how.settings));
         let till = Till::new(database.clone(), clock.clone(), settings.time_zone, settings.till.rules.clone());
+        let terminals = Terminals::new(till.clone(), settings.till.terminals.clone());
         let language = Language::parse(&settings.language).unwrap_or(Language::En);
         let heavy = Semaphore::new(HEAVY_AT_ONCE);
         Self(Arc::new(Inner {
@@ -138,6 +142,7 @@ impl App {
             openid,
             feeds,
             till,
+            terminals,
             heavy,
             panel: Mutex::new(None),
             ending,

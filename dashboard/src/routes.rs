@@ -529,9 +529,13 @@ pub static ROUTES: &[Route] = &[
     change("/till/card", P::PaymentTake, Action::PersonSeen, |at| on(at, cashier::find::card))
         .sized(1024)
         .rated(Rate::Search),
+    show("/till/to-pay.csv", P::PaymentTake, &[Data::Traces], |at| on(at, cashier::find::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
     show("/till/patient/{id}", P::ChargeSee, &[Data::Identity, Data::Health], |at| on(at, cashier::account::show))
         .recorded(Action::AccountSeen),
-    change("/till/patient/{id}/pay", P::PaymentTake, Action::PaymentTaken, |at| on(at, cashier::pay::pay)),
+    change("/till/patient/{id}/pay", P::PaymentTake, Action::PaymentTaken, |at| on(at, cashier::pay::pay))
+        .sized(cashier::FORM_MAX_BYTES),
     change("/till/patient/{id}/pay-in", P::PaymentTake, Action::PaymentTaken, |at| on(at, cashier::pay::pay_in)),
     change("/till/patient/{id}/give-back", P::PaymentTake, Action::PaymentReturned, |at| {
         on(at, cashier::pay::give_back)
@@ -545,8 +549,15 @@ pub static ROUTES: &[Route] = &[
         .recorded(Action::Exported),
     show("/till/payments/{id}", P::PaymentTake, &[Data::Identity], |at| on(at, cashier::payments::one))
         .recorded(Action::PersonSeen),
-    change("/till/payments/{id}/settle", P::PaymentTake, Action::PaymentTaken, |at| on(at, cashier::payments::settle)),
-    change("/till/payments/{id}/return", P::PaymentTake, Action::PaymentReturned, |at| {
+    // The page of a payment at a terminal asks by itself, so this is not use of the session.
+    Route {
+        uses_session: false,
+        ..show("/till/payments/{id}/progress", P::PaymentTake, &[], |at| on(at, cashier::payments::progress))
+    },
+    change("/till/payments/{id}/break-off", P::PaymentTake, Action::PaymentTaken, |at| {
+        on(at, cashier::payments::break_off)
+    }),
+    change("/till/payments/{id}/return", P::TillApprove, Action::PaymentReturned, |at| {
         on(at, cashier::payments::take_back)
     }),
     show("/till/drawer", P::PaymentTake, &[Data::Staff], |at| on(at, cashier::drawer::show))
@@ -564,7 +575,8 @@ pub static ROUTES: &[Route] = &[
     show("/till/notices.csv", P::PaymentTake, &[], |at| on(at, cashier::notices::export))
         .rated(Rate::Export)
         .recorded(Action::Exported),
-    change("/till/notices/{id}", P::PaymentTake, Action::PaymentTaken, |at| on(at, cashier::notices::settle)),
+    change("/till/notices/{id}", P::PaymentTake, Action::PaymentTaken, |at| on(at, cashier::notices::assign)),
+    change("/till/notices/{id}/aside", P::TillApprove, Action::PaymentTaken, |at| on(at, cashier::notices::put_aside)),
     show("/till/days", P::TillClose, &[Data::Staff], |at| on(at, cashier::days::show)).at(Group::Till, "till-days"),
     show("/till/days.csv", P::TillClose, &[], |at| on(at, cashier::days::export))
         .rated(Rate::Export)

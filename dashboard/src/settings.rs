@@ -41,12 +41,18 @@ pub struct TillSettings {
     pub rules: clinic::till::Rules,
     /// What stands on papers.
     pub papers: crate::papers::PaperSettings,
+    /// The card terminals at the cash desks; none: the numbers of slips are typed.
+    pub terminals: Vec<Arc<dyn clinic::till::terminal::Terminal>>,
 }
 
 impl TillSettings {
     /// A till in a currency, with careful rules and nothing attached.
     pub fn of(currency: domain::Currency) -> Self {
-        Self { rules: clinic::till::Rules::of(currency), papers: crate::papers::PaperSettings::default() }
+        Self {
+            rules: clinic::till::Rules::of(currency),
+            papers: crate::papers::PaperSettings::default(),
+            terminals: Vec::new(),
+        }
     }
 }
 

@@ -201,7 +201,11 @@ async fn start_pages(
         accounts_key: keys::accounts_key(&config.data)?,
         trusted_proxies: config.dashboard.trusted_proxies.clone(),
         desk: desk_settings(config)?,
-        till: dashboard::TillSettings { rules: config.till.clone(), papers: dashboard::PaperSettings::default() },
+        till: dashboard::TillSettings {
+            rules: config.till.clone(),
+            papers: dashboard::PaperSettings::default(),
+            terminals: Vec::new(),
+        },
     };
     let (ready, address) = oneshot::channel();
     let pages = Dashboard::new(settings, database.clone(), clock.clone(), vault);

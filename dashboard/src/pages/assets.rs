@@ -14,6 +14,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("desk.js", "text/javascript; charset=utf-8", include_str!("../../assets/desk.js")),
     ("local-keys.js", "text/javascript; charset=utf-8", include_str!("../../assets/local-keys.js")),
     ("vault.js", "text/javascript; charset=utf-8", include_str!("../../assets/vault.js")),
+    ("cashier.js", "text/javascript; charset=utf-8", include_str!("../../assets/cashier.js")),
     ("people.js", "text/javascript; charset=utf-8", include_str!("../../assets/people.js")),
     ("openid.js", "text/javascript; charset=utf-8", include_str!("../../assets/openid.js")),
     ("icon.svg", "image/svg+xml; charset=utf-8", include_str!("../../assets/icon.svg")),

@@ -30,7 +30,12 @@ impl Query {
 
     /// Reads a query string.
     pub fn read(text: &str) -> Self {
-        let pairs = text.split('&').filter(|pair| !pair.is_empty()).take(PAIRS_MAX);
+        Self::read_up_to(text, PAIRS_MAX)
+    }
+
+    /// Reads a form of more pairs than a page usually has; what is beyond the bound is not read.
+    pub fn read_up_to(text: &str, pairs_max: usize) -> Self {
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).take(pairs_max);
         Self(
             pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (decode(k), decode(v))).collect(),
         )
