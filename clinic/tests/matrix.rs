@@ -528,6 +528,8 @@ const ROWS: &[Row] = rows! {
     "till/inbound payment_notices" needs PaymentTake: |s, a| async { till(s).payment_notices(a, None, 0).await };
     "till/inbound assign_notice" needs PaymentTake: |s, a| async { till(s).assign_notice(a, ID, s.person, Vec::new()).await };
     "till/inbound put_notice_aside" needs TillApprove: |s, a| async { till(s).put_notice_aside(a, ID, WORDS).await };
+    "till/counter to_pay" needs ChargeSee: |s, a| async { till(s).to_pay(a, LocalDate(20_000), 1).await };
+    "till/counter of_record" needs PersonFind: |s, a| async { till(s).of_record(a, "17").await };
     "till/account account" needs ChargeSee: |s, a| async { till(s).account(a, s.person, Purpose::Payment).await };
     "till/account/receipt language_of" needs ChargeSee: |s, a| async { till(s).language_of(a, s.person).await };
     "till/account/receipt receipt" needs ChargeSee: |s, a| async { till(s).receipt(a, ID).await };

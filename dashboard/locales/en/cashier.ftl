@@ -47,6 +47,7 @@ cashier-all-paid-text = There is nothing open on this account.
 cashier-tick = Pay this
 cashier-col-service = Service
 cashier-col-price = Price
+cashier-of-it-paid = { $a } settled
 cashier-col-open = Open
 cashier-col-pay = Pay now
 cashier-more-items = { $n ->

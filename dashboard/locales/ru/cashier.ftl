@@ -48,6 +48,7 @@ cashier-all-paid-text = На этом счёте нет ничего неопл�
 cashier-tick = Оплатить
 cashier-col-service = Услуга
 cashier-col-price = Цена
+cashier-of-it-paid = закрыто { $a }
 cashier-col-open = Не оплачено
 cashier-col-pay = Платит сейчас
 cashier-more-items = { $n ->

@@ -55,11 +55,8 @@ fn choices(
     codes: impl IntoIterator<Item = &'static str>,
     set: Option<&str>,
 ) -> Vec<Choice> {
-    let choice = |code: &str| Choice {
-        code: code.to_owned(),
-        text: texts.code(prefix, code),
-        is_set: set == Some(code),
-    };
+    let choice =
+        |code: &str| Choice { code: code.to_owned(), text: texts.code(prefix, code), is_set: set == Some(code) };
     codes.into_iter().map(choice).collect()
 }
 

@@ -6,8 +6,8 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use clinic::audit::Purpose;
-use clinic::till::account::{ChargeLine, PatientAccount, PaymentLine};
-use clinic::till::counter::{Bound, Standing};
+use clinic::till::Left;
+use clinic::till::account::{ChargeLine, PatientAccount, PaymentLine, TermsNow};
 use clinic::till::payments::{PARTS_MAX, RefundReason};
 use clinic::till::requests::{Request, RequestFilter, RequestState, WriteOffReason};
 use domain::money::{Amount, Currency};
@@ -53,7 +53,6 @@ struct Page {
     /// What "pay everything" pays: id and minor units.
     every: Vec<String>,
     total: String,
-    total_minor: i64,
     methods: Vec<MethodChoice>,
     terminals: Vec<String>,
     drawer: Option<String>,
@@ -233,7 +232,7 @@ fn paid(visit: &Visit, payment: &PaymentLine) -> Paid {
     }
 }
 
-fn bar(texts: &Texts, name: &str, currency: Currency, bound: Bound) -> Bar {
+fn bar(texts: &Texts, name: &str, currency: Currency, bound: Left) -> Bar {
     let share = match bound.limit.minor() {
         0 => 100,
         limit => (bound.used.minor().clamp(0, limit) * 100) / limit,
@@ -243,7 +242,7 @@ fn bar(texts: &Texts, name: &str, currency: Currency, bound: Bound) -> Bar {
         words: texts.with(
             "cashier-left-of",
             &[
-                ("left", money::amount(texts, currency, bound.left())),
+                ("left", money::amount(texts, currency, bound.left)),
                 ("limit", money::amount(texts, currency, bound.limit)),
             ],
         ),
@@ -281,7 +280,7 @@ async fn page(
     let (patient, currency) = (*patient, *currency);
     let may = |permission| acting.rights.allows(permission);
     let may_take = may(Permission::PaymentTake);
-    let standing = till.standing(&acting, patient, currency).await?;
+    let terms = account.terms.iter().find(|now| now.terms.currency == currency);
     let shift = if may_take { till.shift_of(&acting).await? } else { None };
     let requests = if may_take || may(Permission::TillApprove) {
         let filter =
@@ -321,10 +320,10 @@ async fn page(
             digits: currency.digits(),
             key: new_key()?,
             facts: facts(&texts, &known, total),
-            bounds: bars(&texts, currency, &standing),
-            mode: standing.mode.map(|mode| {
-                (texts.code("till-mode-", mode.as_str()), texts.code("till-mode-text-", mode.as_str()))
-            }),
+            bounds: terms.map(|terms| bars(&texts, currency, terms)).unwrap_or_default(),
+            mode: standing
+                .mode
+                .map(|mode| (texts.code("till-mode-", mode.as_str()), texts.code("till-mode-text-", mode.as_str()))),
             items: open.iter().take(ITEMS_MAX).map(|charge| item(visit, charge)).collect(),
             hidden: open.len().saturating_sub(ITEMS_MAX),
             every: open
@@ -333,7 +332,6 @@ async fn page(
                 .map(|charge| format!("{}:{}", charge.id, charge.open().minor()))
                 .collect(),
             total: text(sum(open.iter().take(PARTS_MAX).map(|charge| charge.open()))),
-            total_minor: total.minor(),
             methods: Method::ALL
                 .iter()
                 .enumerate()
@@ -408,9 +406,9 @@ fn facts(texts: &Texts, known: &Known, total: Amount) -> Vec<Fact> {
     facts
 }
 
-fn bars(texts: &Texts, currency: Currency, standing: &Standing) -> Vec<Bar> {
-    let own = standing.limit.map(|bound| bar(texts, "cashier-limit-own", currency, bound));
-    let pot = standing.pot.map(|bound| bar(texts, "cashier-limit-pot", currency, bound));
+fn bars(texts: &Texts, currency: Currency, now: &TermsNow) -> Vec<Bar> {
+    let own = now.limit.map(|left| bar(texts, "cashier-limit-own", currency, left));
+    let pot = now.pot.as_ref().map(|pot| bar(texts, "cashier-limit-pot", currency, pot.left));
     own.into_iter().chain(pot).collect()
 }
 

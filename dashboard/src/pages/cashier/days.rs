@@ -171,7 +171,9 @@ async fn opened(visit: &Visit, day: &Day) -> Result<Open, Fault> {
                 ),
             ],
             methods: methods
-                .map(|one| (texts.code("till-method-", one.method.as_str()), one.count, text(one.taken), text(one.given)))
+                .map(|one| {
+                    (texts.code("till-method-", one.method.as_str()), one.count, text(one.taken), text(one.given))
+                })
                 .collect(),
         }
     };
@@ -181,10 +183,9 @@ async fn opened(visit: &Visit, day: &Day) -> Result<Open, Fault> {
             text: texts.a("cashier-hinders-earlier", &day_words(&times, *earlier)),
             link: Some(format!("/till/days?open={earlier}#day")),
         },
-        Hindrance::OpenShift(id, drawer) => Hinders {
-            text: texts.a("cashier-hinders-shift", drawer),
-            link: Some(format!("/till/drawers?open={id}")),
-        },
+        Hindrance::OpenShift(id, drawer) => {
+            Hinders { text: texts.a("cashier-hinders-shift", drawer), link: Some(format!("/till/drawers?open={id}")) }
+        }
         Hindrance::Waiting(count) => Hinders {
             text: texts.n("cashier-hinders-waiting", *count),
             link: Some("/till/payments?state=waiting".to_owned()),

@@ -101,9 +101,7 @@ struct Line {
 fn pieces(currency: Currency) -> Vec<i64> {
     let of: &[i64] = match currency.as_str() {
         "UAH" => &[100_000, 50_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200, 100, 50, 10],
-        "EUR" => {
-            &[50_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1]
-        }
+        "EUR" => &[50_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1],
         "RUB" => &[500_000, 200_000, 100_000, 50_000, 20_000, 10_000, 5_000, 1_000, 500, 200, 100, 50, 10],
         "PLN" => &[50_000, 20_000, 10_000, 5_000, 2_000, 1_000, 500, 200, 100, 50, 20, 10, 5, 2, 1],
         "USD" => &[10_000, 5_000, 2_000, 1_000, 500, 200, 100, 50, 25, 10, 5, 1],
@@ -169,7 +167,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
 
 /// The page of one's own drawer, or of another's.
 async fn page(visit: &Visit, other: Option<&str>, form: &Query) -> Result<Page, Fault> {
-    let (acting, texts, till) = (visit.acting()?, visit.texts(), &visit.app.till);
+    let (acting, till) = (visit.acting()?, &visit.app.till);
     let own = match other {
         Some(_) => None,
         None => till.shift_of(&acting).await?,
@@ -473,8 +471,21 @@ pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     let times = visit.times();
     let mut filter = ShiftFilter { limit: SHIFTS_MAX, ..filter_of(&query)? };
     let mut csv = Csv::new(&[
-        "id", "no", "drawer", "account", "currency", "opened", "float", "expected", "counted", "card_expected", "card",
-        "reason", "closed", "closed_by", "entry",
+        "id",
+        "no",
+        "drawer",
+        "account",
+        "currency",
+        "opened",
+        "float",
+        "expected",
+        "counted",
+        "card_expected",
+        "card",
+        "reason",
+        "closed",
+        "closed_by",
+        "entry",
     ]);
     let mut rows = 0;
     loop {
@@ -527,7 +538,8 @@ mod tests {
         assert_eq!(counted("counted=1011.50&piece-100000=1&piece-1000=1&piece-50=3"), Ok(Some(101_150)));
         assert_eq!(counted("piece-100000=&words=x"), Ok(None), "nothing was counted");
         assert_eq!(counted("piece-100000=0"), Ok(Some(0)), "an empty drawer was counted");
-        for bad in ["piece-100000=x", "piece-100000=-1", "piece-100000=100001", "counted=-1", "counted=1&piece-1000=1"] {
+        for bad in ["piece-100000=x", "piece-100000=-1", "piece-100000=100001", "counted=-1", "counted=1&piece-1000=1"]
+        {
             assert!(counted(bad).is_err(), "{bad}");
         }
     }

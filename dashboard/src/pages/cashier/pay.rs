@@ -248,16 +248,14 @@ pub async fn pay_in(visit: Visit, Path(id): Path<String>, body: Bytes) -> Result
     let text = |amount| money::amount(&texts, known.currency, amount);
     if !sure::is_meant(&form) {
         let before = known.account.balance(known.currency).account.deposit;
-        let title =
-            texts.with("cashier-sure-pay-in", &[("amount", text(amount)), ("how", how.words(&texts))]);
+        let title = texts.with("cashier-sure-pay-in", &[("amount", text(amount)), ("how", how.words(&texts))]);
         let act = Act {
             button: title.clone(),
             title,
             who: known.name(&visit).await?,
-            lines: vec![texts.with(
-                "cashier-sure-deposit",
-                &[("before", text(before)), ("after", text(sum([before, amount])))],
-            )],
+            lines: vec![
+                texts.with("cashier-sure-deposit", &[("before", text(before)), ("after", text(sum([before, amount])))]),
+            ],
             large: None,
             warning: how.terminal.as_ref().map(|_| texts.t("cashier-sure-terminal")),
             action: format!("/till/patient/{}/pay-in", known.patient),
@@ -306,13 +304,15 @@ pub async fn give_back(visit: Visit, Path(id): Path<String>, body: Bytes) -> Res
         Ok(wish) => wish,
         Err(problem) => return again(&visit, known, problem).await,
     };
-    let text = |amount| money::amount(&texts, known.currency, amount);
+    let currency = known.currency;
+    let text = |amount| money::amount(&texts, currency, amount);
     if !sure::is_meant(&form) {
         let alone = visit.app.till.rules().refund_alone_max;
         let before = known.account.balance(known.currency).account.deposit;
         let left = before.minus(amount).unwrap_or(Amount::ZERO);
         if left.minor() < 0 {
-            return again(&visit, known, texts.a("cashier-back-too-much", &text(before))).await;
+            let problem = texts.a("cashier-back-too-much", &text(before));
+            return again(&visit, known, problem).await;
         }
         let is_alone = amount <= alone;
         let how = texts.code("cashier-by-", method.as_str());

@@ -9,9 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use clinic::audit::Purpose;
 use clinic::till::TillError;
-use clinic::till::payments::{
-    PAYMENTS_MAX, Payment, PaymentFilter, PaymentKind, PaymentState, ReturnReason,
-};
+use clinic::till::payments::{PAYMENTS_MAX, Payment, PaymentFilter, PaymentKind, PaymentState, ReturnReason};
 use domain::Permission;
 use domain::till::Method;
 use serde_json::json;
@@ -69,7 +67,7 @@ struct One {
     script: String,
     id: String,
     title: String,
-    who: String,
+    whose: String,
     account: Option<String>,
     amount: String,
     tone: &'static str,
@@ -160,12 +158,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
         lines,
         kinds: choices(&texts, "cashier-kind-", PaymentKind::ALL.iter().map(|it| it.as_str()), query.one("kind")),
         methods: choices(&texts, "till-method-", Method::ALL.iter().map(|it| it.as_str()), query.one("method")),
-        states: choices(
-            &texts,
-            "cashier-payment-",
-            PaymentState::ALL.iter().map(|it| it.as_str()),
-            query.one("state"),
-        ),
+        states: choices(&texts, "cashier-payment-", PaymentState::ALL.iter().map(|it| it.as_str()), query.one("state")),
         from: one("from"),
         until: one("until"),
         no: one("no"),
@@ -204,8 +197,26 @@ pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     let times = visit.times();
     let mut filter = PaymentFilter { limit: PAYMENTS_MAX, ..filter_of(&query)? };
     let mut csv = Csv::new(&[
-        "id", "no", "kind", "method", "state", "amount", "currency", "deposit", "patient", "payer", "shift", "source",
-        "reverses", "begun", "done", "day", "fault", "actor_kind", "actor", "entry",
+        "id",
+        "no",
+        "kind",
+        "method",
+        "state",
+        "amount",
+        "currency",
+        "deposit",
+        "patient",
+        "payer",
+        "shift",
+        "source",
+        "reverses",
+        "begun",
+        "done",
+        "day",
+        "fault",
+        "actor_kind",
+        "actor",
+        "entry",
     ]);
     let mut rows = 0;
     loop {
@@ -298,10 +309,7 @@ async fn page(
         facts.push((texts.t("cashier-external"), external.clone()));
     }
     if payment.deposit.is_positive() {
-        facts.push((
-            texts.t("cashier-fact-deposit"),
-            money::amount(&texts, payment.currency, payment.deposit),
-        ));
+        facts.push((texts.t("cashier-fact-deposit"), money::amount(&texts, payment.currency, payment.deposit)));
     }
     if let Some(fault) = payment.fault {
         facts.push((texts.t("cashier-fault"), texts.code("cashier-fault-", fault.as_str())));
@@ -329,7 +337,7 @@ async fn page(
             script: assets::path("cashier.js"),
             id: payment.id.clone(),
             title,
-            who: who(visit, &faces, &payment),
+            whose: who(visit, &faces, &payment),
             account: payment.patient.map(|patient| format!("/till/patient/{patient}")),
             amount: signed(visit, &payment),
             tone: tone_of(payment.state),
@@ -390,10 +398,9 @@ pub async fn take_back(visit: Visit, Path(id): Path<String>, body: Bytes) -> Res
             lines.push(texts.n("cashier-sure-reopen", payment.parts.len()));
         }
         if payment.deposit.is_positive() {
-            lines.push(texts.a(
-                "cashier-sure-out-of-deposit",
-                &money::amount(&texts, payment.currency, payment.deposit),
-            ));
+            lines.push(
+                texts.a("cashier-sure-out-of-deposit", &money::amount(&texts, payment.currency, payment.deposit)),
+            );
         }
         let act = Act {
             button: title.clone(),

@@ -234,8 +234,23 @@ pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     let (acting, times) = (visit.acting()?, visit.times());
     let mut filter = RequestFilter { limit: REQUESTS_MAX, ..filter_of(&query)? };
     let mut csv = Csv::new(&[
-        "id", "no", "kind", "patient", "charge", "amount", "currency", "method", "reason", "state", "asked",
-        "asked_kind", "asked_by", "decided", "decided_kind", "decided_by", "payment",
+        "id",
+        "no",
+        "kind",
+        "patient",
+        "charge",
+        "amount",
+        "currency",
+        "method",
+        "reason",
+        "state",
+        "asked",
+        "asked_kind",
+        "asked_by",
+        "decided",
+        "decided_kind",
+        "decided_by",
+        "payment",
     ]);
     let mut rows = 0;
     loop {
