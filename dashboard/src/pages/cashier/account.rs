@@ -321,8 +321,8 @@ async fn page(
             key: new_key()?,
             facts: facts(&texts, &known, total),
             bounds: terms.map(|terms| bars(&texts, currency, terms)).unwrap_or_default(),
-            mode: standing
-                .mode
+            mode: terms
+                .map(|now| now.terms.mode)
                 .map(|mode| (texts.code("till-mode-", mode.as_str()), texts.code("till-mode-text-", mode.as_str()))),
             items: open.iter().take(ITEMS_MAX).map(|charge| item(visit, charge)).collect(),
             hidden: open.len().saturating_sub(ITEMS_MAX),
