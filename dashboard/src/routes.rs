@@ -6,6 +6,7 @@
     reason = "the table says more than the router needs: tests, the navigation and the HTTP API read it"
 )]
 
+mod make;
 mod words;
 
 use std::any::Any;
@@ -26,7 +27,7 @@ use crate::api;
 use crate::api::describe::Operation;
 use crate::app::App;
 use crate::fault::{Fault, dress};
-use crate::guard::{FORM_MAX_BYTES, guard};
+use crate::guard::guard;
 use crate::openid;
 use crate::pages::audit;
 use crate::pages::cashier;
@@ -41,6 +42,8 @@ use crate::pages::{feeds, inside, irregular, people, staff, visits, whereabouts,
 use crate::papers;
 pub use crate::rate::Rate;
 use crate::service::{self, Service};
+pub use make::call;
+use make::{act, boxes, change, desk, show};
 pub use words::{Access, Csrf, Data, Desk, Group, Place, Verb};
 
 /// How long a handler may take; streams are not counted, their answer begins at once.
@@ -80,95 +83,6 @@ pub struct Route {
 }
 
 use Permission as P;
-
-const fn route(verb: Verb, path: &'static str, access: Access, mount: Mount) -> Route {
-    let csrf = if matches!(verb, Verb::Show) { Csrf::None } else { Csrf::Form };
-    Route {
-        verb,
-        path,
-        access,
-        csrf,
-        data: &[],
-        audit: None,
-        place: None,
-        body_max: FORM_MAX_BYTES,
-        rate: Rate::Page,
-        operation: None,
-        uses_session: true,
-        is_asset: false,
-        mount,
-    }
-}
-
-/// A page that needs a permission.
-const fn show(path: &'static str, needs: Permission, data: &'static [Data], mount: Mount) -> Route {
-    Route { data, ..route(Verb::Show, path, Access::Needs(needs), mount) }
-}
-
-/// A change that needs a permission.
-const fn change(path: &'static str, needs: Permission, audit: Action, mount: Mount) -> Route {
-    Route { audit: Some(audit), ..route(Verb::Change, path, Access::Needs(needs), mount) }
-}
-
-/// A page of a workstation's browser.
-const fn desk(path: &'static str, wants: Desk, data: &'static [Data], mount: Mount) -> Route {
-    Route { data, ..route(Verb::Show, path, Access::AtDesk(wants), mount) }
-}
-
-/// A change from a workstation's browser.
-const fn act(path: &'static str, wants: Desk, audit: Action, mount: Mount) -> Route {
-    Route { audit: Some(audit), ..route(Verb::Change, path, Access::AtDesk(wants), mount) }
-}
-
-/// A call of the HTTP API.
-pub const fn call(
-    verb: Verb,
-    path: &'static str,
-    access: Access,
-    operation: &'static Operation,
-    mount: Mount,
-) -> Route {
-    let csrf = if matches!(verb, Verb::Show) { Csrf::None } else { Csrf::Key };
-    let (rate, body_max) = (operation.rate, api::BODY_MAX_BYTES);
-    Route { csrf, rate, body_max, operation: Some(operation), uses_session: false, ..route(verb, path, access, mount) }
-}
-
-/// Sealed boxes, in or out, as JSON with the form's token in a header.
-const fn boxes(path: &'static str, needs: Permission, audit: Action, data: &'static [Data], mount: Mount) -> Route {
-    Route { data, body_max: boxes::PAGE_MAX_BYTES, ..change(path, needs, audit, mount) }
-}
-
-impl Route {
-    /// What it shows.
-    pub const fn shows(self, data: &'static [Data]) -> Self {
-        Self { data, ..self }
-    }
-
-    /// What the audit log says about it.
-    pub const fn recorded(self, action: Action) -> Self {
-        Self { audit: Some(action), ..self }
-    }
-
-    /// The largest body that it takes, in bytes.
-    pub const fn sized(self, body_max: usize) -> Self {
-        Self { body_max, ..self }
-    }
-
-    /// How much work it makes.
-    pub const fn rated(self, rate: Rate) -> Self {
-        Self { rate, ..self }
-    }
-
-    /// As a place in the navigation; `key` names its text and its icon.
-    const fn at(self, group: Group, key: &'static str) -> Self {
-        Self { place: Some(Place { key, group }), ..self }
-    }
-
-    /// For everybody, or for everybody who is signed in.
-    const fn open_to(self, access: Access) -> Self {
-        Self { access, ..self }
-    }
-}
 
 /// All routes.
 pub static ROUTES: &[Route] = &[
