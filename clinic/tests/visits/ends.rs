@@ -1,8 +1,12 @@
 //! How visits end when nobody taps: by hand, with the binding, by time; and those that never were.
 
+use clinic::acting::Acting;
 use clinic::desk::{Again, Rules as DeskRules};
+use clinic::till::{CancelReason, NewCharge, NewPrice, NewService, NewTerms, Rules as TillRules, Till};
 use clinic::visits::VisitError;
+use domain::till::Owner;
 use domain::visit::{Rules, VisitEnd};
+use domain::{Amount, Currency};
 
 use crate::clinic_of::{Booked, both, doctor, short};
 use crate::scene::{HOUR, MINUTE, SECOND, manager, plain};
@@ -146,5 +150,41 @@ async fn a_visit_that_never_was_is_taken_back_with_a_reason_and_frees_its_appoin
         assert_eq!(clinic.appointment("a").await.0, "booked");
         let again = clinic.visits.cancel(&doctor(1), &second.id, "it was the wrong patient").await;
         assert!(matches!(again, Err(VisitError::NotFound)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visit_is_not_taken_back_before_the_services_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for clinic in both(folder.path(), Rules::default()).await {
+        let currency = Currency::default();
+        let till = Till::new(clinic.scene.database.clone(), clock_of(&clinic), chrono_tz::UTC, TillRules::of(currency));
+        let (office, ten) = (Acting::console(), Amount::new(1000).unwrap());
+        till.put_service(&office, NewService::new("CONS", "Consultation")).await.unwrap();
+        till.set_prices(&office, None, vec![NewPrice::new("CONS", currency, ten)]).await.unwrap();
+        let terms = NewTerms::postpaid(Owner::Everybody, currency, ten, till.today());
+        till.put_terms(&office, terms).await.unwrap();
+        clinic.scene.tap(1, 1).await;
+        clinic.scene.tap(1, 10).await;
+        let visit = clinic.running(1).await.unwrap();
+        let new = NewCharge {
+            key: "the-consultation".to_owned(),
+            patient: visit.patient,
+            visit: Some(visit.id.clone()),
+            session: None,
+            out_of_card: None,
+            service: "CONS".to_owned(),
+            quantity: 1,
+            currency: None,
+            shown: Some(ten),
+        };
+        let charge = till.register(&doctor(1), new).await.unwrap();
+        let by = doctor(1);
+        let take_back = || clinic.visits.cancel(&by, &visit.id, "the card of somebody else");
+        assert!(matches!(take_back().await, Err(VisitError::HasServices)));
+        assert!(!clinic.running(1).await.unwrap().is_cancelled());
+        let (key, reason) = ("taken-back".to_owned(), CancelReason::Mistake);
+        till.cancel(&by, key, &charge.id, reason, "the card of somebody else").await.unwrap();
+        assert!(take_back().await.unwrap().is_cancelled());
     }
 }
