@@ -145,7 +145,7 @@ async fn scene(database: Database) -> Scene {
     let password = Password::new("a quiet morning in Kyiv");
     let login = Login::new("olena").unwrap();
     let token = accounts.redeem_first_run(&link, &login, "Olena", "en", password, &visitor).await.unwrap();
-    let cashier = accounts.resume(&token, true).await.unwrap().unwrap().account.id.to_string();
+    let cashier = accounts.resume(&token, true).await.unwrap().unwrap().account.id.as_str().to_owned();
     let console = Acting::console();
     let mut persons = Vec::new();
     for _ in 0..3 {
@@ -168,7 +168,7 @@ async fn scene(database: Database) -> Scene {
             &format!("INSERT INTO person_merge (person, into_person, at_ms) VALUES ('{earlier}', '{boris}', 1)"),
             &format!("UPDATE person SET language = 'ru' WHERE id = '{boris}'"),
             &format!("INSERT INTO till_balance (person, currency, owed_minor, deposit_minor, held_minor, rendered_minor) VALUES ('{anna}', 'UAH', 105000, 0, 0, 125000), ('{boris}', 'UAH', 0, 30000, 8000, 12000)"),
-            &format!("INSERT INTO till_shift (id, no, drawer, account, currency, opened_ms, float_minor, entry) VALUES ('s1', 1, 'main', '{cashier}', 'UAH', {}, 10000, 1)", now - DAY_MS),
+            &format!("INSERT INTO till_shift (id, no, key, asked, drawer, account, currency, opened_ms, float_minor, entry) VALUES ('s1', 1, 'key-s1-123', 'x', 'main', '{cashier}', 'UAH', {}, 10000, 1)", now - DAY_MS),
         ])
         .await;
     scene.charge("c1", 1, anna, "exam", 40, 95_000, 5_000, 0, "rendered").await;

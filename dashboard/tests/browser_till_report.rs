@@ -65,7 +65,7 @@ async fn furnish(database: &Database, vault: &clinic::vault::Vault, now: UtcMill
         format!("INSERT INTO terms (id, version, is_current, withdrawn, scope, owner, mode, currency, limit_minor, pot, priority, from_day, made_ms, actor_kind, entry) VALUES ('works', 1, 1, 0, 'contract', 'steel', 'postpaid', 'UAH', 1200000, 'steel', 0, {from}, 1, 'system', 1)"),
         "INSERT INTO discount_scheme (id, version, name, currency, steps, rounding, unit_minor, made_ms, actor_kind, entry) VALUES ('loyal', 2, 'Loyal patients', 'UAH', '[[0, 0], [100000, 500]]', 'down', 1, 1, 'system', 1)".to_owned(),
         format!("INSERT INTO limit_override (id, no, target, owner, currency, extra_minor, reason, from_ms, until_ms, actor_kind, entry) VALUES ('o1', 1, 'pot', 'steel', 'UAH', 50000, 'treatment', {}, {}, 'system', 1)", now.0 - HOUR_MS, now.0 + HOUR_MS),
-        format!("INSERT INTO till_shift (id, no, drawer, account, currency, opened_ms, float_minor, entry) VALUES ('s1', 7, 'main', '{account}', 'UAH', {}, 50000, 1)", now.0 - 5 * HOUR_MS),
+        format!("INSERT INTO till_shift (id, no, key, asked, drawer, account, currency, opened_ms, float_minor, entry) VALUES ('s1', 7, 'key-s1-123', 'x', 'main', '{account}', 'UAH', {}, 50000, 1)", now.0 - 5 * HOUR_MS),
     ] {
         run(database, &statement).await;
     }

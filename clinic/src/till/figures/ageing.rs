@@ -79,7 +79,8 @@ impl Till {
         let (groups, patients): (Vec<GroupRow>, Vec<DebtorRow>) = read!(self.database, "till.ageing", |conn| {
             let groups = sqlx::query_as(
                 "SELECT t.scope, t.owner, y.name, c.currency,
-                     CASE WHEN c.day >= $1 THEN 0 WHEN c.day >= $2 THEN 1 WHEN c.day >= $3 THEN 2 ELSE 3 END AS age,
+                     CAST(CASE WHEN c.day >= $1 THEN 0 WHEN c.day >= $2 THEN 1 WHEN c.day >= $3 THEN 2 ELSE 3 END AS BIGINT)
+                         AS age,
                      CAST(SUM(c.net_minor - c.paid_minor - c.written_off_minor) AS BIGINT) AS minor,
                      CAST(COUNT(*) AS BIGINT) AS charges
                  FROM charge c LEFT JOIN terms t ON t.id = c.terms AND t.version = c.terms_version
