@@ -20,6 +20,7 @@
 //! acs_link  a turnstile controller on the network, with its own queue and cache
 //! hikvision an access control terminal with an HTTP interface
 //! parsec    a ParsecNET 3 server with its doors
+//! terminal  a card terminal service, with its money
 //! network   terminals and servers as peers of a plant
 //! record    counts, and the JSON lines of answered taps
 //! ```
@@ -43,6 +44,7 @@ mod reader;
 mod record;
 pub mod scenario;
 mod simulator;
+pub mod terminal;
 
 pub use day::{run, run_on};
 pub use fault::{Fault, Hostile};

@@ -1,5 +1,5 @@
 //! The other systems: takes in what gateways recorded, hands out policy and commands, works taps at workstations, tells
-//! medical systems (FHIR, HL7, webhooks, FHIRcast, GNU Health) and hears them.
+//! medical systems (FHIR, HL7, webhooks, FHIRcast, GNU Health) and hears them, and asks card terminals.
 //!
 //! Owns: the bridge's task and its rules of acknowledging and offering; how other systems are spoken to. Never: decides
 //! about access, contains SQL (that is `clinic`), keeps delivery state (that is the database's). May import: `domain`,
@@ -29,6 +29,7 @@ pub mod mail;
 mod policy;
 pub mod reconcile;
 mod run;
+pub mod terminal;
 pub mod webhook;
 
 pub use run::{Settings, run};
