@@ -22,6 +22,7 @@ mod events;
 mod feeds;
 mod orders;
 mod passes;
+mod payments;
 mod persons;
 mod presence;
 mod pulls;

@@ -83,8 +83,10 @@ impl Dashboard {
                 crate::openid::run(provider, self.app.changes.subscribe(), ending.clone()).await;
             }
         };
+        // What a program left behind when it was ended between asking a card terminal and storing its answer.
+        let terminals = self.app.terminals.run(ending.cancelled());
         tokio::select! {
-            ((), (), (), ()) = async { tokio::join!(feed, changes, cast, openid) } => {}
+            ((), (), (), (), ()) = async { tokio::join!(feed, changes, cast, openid, terminals) } => {}
             () = shutdown.cancelled() => ending.cancel(),
         }
         if let Some(cast) = &self.app.fhircast {

@@ -43,6 +43,8 @@ pub struct TillSettings {
     pub papers: crate::papers::PaperSettings,
     /// The card terminals at the cash desks; none: the numbers of slips are typed.
     pub terminals: Vec<Arc<dyn clinic::till::terminal::Terminal>>,
+    /// Payment services that tell of payments.
+    pub services: Vec<clinic::till::inbound::PaymentService>,
 }
 
 impl TillSettings {
@@ -52,6 +54,7 @@ impl TillSettings {
             rules: clinic::till::Rules::of(currency),
             papers: crate::papers::PaperSettings::default(),
             terminals: Vec::new(),
+            services: Vec::new(),
         }
     }
 }

@@ -205,6 +205,7 @@ async fn start_pages(
             rules: config.till.clone(),
             papers: dashboard::PaperSettings::default(),
             terminals: Vec::new(),
+            services: Vec::new(),
         },
     };
     let (ready, address) = oneshot::channel();

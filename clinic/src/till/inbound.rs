@@ -3,6 +3,7 @@
 //! `payment_notice`.
 
 mod rows;
+mod signature;
 
 use std::collections::BTreeSet;
 
@@ -23,6 +24,7 @@ use crate::audit::{self, Action, Draft, Purpose};
 use crate::break_glass::{REASON_MIN_CHARS, words};
 use crate::{draw, visits};
 use rows::{NoticeRow, NoticesOn, select_notice};
+pub use signature::{BadSecret, NoticeSecret, PaymentService, Unbelieved};
 
 /// Most notices read at once.
 pub const NOTICES_MAX: u32 = 500;

@@ -217,7 +217,7 @@ pub struct OfferBody {
     refused: Option<&'static str>,
 }
 
-const KEY: Parameter = Parameter::header(
+pub(super) const KEY: Parameter = Parameter::header(
     "idempotency-key",
     Form::Token(KEY_MAX),
     "Required. 8 to 100 characters, unique for ever among the requests of this key. A repetition of the same request gets \
@@ -264,7 +264,7 @@ pub const OFFERS: Operation = Operation {
 };
 
 /// Which names of other systems' requests count: each API key has its own.
-fn key_of(call: &Call) -> Result<String, Problem> {
+pub(super) fn key_of(call: &Call) -> Result<String, Problem> {
     let given = call.text("idempotency-key");
     let given = given.filter(|key| key.len() >= KEY_MIN).ok_or_else(|| {
         Problem::invalid("idempotency-key", "this header is required here, with 8 to 100 visible ASCII characters")

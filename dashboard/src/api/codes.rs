@@ -2,9 +2,11 @@
 
 use clinic::audit::Purpose;
 use clinic::till::CancelReason;
+use clinic::till::inbound::{NoticeKind, NoticeProblem, NoticeState};
+use clinic::till::payments::{PaymentKind, PaymentState};
 use domain::equipment::{DoorState, PeerKind, ReaderState};
 use domain::policy::{PassKind, PassState};
-use domain::till::{ChargeState, Mode};
+use domain::till::{ChargeState, Method, Mode};
 use domain::visit::OutOfCardCode;
 use domain::{Direction, Field, Kind, Permission, Reason};
 use utoipa::openapi::RefOr;
@@ -54,6 +56,18 @@ lists! {
     charge_state => one_of ChargeState;
     /// Why a charge is taken back.
     cancel_reason => one_of CancelReason;
+    /// How money comes or goes.
+    till_method => one_of Method;
+    /// What a payment is.
+    payment_kind => one_of PaymentKind;
+    /// How far a payment has come.
+    payment_state => one_of PaymentState;
+    /// What a payment service tells.
+    notice_kind => one_of NoticeKind;
+    /// What became of a notice.
+    notice_state => one_of NoticeState;
+    /// Why a notice waits for somebody.
+    notice_problem => one_of NoticeProblem;
     /// Why something is done without the card it needs.
     out_of_card => one_of OutOfCardCode;
 }

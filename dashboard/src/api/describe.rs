@@ -151,6 +151,8 @@ pub enum Form {
     Code(fn() -> Vec<&'static str>),
     /// Visible ASCII up to this length.
     Token(usize),
+    /// Visible ASCII and spaces up to this length.
+    Line(usize),
     /// A tag that names a state: digits in quotation marks (RFC 9110 section 8.8.3).
     Tag,
     /// Where a page ended: time in milliseconds, a colon, a number.
@@ -175,6 +177,9 @@ impl Form {
             Self::Position => text.split_once(':').is_some_and(|(at, no)| is_number(at) && is_number(no)),
             Self::Place => text.split_once(':').is_some_and(|(at, id)| is_number(at) && Self::Id.check(id).is_ok()),
             Self::Token(most) => (1..=*most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()),
+            Self::Line(most) => {
+                (1..=*most).contains(&text.len()) && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+            }
         };
         if good { Ok(()) } else { Err(self.expected()) }
     }
@@ -190,6 +195,7 @@ impl Form {
             Self::Tag => "expected the ETag of an earlier answer, in quotation marks".to_owned(),
             Self::Position | Self::Place => "expected the `next` of an earlier answer".to_owned(),
             Self::Token(most) => format!("expected 1 to {most} visible ASCII characters"),
+            Self::Line(most) => format!("expected 1 to {most} visible ASCII characters or spaces"),
         }
     }
 
@@ -210,6 +216,7 @@ impl Form {
             Self::Tag => text().pattern(Some("^\"[0-9]{1,18}\"$")),
             Self::Position => text().pattern(Some("^[0-9]{1,18}:[0-9]{1,18}$")),
             Self::Place => text().pattern(Some("^[0-9]{1,18}:[0-9a-f]{32}$")),
+            Self::Line(most) => text().min_length(Some(1)).max_length(Some(*most)).pattern(Some("^[ -~]+$")),
             Self::Token(most) => text().min_length(Some(1)).max_length(Some(*most)).pattern(Some("^[!-~]+$")),
         }
         .into()

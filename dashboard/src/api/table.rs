@@ -4,7 +4,7 @@ use clinic::audit::Action;
 use domain::Permission as P;
 
 use super::{
-    audit, changes, charges, devices, events, feeds, openapi, orders, passes, persons, presence, site, staff, trust,
+    audit, changes, charges, devices, events, feeds, openapi, orders, passes, payments, persons, presence, site, staff, trust,
 };
 use crate::routes::{Access, Data, Route, Verb, call};
 
@@ -107,6 +107,21 @@ pub static CALLS: &[Route] = &[
     })
     .shows(&[Data::Health])
     .recorded(Action::AccountSeen),
+    call(Verb::Change, "/api/v1/payments", Access::Needs(P::PaymentTake), &payments::PAY, |at| on(at, payments::pay))
+        .recorded(Action::PaymentTaken),
+    call(Verb::Show, "/api/v1/payments", Access::Needs(P::ChargeSee), &payments::LIST, |at| on(at, payments::list))
+        .shows(&[Data::Health])
+        .recorded(Action::AccountSeen),
+    call(Verb::Show, "/api/v1/payments/{payment}", Access::Needs(P::ChargeSee), &payments::SHOW, |at| {
+        on(at, payments::show)
+    })
+    .shows(&[Data::Health])
+    .recorded(Action::AccountSeen),
+    // Known by its signature, which the handler checks with the secret of the service.
+    call(Verb::Change, "/api/v1/payments/notices/{source}", Access::Anyone, &payments::NOTICE, |at| {
+        on(at, payments::notice)
+    })
+    .recorded(Action::PaymentTaken),
     call(Verb::Show, "/api/v1/accounts", Access::Needs(P::AccountSee), &staff::ACCOUNTS, |at| on(at, staff::accounts))
         .shows(&[Data::Staff]),
     call(Verb::Show, "/api/v1/roles", Access::Needs(P::AccountSee), &staff::ROLES, |at| on(at, staff::roles)),
