@@ -221,7 +221,11 @@ pub const NOTICE: Operation = Operation {
         Parameter::path("source", Form::Token(SOURCE_MAX), "The payment service, as the clinic calls it."),
         Parameter::header("webhook-id", Form::Token(ID_MAX * 2), "The id of the message. Required."),
         Parameter::header("webhook-timestamp", Form::Token(20), "When it is sent, in seconds since 1970. Required."),
-        Parameter::header("webhook-signature", Form::Line(SIGNATURE_MAX), "`v1,` and the signature in base64. Required."),
+        Parameter::header(
+            "webhook-signature",
+            Form::Line(SIGNATURE_MAX),
+            "`v1,` and the signature in base64. Required.",
+        ),
     ],
     takes: Some(Shape::of::<NoticeBody>()),
     gives: Gives::Json(200, Shape::of::<NoticeTaken>()),

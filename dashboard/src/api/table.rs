@@ -4,7 +4,8 @@ use clinic::audit::Action;
 use domain::Permission as P;
 
 use super::{
-    audit, changes, charges, devices, events, feeds, openapi, orders, passes, payments, persons, presence, site, staff, trust,
+    audit, changes, charges, devices, events, feeds, openapi, orders, passes, payments, persons, presence, site, staff,
+    trust,
 };
 use crate::routes::{Access, Data, Route, Verb, call};
 
