@@ -199,7 +199,7 @@ macro_rules! feed_on {
                             .push_bind(change.appointment.clone())
                             .push_bind(change.detail.as_deref().map(|text| cut(text, DETAIL_MAX_BYTES).to_owned()));
                     });
-                    insert.build().persistent(false).execute(&mut *self).await?;
+                    insert.build().persistent(some.len().is_power_of_two()).execute(&mut *self).await?;
                 }
                 Ok(())
             }

@@ -161,7 +161,8 @@ macro_rules! log_on {
                             .push_bind(entry.glass)
                             .push_bind(leaf.0.to_vec());
                     });
-                    insert.build().persistent(false).execute(&mut *self).await?;
+                    // Few lengths, so that the statement is kept: under load batches of the till are full.
+                    insert.build().persistent(some.len().is_power_of_two()).execute(&mut *self).await?;
                 }
                 for some in made.chunks(MANY_MAX) {
                     let mut insert = sqlx::QueryBuilder::<<$connection as sqlx::Connection>::Database>::new(

@@ -167,7 +167,7 @@ macro_rules! ledger_on {
                          deposit_minor = excluded.deposit_minor, held_minor = excluded.held_minor,
                          rendered_minor = excluded.rendered_minor",
                     );
-                    insert.build().persistent(some.len() == 1).execute(&mut *self).await?;
+                    insert.build().persistent(some.len().is_power_of_two()).execute(&mut *self).await?;
                 }
                 Ok(())
             }
@@ -256,7 +256,7 @@ macro_rules! ledger_on {
                             .push_bind(entry.shift.as_deref())
                             .push_bind(entry.audit.cast_signed());
                     });
-                    insert.build().persistent(some.len() == 1).execute(&mut *self).await?;
+                    insert.build().persistent(some.len().is_power_of_two()).execute(&mut *self).await?;
                 }
                 Ok(first.cast_unsigned())
             }

@@ -197,8 +197,8 @@ pub(crate) trait ChargesOn {
 pub(crate) const RENDERED: &str = "rendered";
 /// A charge is taken back.
 pub(crate) const CANCELLED: &str = "cancelled";
-/// Rows of one statement.
-const MANY_MAX: usize = 500;
+/// Rows of one statement: a full batch of the registrar.
+const MANY_MAX: usize = super::registrar::BATCH_MAX;
 
 macro_rules! charges_on {
     ($connection:ty, $turn:expr) => {
@@ -294,7 +294,8 @@ macro_rules! charges_on {
                             .push_bind(charge.rendered.map(|at| at.0))
                             .push_bind(charge.entry.cast_signed());
                     });
-                    insert.build().persistent(some.len() == 1).execute(&mut *self).await?;
+                    // Few lengths, so that the statement is kept: under load batches are full.
+                    insert.build().persistent(some.len().is_power_of_two()).execute(&mut *self).await?;
                 }
                 Ok(())
             }

@@ -169,3 +169,58 @@ async fn when_too_many_wait_the_caller_is_told_at_once_and_nothing_is_lost() {
     .unwrap();
     assert_eq!(usize::try_from(stored).unwrap(), done);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_programs_on_one_server_take_turns_and_neither_is_left_waiting() {
+    let url = tokio::task::spawn_blocking(store::testing::postgres_url).await.unwrap();
+    let clinic = Clinic::new(store::Database::open(&url).await.unwrap()).await;
+    clinic.terms(Mode::Postpaid, Some(1_000_000), None).await;
+    let rules = clinic.till.rules().clone();
+    let other = store::Database::open(&url).await.unwrap();
+    let clock = domain::Clock::new(|| crate::scene::NOW);
+    let other = clinic::till::Till::new(other, clock, chrono_tz::Europe::Kyiv, rules);
+    let mut running = Vec::new();
+    for writer in 0..16_u8 {
+        let till = if writer % 2 == 0 { clinic.till.clone() } else { other.clone() };
+        let wishes: Vec<NewCharge> = (0..10).map(|_| clinic.wish(10 + writer % 8, "blood")).collect();
+        running.push(tokio::spawn(async move {
+            for new in wishes {
+                till.register(&doctor(1), new).await.unwrap();
+            }
+        }));
+    }
+    for one in running {
+        one.await.unwrap();
+    }
+    for patient in 10..18 {
+        assert_eq!(clinic.account(person(patient)).await.owed, amount(200_000));
+    }
+    let checked = clinic.till.check(&crate::scene::manager()).await.unwrap();
+    assert!(checked.is_right(), "{:?}", checked.findings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_registrar_ends_with_the_last_till() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("sqlite:{}", folder.path().join("clinic.db").display());
+    let clinic = Clinic::new(store::Database::open(&address).await.unwrap()).await;
+    clinic.terms(Mode::Postpaid, Some(1_000_000), None).await;
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let before = metrics.num_alive_tasks();
+    let (one, two) = (till(&clinic.scene), till(&clinic.scene).clone());
+    let copy = one.clone();
+    for till in [&one, &copy, &two] {
+        till.register(&doctor(1), clinic.wish(10, "blood")).await.unwrap();
+    }
+    let tasks = metrics.num_alive_tasks();
+    assert!(tasks >= before + 2, "one task for each till and its copies: {before} {tasks}");
+    drop(one);
+    copy.register(&doctor(1), clinic.wish(10, "blood")).await.unwrap();
+    drop((copy, two));
+    let ended = async {
+        while metrics.num_alive_tasks() > before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap();
+}
