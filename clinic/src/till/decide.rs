@@ -45,7 +45,7 @@ pub(super) enum No {
     NotBound,
     /// The last tap is too long ago for work without the card.
     NotFresh,
-    NoService,
+    UnknownService,
 }
 
 impl No {
@@ -58,7 +58,7 @@ impl No {
             Self::KeyReused => "key_reused",
             Self::NotBound => "not_bound",
             Self::NotFresh => "not_fresh",
-            Self::NoService => "no_service",
+            Self::UnknownService => "no_service",
         }
     }
 }
@@ -73,7 +73,9 @@ impl From<No> for TillError {
             No::KeyReused => Self::KeyReused,
             No::NotBound => session("the workstation is locked or somebody else works there now; tap your card"),
             No::NotFresh => session("tap your card or enter your PIN first: work without the patient's card needs it"),
-            No::NoService => Self::Invalid { field: "service", problem: "there is no service of this code".to_owned() },
+            No::UnknownService => {
+                Self::Invalid { field: "service", problem: "there is no service of this code".to_owned() }
+            }
         }
     }
 }
@@ -264,7 +266,7 @@ impl World {
     /// What it costs, whether limits and deposit allow it, and the charge that it becomes.
     fn charge(&mut self, wish: &Wish, place: Place) -> Result<Charge, No> {
         let new = &wish.new;
-        let service = self.services.get(&new.service).ok_or(No::NoService)?;
+        let service = self.services.get(&new.service).ok_or(No::UnknownService)?;
         let currency = new.currency.unwrap_or(self.currency);
         let (price_version, unit) = match service.prices.get(&currency) {
             Some((version, unit)) if !service.is_over => (*version, *unit),

@@ -111,6 +111,8 @@ pub struct Offers {
 
 /// A service as it is stored: code, names, category, at home.
 type ServiceRow = (String, String, String, i64);
+/// A service that fits, with its names.
+type Fitting = (ServiceRow, BTreeMap<String, String>);
 
 impl Till {
     /// Services whose code or name holds `find` (any language, any case; all when empty), at most `limit` of them, with
@@ -171,11 +173,7 @@ impl Till {
 }
 
 /// Those whose code or a name holds the text, with their names.
-fn fitting(
-    rows: Vec<ServiceRow>,
-    find: &str,
-    limit: usize,
-) -> Result<(Vec<(ServiceRow, BTreeMap<String, String>)>, bool), Error> {
+fn fitting(rows: Vec<ServiceRow>, find: &str, limit: usize) -> Result<(Vec<Fitting>, bool), Error> {
     let mut fit = Vec::new();
     for row in rows {
         let names: BTreeMap<String, String> = serde_json::from_str(&row.1)
@@ -196,7 +194,7 @@ fn offers_of(
     world: &World,
     patient: PersonId,
     currency: Currency,
-    rows: Vec<(ServiceRow, BTreeMap<String, String>)>,
+    rows: Vec<Fitting>,
     has_more: bool,
     payer_name: String,
 ) -> Offers {
