@@ -198,29 +198,3 @@ async fn two_programs_on_one_server_take_turns_and_neither_is_left_waiting() {
     let checked = clinic.till.check(&crate::scene::manager()).await.unwrap();
     assert!(checked.is_right(), "{:?}", checked.findings);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_registrar_ends_with_the_last_till() {
-    let folder = tempfile::tempdir().unwrap();
-    let address = format!("sqlite:{}", folder.path().join("clinic.db").display());
-    let clinic = Clinic::new(store::Database::open(&address).await.unwrap()).await;
-    clinic.terms(Mode::Postpaid, Some(1_000_000), None).await;
-    let metrics = tokio::runtime::Handle::current().metrics();
-    let before = metrics.num_alive_tasks();
-    let (one, two) = (till(&clinic.scene), till(&clinic.scene).clone());
-    let copy = one.clone();
-    for till in [&one, &copy, &two] {
-        till.register(&doctor(1), clinic.wish(10, "blood")).await.unwrap();
-    }
-    let tasks = metrics.num_alive_tasks();
-    assert!(tasks >= before + 2, "one task for each till and its copies: {before} {tasks}");
-    drop(one);
-    copy.register(&doctor(1), clinic.wish(10, "blood")).await.unwrap();
-    drop((copy, two));
-    let ended = async {
-        while metrics.num_alive_tasks() > before {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap();
-}
