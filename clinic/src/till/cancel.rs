@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Permission;
-use domain::money::Amount;
-use domain::till::{Account, ChargeState, EntryKind, Mode, posting};
+use domain::till::{Account, ChargeState, EntryKind, posting};
 use store::{Error, Fault, transact};
 
 use super::batch::change_of;
@@ -165,11 +164,10 @@ fn without(account: &Account, charge: &Charge) -> Option<Account> {
     if charge.state == ChargeState::Ordered {
         return Some(Account { held: account.held.minus(paid)?, deposit: account.deposit.plus(paid)?, ..*account });
     }
-    let back = if charge.mode == Mode::Postpaid { paid } else { net };
-    let owed = if charge.mode == Mode::Postpaid { charge.open() } else { Amount::ZERO };
+    // Only what is postpaid is owed at first; but a payment that did not hold opens an order or a deposit's charge again.
     Some(Account {
-        owed: account.owed.minus(owed)?,
-        deposit: account.deposit.plus(back)?,
+        owed: account.owed.minus(charge.open())?,
+        deposit: account.deposit.plus(paid)?,
         rendered: account.rendered.minus(net)?,
         ..*account
     })
