@@ -26,6 +26,7 @@ pub mod second_step;
 pub mod sign_in;
 pub mod staff;
 pub mod till_report;
+pub mod till_office;
 pub mod vault;
 pub mod visits;
 pub mod welcome;

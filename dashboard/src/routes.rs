@@ -38,8 +38,8 @@ use crate::pages::{
     sign_in, vault, welcome,
 };
 use crate::pages::{exchange, notices, second_step};
-use crate::pages::{feeds, inside, irregular, people, staff, visits, whereabouts, workstations};
 use crate::papers;
+use crate::pages::{feeds, inside, irregular, people, staff, till_office, visits, whereabouts, workstations};
 pub use crate::rate::Rate;
 use crate::service::{self, Service};
 pub use make::call;
@@ -549,6 +549,68 @@ pub static ROUTES: &[Route] = &[
     show("/till/ageing.csv", P::TillReport, &[Data::Traces], |at| on(at, till_report::ageing::export))
         .rated(Rate::Export)
         .recorded(Action::Exported),
+    // Setting up the till.
+    show("/till/services", P::ChargeSee, &[], |at| on(at, till_office::services::show))
+        .at(Group::Till, "till-services"),
+    show("/till/services.csv", P::ChargeSee, &[], |at| on(at, till_office::services::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/till/services/put", P::PriceEdit, Action::PricesChanged, |at| on(at, till_office::services::put)),
+    change("/till/services/price", P::PriceEdit, Action::PricesChanged, |at| on(at, till_office::services::price)),
+    show("/till/services/import", P::PriceEdit, &[], |at| on(at, till_office::import::show)),
+    change("/till/services/import", P::PriceEdit, Action::PricesChanged, |at| on(at, till_office::import::look))
+        .sized(till_office::import::BODY_MAX)
+        .rated(Rate::Export),
+    change("/till/services/take", P::PriceEdit, Action::PricesChanged, |at| on(at, till_office::import::take))
+        .sized(till_office::import::BODY_MAX)
+        .rated(Rate::Export),
+    show("/till/payers", P::TermsEdit, &[Data::Identity], |at| on(at, till_office::payers::show))
+        .recorded(Action::PersonSeen)
+        .at(Group::Till, "till-payers"),
+    show("/till/payers.csv", P::TermsEdit, &[], |at| on(at, till_office::payers::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    show("/till/payers/{id}/members.csv", P::TermsEdit, &[Data::Traces], |at| {
+        on(at, till_office::payers::export_members)
+    })
+    .rated(Rate::Export)
+    .recorded(Action::Exported),
+    change("/till/payers/put", P::TermsEdit, Action::TermsChanged, |at| on(at, till_office::payers::put)),
+    change("/till/payers/pot", P::TermsEdit, Action::TermsChanged, |at| on(at, till_office::payers::pot)),
+    change("/till/payers/member", P::TermsEdit, Action::TermsChanged, |at| on(at, till_office::payers::member))
+        .rated(Rate::Search),
+    change("/till/payers/leave", P::TermsEdit, Action::TermsChanged, |at| on(at, till_office::payers::leave)),
+    change("/till/payers/look", P::TermsEdit, Action::TermsChanged, |at| on(at, till_office::payers::look))
+        .sized(till_office::import::BODY_MAX)
+        .rated(Rate::Export),
+    change("/till/payers/take", P::TermsEdit, Action::TermsChanged, |at| on(at, till_office::payers::take))
+        .sized(till_office::import::BODY_MAX)
+        .rated(Rate::Export),
+    show("/till/terms", P::TermsEdit, &[Data::Identity], |at| on(at, till_office::terms::show))
+        .recorded(Action::PersonSeen)
+        .at(Group::Till, "till-terms"),
+    show("/till/terms.csv", P::TermsEdit, &[Data::Traces], |at| on(at, till_office::terms::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/till/terms/put", P::TermsEdit, Action::TermsChanged, |at| on(at, till_office::terms::put)),
+    change("/till/terms/withdraw", P::TermsEdit, Action::TermsChanged, |at| on(at, till_office::terms::withdraw)),
+    change("/till/terms/patient", P::TermsEdit, Action::PersonSearched, |at| on(at, till_office::terms::patient))
+        .rated(Rate::Search),
+    show("/till/discounts", P::TermsEdit, &[], |at| on(at, till_office::discounts::show))
+        .at(Group::Till, "till-scales"),
+    show("/till/discounts.csv", P::TermsEdit, &[], |at| on(at, till_office::discounts::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/till/discounts/put", P::TermsEdit, Action::TermsChanged, |at| on(at, till_office::discounts::put)),
+    show("/till/overrides", P::LimitOverride, &[Data::Identity], |at| on(at, till_office::overrides::show))
+        .recorded(Action::PersonSeen)
+        .at(Group::Till, "till-overrides"),
+    show("/till/overrides.csv", P::LimitOverride, &[Data::Traces], |at| on(at, till_office::overrides::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/till/overrides/add", P::LimitOverride, Action::LimitOverridden, |at| on(at, till_office::overrides::add))
+        .rated(Rate::Search),
+    change("/till/overrides/end", P::LimitOverride, Action::LimitOverridden, |at| on(at, till_office::overrides::end)),
     show("/notices", P::NoticeSee, &[Data::Staff], |at| on(at, notices::show)).at(Group::Office, "notices"),
     show("/notices.csv", P::NoticeSee, &[Data::Staff], |at| on(at, notices::export)).recorded(Action::Exported),
     change("/notices/test", P::NoticeSee, Action::NoticeTested, |at| on(at, notices::test)),
