@@ -25,6 +25,7 @@ mod passes;
 mod payments;
 mod persons;
 mod presence;
+mod prices;
 mod pulls;
 mod site;
 mod staff;
@@ -68,7 +69,8 @@ pub fn is_call(path: &str) -> bool {
 /// Takes in the whole body of a call, before anything is decided: an answer to a caller that is still sending would be
 /// lost with the connection. What is too long is taken in for a while too, and thrown away.
 pub async fn take_in(path: &str, body: Body) -> Result<Body, Problem> {
-    let most = if path.starts_with(FEEDS) { LIST_MAX_BYTES } else { BODY_MAX_BYTES };
+    let is_list = path.starts_with(FEEDS) || path == prices::PRICES;
+    let most = if is_list { LIST_MAX_BYTES } else { BODY_MAX_BYTES };
     let mut taken = Vec::new();
     let mut length = 0_usize;
     let mut parts = body.into_data_stream();

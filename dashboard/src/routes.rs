@@ -38,8 +38,8 @@ use crate::pages::{
     sign_in, vault, welcome,
 };
 use crate::pages::{exchange, notices, second_step};
-use crate::papers;
 use crate::pages::{feeds, inside, irregular, people, staff, till_office, visits, whereabouts, workstations};
+use crate::papers;
 pub use crate::rate::Rate;
 use crate::service::{self, Service};
 pub use make::call;

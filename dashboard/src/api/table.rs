@@ -4,8 +4,8 @@ use clinic::audit::Action;
 use domain::Permission as P;
 
 use super::{
-    audit, changes, charges, devices, events, feeds, openapi, orders, passes, payments, persons, presence, site, staff,
-    trust,
+    audit, changes, charges, devices, events, feeds, openapi, orders, passes, payments, persons, presence, prices,
+    site, staff, trust,
 };
 use crate::routes::{Access, Data, Route, Verb, call};
 
@@ -123,6 +123,10 @@ pub static CALLS: &[Route] = &[
         on(at, payments::notice)
     })
     .recorded(Action::PaymentTaken),
+    call(Verb::Show, "/api/v1/services", Access::Needs(P::ChargeSee), &prices::LIST, |at| on(at, prices::list)),
+    call(Verb::Change, prices::PRICES, Access::Needs(P::PriceEdit), &prices::TAKE, |at| on(at, prices::take))
+        .sized(super::LIST_MAX_BYTES)
+        .recorded(Action::PricesChanged),
     call(Verb::Show, "/api/v1/accounts", Access::Needs(P::AccountSee), &staff::ACCOUNTS, |at| on(at, staff::accounts))
         .shows(&[Data::Staff]),
     call(Verb::Show, "/api/v1/roles", Access::Needs(P::AccountSee), &staff::ROLES, |at| on(at, staff::roles)),
