@@ -19,6 +19,7 @@ use crate::acting::Acting;
 use crate::audit::{self, Action, Draft, Purpose};
 use crate::break_glass::words;
 use crate::requests::{self, Hold};
+use crate::till::books::OpenAccount;
 use crate::vault::{Vault, VaultError};
 use crate::{disclosures, draw};
 
@@ -41,6 +42,11 @@ pub enum ErasureError {
     /// A law or a case forbids it.
     #[error("this person is under a legal hold ({}); release it first", .0.ground)]
     Held(Hold),
+    /// Something is still to be paid, given back or decided.
+    #[error(
+        "the account of this person at the till is open; settle it first: what is owed is paid or written off, what is left of a deposit given back, orders taken back"
+    )]
+    OpenAccount(OpenAccount),
     /// The ground is too short.
     #[error("an erasure needs a ground of {GROUND_MIN_CHARS} to 500 characters")]
     BadGround,
@@ -77,6 +83,9 @@ pub async fn erase(
     }
     if let Some(hold) = requests::hold_of(database, person, now).await? {
         return Err(ErasureError::Held(hold));
+    }
+    if !plan.account.is_settled() {
+        return Err(ErasureError::OpenAccount(plan.account));
     }
     // First the key, and its memory outside: whatever happens afterwards, nobody can read the passport any more.
     vault.shred(acting, person).await?;

@@ -17,6 +17,7 @@ use crate::audit::{self, Action, Draft, Purpose};
 use crate::disclosures::{self, Class, Disclosure, DisclosureError, Ground, Line, Recipient, RecipientKind, Route};
 use crate::requests::{self, Filter, Hold, Request, RequestError};
 use crate::rows::column;
+use crate::till::books::{self, Books};
 use crate::vault::{Consent, Size, Vault, VaultError};
 
 /// Looks and events in one package or on one page: the newest.
@@ -131,6 +132,8 @@ pub struct Package {
     pub traces: Vec<Trace>,
     /// Visits, the oldest first.
     pub visits: Vec<VisitTime>,
+    /// What the till keeps: charges, payments, terms.
+    pub books: Books,
     /// The photograph, as JPEG.
     pub photo: Option<Vec<u8>>,
     /// When it was made.
@@ -256,7 +259,14 @@ pub async fn package(
         to: Recipient { kind: RecipientKind::Person, name: String::new() },
         ground: Ground::Person,
         object: None,
-        classes: vec![Class::Identity, Class::Photo, Class::HealthRelated, Class::LocationTrace, Class::Audit],
+        classes: vec![
+            Class::Identity,
+            Class::Photo,
+            Class::HealthRelated,
+            Class::LocationTrace,
+            Class::Payment,
+            Class::Audit,
+        ],
         fields: fields.clone(),
         records: 1,
         persons: [person].into(),
@@ -276,7 +286,8 @@ pub async fn package(
     let passes = passes(database, person).await?;
     let traces = traces(database, person).await?;
     let visits = visits(database, person).await?;
-    Ok(Package { subject, passport, reference, passes, traces, visits, photo, made: now, locked })
+    let books = books::of_person(database, person).await?;
+    Ok(Package { subject, passport, reference, passes, traces, visits, books, photo, made: now, locked })
 }
 
 async fn photo(vault: &Vault, acting: &Acting, person: PersonId) -> Result<Option<Vec<u8>>, SubjectError> {
@@ -401,6 +412,7 @@ impl Package {
                 "started": at(visit.started), "ended": maybe(visit.ended), "zone": visit.zone,
                 "began_by": visit.began_by, "ended_why": visit.ended_why,
             })).collect::<Vec<_>>(),
+            "account": self.books.to_json(),
             "accesses": subject.looks.iter().map(|look| json!({
                 "number": look.number, "at": at(look.at), "by": look.actor_kind, "action": look.action,
                 "outcome": look.outcome, "fields": look.fields, "purpose": look.purpose,

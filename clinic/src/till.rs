@@ -11,6 +11,7 @@
 pub(crate) mod absorb;
 pub mod account;
 mod batch;
+pub mod books;
 mod cancel;
 mod charge;
 pub mod check;

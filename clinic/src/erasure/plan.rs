@@ -7,6 +7,7 @@ use super::ErasureError;
 use crate::acting::Acting;
 use crate::audit::{self, Action, Draft, Purpose};
 use crate::requests::{self, Hold};
+use crate::till::books::{self, OpenAccount};
 
 codes! {
     /// Something kept about a person.
@@ -33,10 +34,14 @@ codes! {
         Notes = "notes",
         /// Reasons and comments of glass broken to look at the person.
         GlassWords = "glass_words",
+        /// Groups and contracts that the person belongs to, and the language they are spoken to in.
+        Memberships = "memberships",
         /// Restriction or an expired hold.
         Marks = "marks",
         /// Who passed where and when.
         Events = "events",
+        /// What the person was charged and paid: the clinic's books.
+        Books = "books",
         /// Who looked and what was done, in the audit log.
         Entries = "entries",
         /// To whom data were given.
@@ -70,10 +75,11 @@ impl What {
             | Self::Passes
             | Self::Numbers
             | Self::Presence
+            | Self::Memberships
             | Self::Marks => Fate::Destroyed,
             Self::Reference | Self::Orders | Self::Cards | Self::Notes | Self::GlassWords => Fate::Emptied,
             Self::Events => Fate::KeptPseudonymous,
-            Self::Entries | Self::Disclosures | Self::Requests => Fate::KeptByLaw,
+            Self::Books | Self::Entries | Self::Disclosures | Self::Requests => Fate::KeptByLaw,
         }
     }
 }
@@ -98,6 +104,8 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// Why it may not be done now.
     pub hold: Option<Hold>,
+    /// What is still to be paid, given back or decided: while there is something, nobody is erased.
+    pub account: OpenAccount,
 }
 
 impl Plan {
@@ -156,6 +164,10 @@ pub(super) async fn read(database: &Database, person: PersonId, now: UtcMillis) 
                        AND id IN (SELECT glass FROM audit_entry WHERE subject = $1 AND glass IS NOT NULL)
              UNION ALL SELECT 'marks', (SELECT COUNT(*) FROM restriction WHERE person = $1)
                        + (SELECT COUNT(*) FROM legal_hold WHERE person = $1)
+             UNION ALL SELECT 'memberships', (SELECT COUNT(*) FROM payer_member WHERE person = $1)
+                       + (SELECT COUNT(language) FROM person WHERE id = $1)
+             UNION ALL SELECT 'books', (SELECT COUNT(*) FROM charge WHERE patient = $1)
+                       + (SELECT COUNT(*) FROM payment WHERE patient = $1)
              UNION ALL SELECT 'events', COUNT(*) FROM event WHERE person = $1
              UNION ALL SELECT 'entries', COUNT(*) FROM audit_entry WHERE subject = $1
              UNION ALL SELECT 'disclosures', COUNT(*) FROM disclosure_person WHERE person = $1
@@ -171,5 +183,6 @@ pub(super) async fn read(database: &Database, person: PersonId, now: UtcMillis) 
         is_known: of("person") > 0,
         items: What::ALL.iter().map(|what| Item { what: *what, count: of(what.as_str()) }).collect(),
         hold: requests::hold_of(database, person, now).await?,
+        account: books::open_account(database, person).await?,
     })
 }

@@ -27,6 +27,9 @@ macro_rules! remove {
             "DELETE FROM person_condition WHERE person = $1",
             "DELETE FROM workplace_staff WHERE person = $1",
             "DELETE FROM person_alias WHERE person = $1",
+            "DELETE FROM payer_member WHERE person = $1",
+            // The card of whoever registered it; the books say who by pseudonym.
+            "UPDATE charge SET card = NULL WHERE staff = $1 AND card IS NOT NULL",
             "DELETE FROM visit_question WHERE patient = $1",
             "UPDATE appointment SET external = id, purpose = NULL WHERE patient = $1",
             "DELETE FROM restriction WHERE person = $1",

@@ -10,6 +10,10 @@ mod glass;
 mod incidents;
 mod requests;
 mod retention;
+#[path = "../till_model/stage.rs"]
+#[allow(dead_code, reason = "shared with the tests of the till")]
+mod stage;
+mod till;
 
 use clinic::Database;
 use clinic::acting::{Acting, Actor};

@@ -29,6 +29,7 @@ pub(crate) enum For {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub id: String,
+    pub version: u32,
     pub whom: For,
     pub pays: Pays,
     pub limit: Option<i64>,
@@ -98,10 +99,23 @@ impl Charge {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fact {
     /// Something of a charge was paid; from the deposit or with money from outside.
-    Paid { charge: usize, minor: i64, from_deposit: bool },
-    PaidIn { patient: usize, minor: i64 },
-    GivenBack { patient: usize, minor: i64 },
-    WrittenOff { charge: usize, minor: i64 },
+    Paid {
+        charge: usize,
+        minor: i64,
+        from_deposit: bool,
+    },
+    PaidIn {
+        patient: usize,
+        minor: i64,
+    },
+    GivenBack {
+        patient: usize,
+        minor: i64,
+    },
+    WrittenOff {
+        charge: usize,
+        minor: i64,
+    },
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -133,7 +147,10 @@ pub(crate) struct Reference {
     /// Who became whom.
     pub merged: BTreeMap<usize, usize>,
     pub closed: Vec<i64>,
-    pub patients: usize,
+    /// What should be in the drawer that is open, from which day.
+    pub drawer: Option<i64>,
+    /// Terms that were ever made.
+    pub terms_made: usize,
 }
 
 pub(crate) struct Asked<'a> {
@@ -385,16 +402,14 @@ impl Reference {
                 self.charges[charge].state = "rendered";
                 Ok(())
             }
+            "rendered" => Ok(()),
             _ => Err("over".to_owned()),
         }
     }
 
-    pub(crate) fn cancel(&mut self, charge: usize) -> Result<(), No> {
-        if self.charges[charge].state == "cancelled" {
-            return Err("over".to_owned());
-        }
+    /// What is taken back already stays so.
+    pub(crate) fn cancel(&mut self, charge: usize) {
         self.charges[charge].state = "cancelled";
-        Ok(())
     }
 
     /// Takes a payment of so much for these charges; what is left of it becomes a deposit.
@@ -448,7 +463,10 @@ impl Reference {
 
     /// One record becomes another one.
     pub(crate) fn merge(&mut self, gone: usize, into: usize) {
-        let into = self.left(into);
+        let (gone, into) = (self.left(gone), self.left(into));
+        if gone == into {
+            return;
+        }
         for target in self.merged.values_mut() {
             if *target == gone {
                 *target = into;

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use clinic::Database;
 use clinic::acting::{Acting, Actor};
 use clinic::till::check::Checked;
-use clinic::till::payments::NewPayment;
+use clinic::till::payments::{NewPayment, NewRefund, RefundOutcome, RefundReason};
 use clinic::till::{NewCharge, NewPrice, NewService, NewTerms, Rules, Till, TillError};
 use domain::money::{Amount, Currency};
 use domain::schedule::LocalDate;
@@ -176,6 +176,22 @@ impl Stage {
             terminal: None,
             external: None,
         }
+    }
+
+    /// Gives a patient money back from the deposit, by transfer, as much as a cashier may alone.
+    pub(crate) async fn give_back(&self, who: usize, minor: i64) {
+        let new = NewRefund {
+            key: self.key(),
+            patient: patient(who),
+            method: Method::Transfer,
+            currency: uah(),
+            amount: amount(minor),
+            external: None,
+            reason: RefundReason::Wish,
+            words: WHY.to_owned(),
+        };
+        let outcome = self.till.refund(&self.cashier, new).await.unwrap();
+        assert!(matches!(outcome, RefundOutcome::Paid(_)), "{outcome:?}");
     }
 
     pub(crate) async fn check(&self) -> Checked {

@@ -9,12 +9,15 @@ use clinic::disclosures::RecipientKind;
 use clinic::erasure::{self, Act, ErasureError, Fate, GROUND_MIN_CHARS, Item, Plan};
 use clinic::requests::{self, RequestError};
 use clinic::subjects::{self, Package, SubjectError};
+use clinic::till::books::{BookedCharge, BookedPayment};
 use clinic::vault::VaultError;
+use domain::schedule::LocalDate;
 use domain::{Permission, PersonId};
 use serde::Deserialize;
 
 use super::Names;
 use crate::fault::{Dressed, Fault};
+use crate::money;
 use crate::pages::query::Query;
 use crate::view::{Frame, go, page as render};
 use crate::visit::Visit;
@@ -289,6 +292,9 @@ pub async fn paper(visit: Visit, Path(person): Path<String>) -> Result<Response,
         })
         .collect();
     let sections = vec![
+        (texts.t("package-charges"), charges_of(&visit, &package)),
+        (texts.t("package-payments"), payments_of(&visit, &package)),
+        (texts.t("package-terms"), terms_of(&visit, &package)),
         (texts.t("package-passes"), passes),
         (texts.t("package-passages"), traces),
         (texts.t("subject-looks"), looks),
@@ -305,6 +311,45 @@ pub async fn paper(visit: Visit, Path(person): Path<String>) -> Result<Response,
     render(StatusCode::OK, &page)
 }
 
+/// Services: when, which, what they cost and how they stand.
+fn charges_of(visit: &Visit, package: &Package) -> Vec<Entry> {
+    let (texts, times) = (visit.texts(), visit.times());
+    let line = |charge: &BookedCharge| {
+        let net = charge.gross.minus(charge.discount).unwrap_or(charge.gross);
+        let state = texts.code("till-state-", &charge.state);
+        let sum = format!("{} · {state}", money::amount(texts, charge.currency, net));
+        (times.full(charge.registered), format!("{} × {}", charge.service, charge.quantity), sum)
+    };
+    package.books.charges.iter().map(line).collect()
+}
+
+/// Payments: when, what and how, how much.
+fn payments_of(visit: &Visit, package: &Package) -> Vec<Entry> {
+    let (texts, times) = (visit.texts(), visit.times());
+    let line = |payment: &BookedPayment| {
+        let what = texts.code("till-entry-", &payment.kind);
+        let sum = money::amount(texts, payment.currency, payment.amount);
+        (times.full(payment.begun), format!("{what} · {}", texts.code("till-method-", &payment.method)), sum)
+    };
+    package.books.payments.iter().map(line).collect()
+}
+
+/// Terms of payment, groups and contracts: from which day, what, how much.
+fn terms_of(visit: &Visit, package: &Package) -> Vec<Entry> {
+    let texts = visit.texts();
+    let days = |from: LocalDate, until: Option<LocalDate>| match until {
+        Some(until) => format!("{from} – {until}"),
+        None => format!("{from} –"),
+    };
+    let own = package.books.terms.iter().map(|terms| {
+        let limit = terms.limit.map(|limit| money::amount(texts, terms.currency, limit)).unwrap_or_default();
+        (days(terms.from, terms.until), texts.code("till-mode-", &terms.mode), limit)
+    });
+    let members = package.books.memberships.iter();
+    let members = members.map(|it| (days(it.from, it.until), texts.code("till-scope-", &it.kind), it.name.clone()));
+    own.chain(members).collect()
+}
+
 #[derive(Template)]
 #[template(path = "privacy/erase.html")]
 struct Erase {
@@ -313,6 +358,7 @@ struct Erase {
     short: String,
     goes: Vec<(String, u64)>,
     stays: Vec<(String, u64, String)>,
+    is_account_open: bool,
     hold: Option<String>,
     request: String,
     ground: String,
@@ -350,6 +396,7 @@ async fn dry(
         short: short_id(&person.to_string()),
         goes: words_of(visit, &plan.items, false).into_iter().map(|(what, count, _)| (what, count)).collect(),
         stays: words_of(visit, &plan.items, true),
+        is_account_open: !plan.account.is_settled(),
         hold: plan.hold.map(|hold| hold.ground),
         request,
         ground,
@@ -380,6 +427,7 @@ pub async fn erase(visit: Visit, Path(person): Path<String>, Form(typed): Form<E
         match erasure::erase(&app.database, &app.vault, &acting, person, &typed.ground, request, app.now()).await {
             Ok(act) => return Ok(go(&format!("/erasures/{}", act.id))),
             Err(ErasureError::BadGround) => texts.n("erase-bad-ground", GROUND_MIN_CHARS),
+            Err(ErasureError::OpenAccount(_)) => texts.t("erase-account"),
             Err(ErasureError::Held(hold)) => texts.a("erase-held", &hold.ground),
             Err(ErasureError::Vault(error @ (VaultError::ShredList(_) | VaultError::File { .. }))) => {
                 tracing::error!(%error, "page.erasure.failed");
