@@ -316,7 +316,7 @@ impl Moves {
             *sums.entry((posting.debit, posting.credit)).or_default() += posting.amount.minor();
         }
         let all: Vec<String> =
-            sums.iter().map(|((debit, credit), minor)| format!("{debit}<{credit}:{minor}")).collect();
+            sums.iter().map(|((debit, credit), minor)| format!("{debit}>{credit}:{minor}")).collect();
         all.join(",")
     }
 
