@@ -254,10 +254,18 @@ impl Reference {
             .sum()
     }
 
+    /// Whose it is now: what was allowed a record that became another one is that one's.
+    fn who(&self, whose: Whose) -> Whose {
+        match whose {
+            Whose::Patient(patient) => Whose::Patient(self.left(patient)),
+            pot @ Whose::Pot(_) => pot,
+        }
+    }
+
     fn extra(&self, whom: Whose) -> i64 {
         self.extras
             .iter()
-            .filter(|extra| extra.whom == whom && extra.from <= self.now && self.now < extra.until)
+            .filter(|extra| self.who(extra.whom) == whom && extra.from <= self.now && self.now < extra.until)
             .filter(|extra| extra.ended.is_none())
             .map(|extra| extra.minor)
             .sum()
@@ -273,9 +281,9 @@ impl Reference {
         let is_in_time = terms.from_day <= day && terms.until_day.is_none_or(|last| day <= last);
         let is_theirs = match terms.whom {
             For::All => true,
-            For::One(whose) => whose == patient,
+            For::One(whose) => self.left(whose) == patient,
             For::Group(payer) | For::Contract(payer) => self.members.iter().any(|(whose, member, from, until)| {
-                *whose == payer && *member == patient && *from <= day && until.is_none_or(|last| day <= last)
+                *whose == payer && self.left(*member) == patient && *from <= day && until.is_none_or(|last| day <= last)
             }),
         };
         is_in_time && is_theirs
@@ -399,6 +407,8 @@ impl Reference {
         match self.charges[charge].state {
             "ordered" if self.open(charge) > 0 => Err(format!("not_paid missing={}", self.open(charge))),
             "ordered" => {
+                // It counts to the day on which it is rendered.
+                self.charges[charge].day = self.day();
                 self.charges[charge].state = "rendered";
                 Ok(())
             }
