@@ -207,7 +207,7 @@ fn act(draw: &mut Rng) -> Act {
         },
         87 => Act::EndMore { number: charge },
         88 => Act::Merge { gone: draw.usize(..PATIENTS), into: draw.usize(..PATIENTS) },
-        89 => Act::Open { float: draw.i64(..20_000).abs() },
+        89 => Act::Open { float: draw.i64(0..20_000) },
         90 => Act::Close { difference: [0, 0, 0, -5, 7][draw.usize(..5)] },
         91 => Act::CloseDays { is_today_too: draw.u8(..4) == 0 },
         92..=95 => {

@@ -249,3 +249,97 @@ fn a_drawer_is_empty_after_it_is_closed() {
         assert_eq!(balance(&all, Ledger::Safe), counted - 20, "{counted}");
     }
 }
+
+mod always {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn money() -> impl Strategy<Value = i64> {
+        prop_oneof![0..200_i64, 0..5_000_000_i64, Just(crate::money::AMOUNT_MAX)]
+    }
+
+    /// Some of them far from the bound of what money can be, often close to each other.
+    fn some() -> impl Strategy<Value = i64> {
+        prop_oneof![0..200_i64, 0..5_000_000_i64]
+    }
+
+    fn scale() -> impl Strategy<Value = Scheme> {
+        let steps = proptest::collection::btree_map(0..2_000_000_i64, 0..=10_000_u32, 1..6);
+        let rounding = proptest::sample::select(Rounding::ALL);
+        (steps, rounding, proptest::sample::select(vec![1_i64, 5, 100])).prop_map(|(steps, rounding, unit)| {
+            // Rates rise with the sums, as on a progressive scale.
+            let mut rates: Vec<u32> = steps.values().copied().collect();
+            rates.sort_unstable();
+            let steps = steps.keys().zip(rates).map(|(from, rate)| Step { from: amount(*from), rate }).collect();
+            Scheme { steps, rounding, unit, ..scheme() }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_more_was_rendered_the_larger_the_discount(
+            scale in scale(), less in 0..2_000_000_i64, more in 0..2_000_000_i64, gross in money(),
+        ) {
+            prop_assert_eq!(scale.check(), Ok(()));
+            let at = |before| scale.discount(amount(before), amount(gross)).amount;
+            prop_assert!(at(less.min(more)) <= at(less.max(more)));
+            prop_assert!(at(more) <= amount(gross) && at(more) >= Amount::ZERO);
+        }
+
+        #[test]
+        fn what_is_registered_never_passes_a_bound_and_what_is_refused_would(
+            owed in some(), limit in some(), used in some(), whole in some(), deposit in some(), price in some(),
+            mode in proptest::sample::select(Mode::ALL), has_pot in any::<bool>(),
+        ) {
+            let terms = terms(mode, (mode == Mode::Postpaid).then_some(limit));
+            let pot = (has_pot && mode == Mode::Postpaid).then_some((amount(whole), amount(used)));
+            let bounds = Bounds { limit: terms.limit, pot };
+            let account = Account { owed: amount(owed), deposit: amount(deposit), ..Account::default() };
+            match register(&wanted(price), Some(&terms), None, &account, &bounds) {
+                Ok(done) => {
+                    prop_assert!(done.account.deposit >= Amount::ZERO);
+                    if mode == Mode::Postpaid && price > 0 {
+                        prop_assert!(done.account.owed <= amount(limit));
+                        prop_assert_eq!(done.account.owed.minus(account.owed), Some(amount(price)));
+                        prop_assert!(pot.is_none_or(|(whole, _)| done.pot_used.is_some_and(|used| used <= whole)));
+                    }
+                }
+                Err(Refusal::PatientLimit { left, missing, .. }) => {
+                    prop_assert!(owed + price > limit);
+                    prop_assert_eq!((left, missing), (amount((limit - owed).max(0)), amount(owed + price - limit)));
+                }
+                Err(Refusal::PotLimit { left, missing, .. }) => {
+                    prop_assert!(used + price > whole);
+                    prop_assert_eq!((left, missing), (amount((whole - used).max(0)), amount(used + price - whole)));
+                }
+                Err(Refusal::Deposit { left, missing }) => {
+                    prop_assert_eq!((left, missing), (amount(deposit), amount(price - deposit)));
+                }
+                Err(other) => prop_assert!(other == Refusal::TooLarge, "{other}"),
+            }
+        }
+
+        #[test]
+        fn taking_back_undoes_a_charge_to_the_last_unit(
+            net in 0..5_000_000_i64, discount in 0..50_000_i64, paid_part in 0..=100_i64, off_part in 0..=100_i64,
+        ) {
+            let paid_minor = net * paid_part / 100;
+            let off = (net - paid_minor) * off_part / 100;
+            let mut all = rendered(Mode::Postpaid, amount(net), amount(discount));
+            all.extend(paid(Method::Card, true, amount(paid_minor)));
+            all.extend(written_off(amount(off)));
+            let (net, discount) = (amount(net), amount(discount));
+            all.extend(cancelled(Mode::Postpaid, true, net, discount, amount(paid_minor), amount(off)).unwrap());
+            for ledger in Ledger::ALL {
+                let expected = match ledger {
+                    Ledger::Card => paid_minor,
+                    Ledger::Deposit => -paid_minor,
+                    _ => 0,
+                };
+                prop_assert_eq!(balance(&all, *ledger), expected, "{}", ledger);
+            }
+            prop_assert!(all.iter().all(|posting| posting.amount.is_positive()));
+        }
+    }
+}

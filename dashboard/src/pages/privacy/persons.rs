@@ -317,7 +317,7 @@ fn charges_of(visit: &Visit, package: &Package) -> Vec<Entry> {
     let line = |charge: &BookedCharge| {
         let net = charge.gross.minus(charge.discount).unwrap_or(charge.gross);
         let state = texts.code("till-state-", &charge.state);
-        let sum = format!("{} · {state}", money::amount(texts, charge.currency, net));
+        let sum = format!("{} · {state}", money::amount(&texts, charge.currency, net));
         (times.full(charge.registered), format!("{} × {}", charge.service, charge.quantity), sum)
     };
     package.books.charges.iter().map(line).collect()
@@ -328,7 +328,7 @@ fn payments_of(visit: &Visit, package: &Package) -> Vec<Entry> {
     let (texts, times) = (visit.texts(), visit.times());
     let line = |payment: &BookedPayment| {
         let what = texts.code("till-entry-", &payment.kind);
-        let sum = money::amount(texts, payment.currency, payment.amount);
+        let sum = money::amount(&texts, payment.currency, payment.amount);
         (times.full(payment.begun), format!("{what} · {}", texts.code("till-method-", &payment.method)), sum)
     };
     package.books.payments.iter().map(line).collect()
@@ -342,7 +342,7 @@ fn terms_of(visit: &Visit, package: &Package) -> Vec<Entry> {
         None => format!("{from} –"),
     };
     let own = package.books.terms.iter().map(|terms| {
-        let limit = terms.limit.map(|limit| money::amount(texts, terms.currency, limit)).unwrap_or_default();
+        let limit = terms.limit.map(|limit| money::amount(&texts, terms.currency, limit)).unwrap_or_default();
         (days(terms.from, terms.until), texts.code("till-mode-", &terms.mode), limit)
     });
     let members = package.books.memberships.iter();
