@@ -164,6 +164,8 @@ impl Model {
             Act::Price { service, minor, is_tomorrow } => {
                 vec![Want::Price { service: *service, minor: *minor, is_tomorrow: *is_tomorrow }]
             }
+            Act::Terms { pot: Some(pot), .. } if !known.pots.contains_key(pot) => Vec::new(),
+            Act::More { whom: Err(payer), .. } if !known.pots.contains_key(payer) => Vec::new(),
             Act::Terms { whom, pays, limit, pot, scheme, priority, days } => {
                 let whom = match whom {
                     For::One(who) => For::One(known.left(*who)),
@@ -299,10 +301,12 @@ impl Model {
                 Ok(())
             }
             Want::Pay { who, parts, rest, how, .. } => {
-                if how == How::Cash && known.drawer.is_none() {
-                    return "no_shift".to_owned();
-                }
-                let done = known.pay(who, &parts, rest, how == How::Deposit);
+                // First whether it is open, then whether there is a drawer for it.
+                let done = match known.clone().pay(who, &parts, rest, how == How::Deposit) {
+                    Ok(()) if how == How::Cash && known.drawer.is_none() => Err("no_shift".to_owned()),
+                    Ok(()) => known.pay(who, &parts, rest, how == How::Deposit),
+                    Err(no) => Err(no),
+                };
                 if let (Ok(()), How::Cash, Some(drawer)) = (&done, how, &mut known.drawer) {
                     *drawer += parts.iter().map(|(_, minor)| minor).sum::<i64>() + rest;
                 }
