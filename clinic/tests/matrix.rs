@@ -529,6 +529,7 @@ const ROWS: &[Row] = rows! {
     "till/inbound assign_notice" needs PaymentTake: |s, a| async { till(s).assign_notice(a, ID, s.person, Vec::new()).await };
     "till/inbound put_notice_aside" needs TillApprove: |s, a| async { till(s).put_notice_aside(a, ID, WORDS).await };
     "till/counter to_pay" needs ChargeSee: |s, a| async { till(s).to_pay(a, LocalDate(20_000), 1).await };
+    "till/counter words_of_request" needs TillApprove: |s, a| async { till(s).words_of_request(a, ID).await };
     "till/counter of_record" needs PersonFind: |s, a| async { till(s).of_record(a, "17").await };
     "till/account account" needs ChargeSee: |s, a| async { till(s).account(a, s.person, Purpose::Payment).await };
     "till/account/receipt language_of" needs ChargeSee: |s, a| async { till(s).language_of(a, s.person).await };

@@ -1,5 +1,5 @@
-//! What the cashier needs before money is taken: who has something to pay today, and whom a record number means. Reads only;
-//! owns no table. May import `domain`, `store` and the audit log.
+//! What the cashier needs before money is taken: who has something to pay today, whom a record number means, and what a
+//! request was asked for in words. Reads only; owns no table. May import `domain`, `store` and the audit log.
 
 use domain::money::{Amount, Currency};
 use domain::schedule::LocalDate;
@@ -32,6 +32,21 @@ pub struct ToPay {
     pub count: u64,
     /// When the last of them was registered.
     pub last: UtcMillis,
+}
+
+/// What was said about a request in words; nothing where it was erased since.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RequestWords {
+    /// By who asked.
+    pub asked: Option<String>,
+    /// By who decided.
+    pub decided: Option<String>,
+}
+
+impl std::fmt::Debug for RequestWords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RequestWords")
+    }
 }
 
 impl Till {
@@ -93,5 +108,39 @@ impl Till {
             Ok(found)
         })?;
         found.iter().map(|id| Ok(column("person_alias", "person", id, str::parse)?)).collect()
+    }
+
+    /// What was said in words when something was asked for, and when it was decided, out of the audit log's entries. Whoever
+    /// decides must know it; the look is recorded.
+    ///
+    /// # Errors
+    /// [`TillError::Denied`] without `till_approve`, [`TillError::NotFound`]; the database.
+    pub async fn words_of_request(&self, acting: &Acting, id: &str) -> Result<RequestWords, TillError> {
+        acting.must(Permission::TillApprove)?;
+        let id = id.to_owned();
+        let look = Draft { purpose: Some(Purpose::Payment), ..acting.draft(self.clock.now(), Action::AccountSeen) };
+        type Row = (String, i64, Option<i64>);
+        type Notes = Vec<(i64, Option<String>)>;
+        let found: Option<(Row, Notes)> = transact!(self.database, "till.words_of_request", |conn| {
+            let row: Option<Row> =
+                sqlx::query_as("SELECT patient, ask_entry, decide_entry FROM till_request WHERE id = $1")
+                    .bind(&id)
+                    .fetch_optional(&mut *conn)
+                    .await?;
+            let Some(row) = row else { return Ok(None) };
+            let notes: Notes = sqlx::query_as("SELECT no, note FROM audit_entry WHERE no = $1 OR no = $2")
+                .bind(row.1)
+                .bind(row.2.unwrap_or(0))
+                .fetch_all(&mut *conn)
+                .await?;
+            let subject = Some(column("till_request", "patient", &row.0, str::parse)?);
+            let detail = Some("words of a request".to_owned());
+            let entry = Draft { subject, object: Some(id.clone()), detail, ..look.clone() };
+            audit::record!(conn, &entry);
+            Ok(Some((row, notes)))
+        })?;
+        let ((_, asked, decided), notes) = found.ok_or(TillError::NotFound)?;
+        let note = |no: i64| notes.iter().find(|(own, _)| *own == no).and_then(|(_, note)| note.clone());
+        Ok(RequestWords { asked: note(asked), decided: decided.and_then(note) })
     }
 }

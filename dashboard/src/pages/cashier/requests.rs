@@ -67,6 +67,9 @@ struct Open {
     may_decide: bool,
     is_own: bool,
     allow: String,
+    /// What was said when it was asked for and when it was decided, for whoever decides.
+    asked_words: Option<String>,
+    decided_words: Option<String>,
 }
 
 fn reason(texts: &Texts, request: &Request) -> String {
@@ -189,7 +192,14 @@ async fn opened(
         facts.push((texts.t("cashier-decided-by"), hands.name(kind, request.decided_by.as_deref()).await?));
         facts.push((texts.t("cashier-decided-at"), times.full(at)));
     }
+    let said = match acting.rights.allows(Permission::TillApprove) {
+        true => Some(visit.app.till.words_of_request(&acting, &request.id).await?),
+        false => None,
+    };
+    let (asked_words, decided_words) = said.map_or((None, None), |said| (said.asked, said.decided));
     Ok(Open {
+        asked_words,
+        decided_words,
         id: request.id.clone(),
         title: texts.with("cashier-request-title", &[("no", request.no.to_string())]),
         allow: match request.kind {
