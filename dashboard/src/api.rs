@@ -20,6 +20,7 @@ mod codes;
 mod devices;
 mod events;
 mod feeds;
+mod language;
 mod orders;
 mod passes;
 mod payments;

@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod changes;
+mod charges;
 mod desk;
 mod forms;
 mod look;

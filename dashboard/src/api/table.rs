@@ -4,8 +4,8 @@ use clinic::audit::Action;
 use domain::Permission as P;
 
 use super::{
-    audit, changes, charges, devices, events, feeds, openapi, orders, passes, payments, persons, presence, prices,
-    site, staff, trust,
+    audit, changes, charges, devices, events, feeds, language, openapi, orders, passes, payments, persons, presence,
+    prices, site, staff, trust,
 };
 use crate::routes::{Access, Data, Route, Verb, call};
 
@@ -71,6 +71,10 @@ pub static CALLS: &[Route] = &[
     })
     .shows(&[Data::Identity])
     .recorded(Action::PersonRevealed),
+    call(Verb::Change, "/api/v1/persons/{person}/language", Access::Needs(P::PersonEdit), &language::SET, |at| {
+        on(at, language::set)
+    })
+    .recorded(Action::PersonChanged),
     call(Verb::Show, "/api/v1/persons/{person}/passes", Access::Needs(P::PersonSee), &passes::OF_PERSON, |at| {
         on(at, passes::of_person)
     })

@@ -116,6 +116,7 @@ fn body_of(route: &Route) -> &'static str {
         ("/search", r#"{"words":"nobody of this name","purpose":"booking"}"#),
         ("/reveal", r#"{"fields":["name"],"purpose":"booking"}"#),
         ("/{kind}", r#"{"records":[]}"#),
+        ("/language", r#"{"language":"uk"}"#),
         ("/cancel", r#"{"reason":"mistake"}"#),
         ("/charges", r#"{"patient":"00000000000000000000000000000000","service":"x","visit":"none"}"#),
         ("/irregular-sign-ins", r#"{"source":"his","id":"s-1","at":"2026-01-05T09:00:00Z"}"#),
