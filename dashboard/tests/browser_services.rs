@@ -296,14 +296,17 @@ async fn a_limit_refuses_says_why_to_both_and_opens_when_the_patient_has_paid() 
     until(page, "the field again", "return document.activeElement?.id === 'find-service'").await;
     register(page, "ultra", "Ultrasound").await;
     rows(page, 2).await;
-    until(page, "the sum", "return document.body.innerText.replace(/\\u00a0/g, ' ').includes('1 482.00 of 2 500.00')").await;
+    until(page, "the sum", "return document.body.innerText.replace(/\\u00a0/g, ' ').includes('1 482.00 of 2 500.00')")
+        .await;
     let seen = text(page).await;
     assert!(seen.contains("589.00") && seen.contains("893.00") && seen.contains("5 %"), "{seen}");
 
     register(page, "extended", "Blood panel").await;
     until(page, "a refusal", "return !!document.querySelector('[data-refused]')").await;
     let seen = text(page).await;
-    for words in ["Not registered: it would pass the postpaid limit by 388.00 UAH", "Left of 2 500.00 UAH: 1 018.00 UAH"] {
+    for words in
+        ["Not registered: it would pass the postpaid limit by 388.00 UAH", "Left of 2 500.00 UAH: 1 018.00 UAH"]
+    {
         assert!(seen.contains(words), "{words}: {seen}");
     }
     assert_eq!(stage.charges().await, 2);
@@ -326,7 +329,8 @@ async fn a_limit_refuses_says_why_to_both_and_opens_when_the_patient_has_paid() 
     stage.picture(page, "services-open-again").await;
     page.find(Locator::Css("[data-ready] button")).await.unwrap().click().await.unwrap();
     rows(page, 3).await;
-    until(page, "used up", "return document.body.innerText.replace(/\\u00a0/g, ' ').includes('2 500.00 of 2 500.00')").await;
+    until(page, "used up", "return document.body.innerText.replace(/\\u00a0/g, ' ').includes('2 500.00 of 2 500.00')")
+        .await;
     stage.picture(page, "services-full").await;
 
     // One is taken back, and the limit is there again at once.
@@ -335,7 +339,8 @@ async fn a_limit_refuses_says_why_to_both_and_opens_when_the_patient_has_paid() 
     stage.picture(page, "services-take-back").await;
     page.find(Locator::Css(".charges details[open] .danger")).await.unwrap().click().await.unwrap();
     until(page, "taken back", "return document.querySelector('.charges')?.innerText.includes('taken back')").await;
-    until(page, "left", "return document.body.innerText.replace(/\\u00a0/g, ' ').includes('1 094.00 of 2 500.00')").await;
+    until(page, "left", "return document.body.innerText.replace(/\\u00a0/g, ' ').includes('1 094.00 of 2 500.00')")
+        .await;
     browser.end().await;
     stage.end().await;
 }
@@ -373,8 +378,12 @@ async fn what_is_ordered_is_paid_and_rendered_and_nothing_is_registered_twice() 
     let price = NewPrice::new(&service, uah(), units(1_700));
     stage.till.set_prices(&Acting::console(), None, vec![price]).await.unwrap();
     press(page, "[data-register] .offer-acts button").await;
-    until(page, "asked again", "return document.querySelector('[data-ready]')?.innerText.includes('price has changed')")
-        .await;
+    until(
+        page,
+        "asked again",
+        "return document.querySelector('[data-ready]')?.innerText.includes('price has changed')",
+    )
+    .await;
     let seen = text(page).await;
     assert!(seen.contains("To pay now: 1 700.00 UAH"), "{seen}");
     assert_eq!(stage.charges().await, 1);
@@ -385,7 +394,8 @@ async fn what_is_ordered_is_paid_and_rendered_and_nothing_is_registered_twice() 
     rows(page, 2).await;
 
     // Without the script the forms do the same: the page says what was done.
-    let plain = "const form = document.querySelector('[data-register]'); HTMLFormElement.prototype.submit.call(form); return 1";
+    let plain =
+        "const form = document.querySelector('[data-register]'); HTMLFormElement.prototype.submit.call(form); return 1";
     page.execute(plain, vec![]).await.unwrap();
     until(page, "a page", "return document.querySelector('[data-notice]')?.innerText.includes('Ordered')").await;
     rows(page, 3).await;

@@ -77,10 +77,10 @@ async fn a_service_is_registered_once_however_often_it_is_sent() {
     let again = send(&api, path, &key, Some("order-0001"), &wish("CONS", "600.00")).await;
     assert_eq!(read(&again)["id"], charge["id"]);
     let other = send(&api, path, &key, Some("order-0001"), &wish("LAB", "500.00")).await;
-    assert_eq!((other.status, read(&other)["type"].as_str().unwrap().to_owned()), (
-        StatusCode::CONFLICT,
-        "/api#problem-conflict".to_owned()
-    ));
+    assert_eq!(
+        (other.status, read(&other)["type"].as_str().unwrap().to_owned()),
+        (StatusCode::CONFLICT, "/api#problem-conflict".to_owned())
+    );
     let id = charge["id"].as_str().unwrap();
     let seen = read(&api.get(&format!("/api/v1/charges/{id}"), &key).await);
     assert_eq!(seen["open"], "600.00");
