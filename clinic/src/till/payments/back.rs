@@ -170,6 +170,8 @@ pub(crate) async fn take_back<C: TillOn>(
         *part = part.plus(amount).unwrap_or(*part);
     }
     let sum = parts.values().try_fold(Amount::ZERO, |sum, part| sum.plus(*part)).unwrap_or_default();
+    let mut parts: Vec<(String, Amount)> = parts.into_iter().collect();
+    parts.sort_by_key(|(charge, _)| moves.charge(charge).map(|charge| charge.no));
     let (source, external) = returning.told_by.clone().unzip();
     let mut payment = Payment {
         id: at.id.clone(),
@@ -181,7 +183,7 @@ pub(crate) async fn take_back<C: TillOn>(
         payer: old.payer.clone(),
         currency: old.currency,
         amount: old.amount,
-        parts: parts.into_iter().collect(),
+        parts,
         deposit: old.amount.minus(sum).unwrap_or_default(),
         shift: old.shift.clone().filter(|_| old.method == Method::Cash),
         source,
