@@ -364,6 +364,48 @@ pub enum TillCommand {
         #[arg(long)]
         json: bool,
     },
+    /// The price list
+    #[command(subcommand)]
+    Prices(PricesCommand),
+    /// The services
+    #[command(subcommand)]
+    Services(ServicesCommand),
+}
+
+/// `tapward till prices …`
+#[derive(Debug, Subcommand)]
+pub enum PricesCommand {
+    /// Take over services and prices from a CSV file: all of it, or with any fault nothing. Exit code 4 for a fault
+    Import {
+        /// The file
+        file: PathBuf,
+        /// From which day the prices count, as 2027-03-31; today and without it: from now on
+        #[arg(long)]
+        from: Option<String>,
+        /// Only say what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `tapward till services …`
+#[derive(Debug, Subcommand)]
+pub enum ServicesCommand {
+    /// List services with their prices now: code, price, currency, name
+    List {
+        /// Prices in this currency; without it that of the clinic
+        #[arg(long)]
+        currency: Option<String>,
+        /// Also those that are not given any more
+        #[arg(long)]
+        all: bool,
+        /// Answer in JSON, with names in all languages and the next planned prices
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// As what the log is written out.

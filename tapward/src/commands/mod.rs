@@ -15,6 +15,7 @@ pub mod privacy;
 pub mod run;
 pub mod sim;
 pub mod till;
+pub mod till_lists;
 pub mod vault;
 
 /// Whether the reader of our output has gone, as in `tapward people list | head`.

@@ -18,6 +18,8 @@ use crate::keys;
 pub async fn till(config: &Config, command: TillCommand, clock: &Clock) -> anyhow::Result<u8> {
     match command {
         TillCommand::Check { json } => check(config, json, clock).await,
+        TillCommand::Prices(command) => super::till_lists::prices(config, command, clock).await,
+        TillCommand::Services(command) => super::till_lists::services(config, command, clock).await,
     }
 }
 
