@@ -234,3 +234,49 @@ story!(many_differences_are_counted_and_the_first_of_them_kept, |database, till|
     let last = till.differences(&console, &id, None, u64::from(many) - 2, 10).await.unwrap();
     assert_eq!(last.len(), 1, "{last:?}");
 });
+
+story!(what_is_told_of_a_charge_and_of_a_payment_is_what_they_are_now, |database, till| {
+    charge(&database, 1, NOW, true).await;
+    transact!(database.clone(), "test.payment", |conn| {
+        sqlx::query(
+            "INSERT INTO payment (id, no, key, asked, kind, method, state, patient, currency, minor, actor_kind, begun_ms,
+                 done_ms)
+             VALUES ('pay-1', 7, 'k', '', 'paid', 'card', 'done', $1, 'EUR', 400, 'system', $2, $2)",
+        )
+        .bind(PATIENT)
+        .bind(NOW.0)
+        .execute(&mut *conn)
+        .await?;
+        sqlx::query("INSERT INTO payment_part (payment, charge, minor) VALUES ('pay-1', $1, 400)")
+            .bind(charge_id(1))
+            .execute(&mut *conn)
+            .await?;
+        Ok(())
+    })
+    .unwrap();
+    let changes = clinic::changes::after(&database, 0, 10).await.unwrap();
+    let mut paid = changes[0].clone();
+    (paid.kind, paid.detail, paid.id) = (ChangeKind::PaymentTaken, Some("pay-1".to_owned()), 99);
+    let facts = outbox::facts_of(&database, "mis", vec![changes[0].clone(), changes[1].clone(), paid]).await.unwrap();
+    let told = facts[0].charge.as_ref().unwrap();
+    assert_eq!(
+        (told.net.minor(), told.code(), told.name("ru"), told.name("de")),
+        (1000, "ECG-12", "ЭКГ", "Electrocardiogram")
+    );
+    assert_eq!(told.state, domain::till::ChargeState::Cancelled, "as it is now");
+    assert_eq!(facts[1].charge.as_ref().map(|charge| &charge.id), Some(&told.id));
+    let payment = facts[2].payment.as_ref().unwrap();
+    assert_eq!((payment.no, payment.amount.minor(), payment.is_back()), (Some(7), 400, false));
+    assert_eq!(
+        payment.parts.iter().map(|(of, minor)| (of.as_str(), minor.minor())).collect::<Vec<_>>(),
+        [(charge_id(1).as_str(), 400)]
+    );
+    assert_eq!(facts[2].patient.as_ref().unwrap().person.to_string(), PATIENT);
+    let body = outbox::body(&facts[0], "clinic-3");
+    assert_eq!((&body["charge"]["net_minor"], &body["charge"]["digits"]), (&1000.into(), &2.into()));
+    assert_eq!(outbox::body(&facts[2], "clinic-3")["payment"]["parts"][0]["minor"], 400);
+    let mut hidden = facts[2].clone();
+    hidden.without_money();
+    assert!(outbox::body(&hidden, "clinic-3").get("payment").is_none());
+    assert_eq!(till.today(), TODAY);
+});

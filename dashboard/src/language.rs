@@ -85,6 +85,7 @@ impl Language {
                 include_str!("../locales/en/cashier.ftl"),
                 include_str!("../locales/en/till_office.ftl"),
                 include_str!("../locales/en/till_report.ftl"),
+                include_str!("../locales/en/reconciliation.ftl"),
             ],
             Self::Ru => &[
                 include_str!("../locales/ru/pages.ftl"),
@@ -108,6 +109,7 @@ impl Language {
                 include_str!("../locales/ru/cashier.ftl"),
                 include_str!("../locales/ru/till_office.ftl"),
                 include_str!("../locales/ru/till_report.ftl"),
+                include_str!("../locales/ru/reconciliation.ftl"),
             ],
         }
     }

@@ -20,6 +20,7 @@ pub mod notices;
 pub mod people;
 pub mod privacy;
 pub mod query;
+pub mod reconciliation;
 pub mod roles;
 pub mod sealed;
 pub mod second_step;

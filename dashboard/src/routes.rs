@@ -37,7 +37,7 @@ use crate::pages::{
     accounts, api as api_page, api_keys, assets, desk as desk_page, devices, journal, live, me, privacy, roles, sealed,
     sign_in, vault, welcome,
 };
-use crate::pages::{exchange, notices, second_step};
+use crate::pages::{exchange, notices, reconciliation, second_step};
 use crate::pages::{feeds, inside, irregular, people, staff, till_office, visits, whereabouts, workstations};
 use crate::papers;
 pub use crate::rate::Rate;
@@ -431,6 +431,15 @@ pub static ROUTES: &[Route] = &[
     change("/exchange/resume", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, exchange::resume)),
     change("/exchange/retry", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, exchange::retry)),
     change("/exchange/give-up", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, exchange::give_up)),
+    show("/till/reconciliation", P::ExchangeSee, &[], |at| on(at, reconciliation::show))
+        .at(Group::Exchange, "reconciliation"),
+    show("/till/reconciliation.csv", P::ExchangeSee, &[], |at| on(at, reconciliation::export))
+        .rated(Rate::Export)
+        .recorded(Action::Exported),
+    change("/till/reconciliation/run", P::ExchangeManage, Action::ExchangeChanged, |at| on(at, reconciliation::run)),
+    change("/till/reconciliation/again", P::ExchangeManage, Action::ExchangeChanged, |at| {
+        on(at, reconciliation::again)
+    }),
     // The cashier. Whom it is about travels in the body, never in an address but as a pseudonym.
     show("/till", P::PaymentTake, &[Data::Identity], |at| on(at, cashier::find::show))
         .recorded(Action::PersonSeen)

@@ -12,11 +12,12 @@ use dashboard::FeedSetup;
 use domain::Clock;
 use mis_bridge::delivery::{self, Deliver};
 use mis_bridge::feeds::{FolderSettings, PullSettings, read_fhir, read_folder};
-use mis_bridge::fhir::Fhir;
+use mis_bridge::fhir::{ChargeItems, Fhir};
 use mis_bridge::fhircast::{OtherHub, TopicOf};
-use mis_bridge::gnuhealth::{self, Assertions, GnuHealth};
+use mis_bridge::gnuhealth::{self, Assertions, GnuHealth, Lines};
 use mis_bridge::hl7::{self, Receiver};
 use mis_bridge::http::Client;
+use mis_bridge::reconcile::{self, Charges, Unread};
 use mis_bridge::webhook::Webhook;
 use mis_bridge::{fhir, fhircast, logout, webhook};
 use store::Database;
@@ -157,6 +158,7 @@ impl Beside<'_> {
             SystemKind::Fhir { tell, read } => {
                 if let Some(settings) = tell {
                     let there = Fhir::new((**settings).clone(), self.clock.clone())?;
+                    self.reconcile(system, Some(ChargeItems::new(settings, self.clock.clone())?));
                     self.deliver(system, delivery::Settings::new(name, "fhir", fhir::WANTS), there);
                 }
                 if let Some((server, every)) = read {
@@ -172,16 +174,25 @@ impl Beside<'_> {
                 let vault = Some(self.vault.clone());
                 let sender = hl7::Sender::new((**settings).clone(), self.database.clone(), vault, self.clock.clone())?;
                 self.deliver(system, hl7::delivery_settings(name), sender);
+                self.reconcile(system, None::<Unread>);
             }
             SystemKind::Webhook(settings) => {
                 let there = Webhook::new((**settings).clone(), self.clock.clone())?;
                 self.deliver(system, delivery::Settings::new(name, "webhook", webhook::WANTS), there);
+                self.reconcile(system, None::<Unread>);
             }
             SystemKind::GnuHealth { settings, http, read } => {
                 let assertions = self.assertions(&system.name, read.as_ref().map(|read| read.login.clone()))?;
                 let client = Client::new(http.clone())?;
                 let there = GnuHealth::new(settings.clone(), client.clone(), Arc::clone(&assertions))?;
                 self.deliver(system, delivery::Settings::new(name, "gnuhealth", gnuhealth::WANTS), there);
+                match read {
+                    Some(read) => {
+                        let lines = Lines::new(settings, client.clone(), Arc::clone(&assertions), &read.login)?;
+                        self.reconcile(system, Some(lines));
+                    }
+                    None => self.reconcile(system, None::<Unread>),
+                }
                 if let Some(reading) = read {
                     let feed = (self.feeds.clone(), system.name.clone());
                     let (clock, stop) = (self.clock.clone(), self.stop.clone());
@@ -215,6 +226,16 @@ impl Beside<'_> {
         settings.attempts_max = system.attempts.unwrap_or(settings.attempts_max);
         let (database, clock, stop) = (self.database.clone(), self.clock.clone(), self.stop.clone());
         self.tasks.push(tokio::spawn(async move { Ok(delivery::run(settings, database, clock, there, stop).await?) }));
+    }
+
+    /// Compares charges with a system, when somebody asks for it.
+    fn reconcile<C: Charges>(&mut self, system: &SystemSettings, there: Option<C>) {
+        let (database, clock, stop) = (self.database.clone(), self.clock.clone(), self.stop.clone());
+        let name = system.name.as_str().to_owned();
+        self.tasks.push(tokio::spawn(async move {
+            reconcile::run(name, there, database, clock, stop).await;
+            Ok(())
+        }));
     }
 
     /// What signs doctors in by what their cards did, and the user who reads.

@@ -239,7 +239,10 @@ fn serve(liar: &Liar, asked: &Asked) -> Response<Body> {
             }
             None => outcome(404, "not-found"),
         },
-        (&Method::GET, [kind]) => bundle(&with_identifier(&inside, kind, &asked.query["identifier"])),
+        (&Method::GET, [kind]) => match asked.query.get("identifier") {
+            Some(wanted) => bundle(&with_identifier(&inside, kind, wanted)),
+            None => bundle(&inside.all(kind)),
+        },
         (&Method::PUT, [kind, id]) => {
             let resource: Value = serde_json::from_slice(&asked.body).unwrap();
             let key = ((*kind).to_owned(), (*id).to_owned());

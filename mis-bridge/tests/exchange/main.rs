@@ -11,6 +11,7 @@ mod http;
 mod liar;
 mod load;
 mod medplum;
+mod reconcile;
 mod webhook;
 mod world;
 

@@ -1,0 +1,62 @@
+# Начисления в сравнении с другими системами.
+place-reconciliation = Сверка
+reconcile-title = Начисления здесь и в других системах
+reconcile-text = Сравнивает оказанные здесь услуги с тем, что есть о них в другой системе, по дням. Чего там нет, можно передать снова.
+reconcile-system = Система
+reconcile-from = С дня
+reconcile-until = По день
+reconcile-run = Сверить
+reconcile-days = Дни
+reconcile-asked = Запрошена
+reconcile-number = Сверка { $n }
+reconcile-waits = Ждёт моста, который говорит с другими системами.
+reconcile-ours-read = прочитано здесь: { $n }
+reconcile-theirs-read = прочитано там: { $n }
+reconcile-nothing = Расхождений нет.
+reconcile-differences = { $n ->
+    [one] { $n } расхождение
+    [few] { $n } расхождения
+   *[other] { $n } расхождений
+}
+reconcile-ours = Здесь: { $n }
+reconcile-theirs = Там: { $n }
+reconcile-alike = Совпадает: { $n }
+reconcile-no-system-title = Начисления никому не передаются
+reconcile-no-system-text = Добавьте в настройки систему, которая принимает начисления, и сверяйте здесь.
+reconcile-none-title = Сверок ещё не было
+reconcile-none-text = Выберите выше систему и дни.
+reconcile-state-asked = Ждёт
+reconcile-state-running = Идёт
+reconcile-state-done = Готова
+reconcile-state-failed = Не удалась
+reconcile-basis-records = Сравнено с её собственными записями.
+reconcile-basis-acknowledged = Сравнено с тем, что она подтвердила: её записи прочитать нельзя.
+reconcile-kind-missing_there = Нет там
+reconcile-kind-missing_here = Нет здесь
+reconcile-kind-amount = Другая сумма
+reconcile-kind-state = Считается только с одной стороны
+reconcile-kind-twice = Там больше одного раза
+reconcile-charge = Начисление
+reconcile-here = Здесь
+reconcile-there = Там
+reconcile-state-there = Что с ним там
+reconcile-there-waiting = Ещё не передано: сообщение ждёт
+reconcile-there-done = Передано и принято
+reconcile-there-dead = Отклонено: сообщение не доставлено
+reconcile-there-given_up = От сообщения отказались
+reconcile-there-not_told = Не передавалось, или так давно, что это уже неизвестно
+reconcile-there-draft = Черновик
+reconcile-there-invoiced = В счёте
+reconcile-there-taken_back = Отменено
+reconcile-there-reversed = Сторнировано
+reconcile-there-not_invoiced = Снято со счёта вручную
+reconcile-there-cancelled = Отменено
+reconcile-again = Передать снова
+reconcile-again-all = Передать снова всё недостающее
+reconcile-again-help = Повторная передача не вредит, если начисление там всё же есть. Затем сверьте заново.
+reconcile-next = Дальше
+reconcile-problem-days = Выберите начавшиеся дни, первый не позже последнего, не больше 31.
+reconcile-problem-system = Этой системе начисления не передаются.
+reconcile-problem-nothing = Передавать больше нечего: недостающее уже ждёт отправки.
+reconcile-done-asked = Запрошено. Страница покажет, как идёт сверка.
+reconcile-done-again = Ждёт повторной передачи. Сверьте заново, когда отправка закончится.
