@@ -9,9 +9,7 @@ use chrono::NaiveDate;
 use clinic::disclosures::{self, Class, Disclosure};
 use clinic::outbox;
 use clinic::till::TillError;
-use clinic::till::reconcile::{
-    Basis, DifferenceKind, DifferenceLine, LINES_PAGE_MAX, Reconciliation, ReconciliationState,
-};
+use clinic::till::reconcile::{DifferenceKind, DifferenceLine, LINES_PAGE_MAX, Reconciliation, ReconciliationState};
 use domain::Permission;
 use domain::schedule::LocalDate;
 
@@ -301,6 +299,8 @@ pub async fn again(visit: Visit, body: Bytes) -> Result<Response, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use clinic::till::reconcile::Basis;
+
     use super::*;
     use crate::language::Language;
 
