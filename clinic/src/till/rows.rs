@@ -378,11 +378,19 @@ macro_rules! charges_on {
     };
 }
 
-charges_on!(store::sqlx::SqliteConnection, None);
-// Not one text for both: SQLite has no such statement and needs none. It must be the first one, because it takes no snapshot:
-// what is read after it is what the one before has committed.
-#[cfg(feature = "postgres")]
-charges_on!(store::sqlx::PgConnection, Some("LOCK TABLE till_turn IN EXCLUSIVE MODE"));
+/// Not one text for both: SQLite has no such statement and needs none. It must be the first one, because it takes no snapshot:
+/// what is read after it is what the one before has committed.
+fn turn_of<D: sqlx::Database>() -> Option<&'static str> {
+    (D::NAME == "PostgreSQL").then_some("LOCK TABLE till_turn IN EXCLUSIVE MODE")
+}
+
+macro_rules! charges_on_one {
+    ($connection:ty) => {
+        charges_on!($connection, turn_of::<<$connection as sqlx::Connection>::Database>());
+    };
+}
+
+store::for_each_connection!(charges_on_one);
 
 /// Postings as an entry of the audit log tells them: `owed>revenue:1000` is 1000 minor units debited to `owed` and
 /// credited to `revenue`; several with commas; `-` for none.
