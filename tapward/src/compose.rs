@@ -12,10 +12,12 @@ use anyhow::{Context, bail};
 use bus::local::Hub;
 use bus::{Link, Party, mqtt};
 use clinic::accounts::{Accounts, SecondFactor, SessionRules};
+use clinic::till::terminal::Terminal;
 use clinic::vault::Vault;
-use dashboard::{Dashboard, DeskSettings, TlsSource};
+use dashboard::{Dashboard, DeskSettings, TillSettings, TlsSource};
 use domain::{Clock, Epoch, SiteId};
 use gateway::{Gateway, Parts};
+use mis_bridge::terminal::HttpTerminal;
 use store::Database;
 use store::journal::Journal;
 use tokio::sync::oneshot;
@@ -201,12 +203,7 @@ async fn start_pages(
         accounts_key: keys::accounts_key(&config.data)?,
         trusted_proxies: config.dashboard.trusted_proxies.clone(),
         desk: desk_settings(config)?,
-        till: dashboard::TillSettings {
-            rules: config.till.clone(),
-            papers: dashboard::PaperSettings::default(),
-            terminals: Vec::new(),
-            services: Vec::new(),
-        },
+        till: till_settings(config)?,
     };
     let (ready, address) = oneshot::channel();
     let pages = Dashboard::new(settings, database.clone(), clock.clone(), vault);
@@ -222,6 +219,20 @@ async fn start_pages(
     };
     let link = first_run_link(config, database, clock).await?;
     Ok(Pages { first_run: link.map(|path| format!("{address}{path}")), address })
+}
+
+/// What pages of the till are told.
+fn till_settings(config: &Config) -> anyhow::Result<TillSettings> {
+    let mut terminals: Vec<Arc<dyn Terminal>> = Vec::new();
+    for settings in &config.till.terminals {
+        terminals.push(Arc::new(HttpTerminal::new(settings.clone())?));
+    }
+    Ok(TillSettings {
+        rules: config.till.rules.clone(),
+        papers: config.till.papers.clone(),
+        terminals,
+        services: config.till.services.clone(),
+    })
 }
 
 /// What pages of workstations are told.

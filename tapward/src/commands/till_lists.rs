@@ -35,7 +35,7 @@ pub async fn prices(config: &Config, command: PricesCommand, clock: &Clock) -> a
     let list = read(&file)?;
     keys::private_folder(&config.data)?;
     let database = compose::open_database(config, clock, false).await?;
-    let till = Till::new(database.clone(), clock.clone(), config.time_zone, config.till.clone());
+    let till = Till::new(database.clone(), clock.clone(), config.time_zone, config.till.rules.clone());
     let take = if dry_run { Take::Look } else { Take::Now };
     let outcome = till.import_prices(&Acting::console(), list, from, take).await;
     database.close().await;
@@ -105,11 +105,11 @@ pub async fn services(config: &Config, command: ServicesCommand, clock: &Clock) 
     let ServicesCommand::List { currency, all, json } = command;
     let currency = match currency {
         Some(code) => read_currency(&code)?,
-        None => config.till.currency,
+        None => config.till.rules.currency,
     };
     keys::private_folder(&config.data)?;
     let database = compose::open_database(config, clock, false).await?;
-    let till = Till::new(database.clone(), clock.clone(), config.time_zone, config.till.clone());
+    let till = Till::new(database.clone(), clock.clone(), config.time_zone, config.till.rules.clone());
     let (mut filter, mut lines) = (
         ServiceFilter { with_ended: all, currency: Some(currency), limit: CHUNK, ..ServiceFilter::default() },
         Vec::new(),

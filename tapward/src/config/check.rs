@@ -123,7 +123,7 @@ impl Checker<'_> {
         let desk = self.desk(&file.desk);
         let (visits, irregular) = (self.visits(&file.visits), self.irregular(&file.visits));
         let web_reader = self.web_reader(&file.desk);
-        let till = self.till(&file.till);
+        let till = self.till(&file.till, irregular);
         let exchange = self.exchange(file, time_zone);
         let mail = file.mail.as_ref().map(|mail| self.mail(mail));
         let stall = self.number(file.gateway.journal_stall_ms.as_ref(), "gateway.journal_stall_ms", 50..=5000, 250);

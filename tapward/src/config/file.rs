@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use exchange::{Desk, Feeds, Hl7, Hl7Sender, Identity, System, Visits};
-pub use till::Till;
+pub use till::{PaymentService, Terminal, Till};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]

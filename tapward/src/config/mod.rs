@@ -4,6 +4,7 @@ mod check;
 mod error;
 pub mod exchange;
 mod file;
+pub mod till;
 pub mod trust;
 
 use std::net::SocketAddr;
@@ -55,8 +56,8 @@ pub struct Config {
     pub irregular: clinic::irregular::Settings,
     /// How lines of readers are read that are plugged into doctors' own computers.
     pub web_reader: Option<(wire::ascii::Profile, wire::ascii::IdentityRule)>,
-    /// How the clinic keeps its till.
-    pub till: clinic::till::Rules,
+    /// The till.
+    pub till: till::TillSettings,
     /// Other systems.
     pub exchange: exchange::ExchangeSettings,
     /// The server for e-mail notices.

@@ -50,7 +50,7 @@ const SERVICES: &[(&str, &str, &str, &str, i64, bool)] = &[
 /// Sets up services, prices and terms, unless there are services already.
 pub async fn put(config: &Config, scenario: &Scenario, clock: &Clock) -> anyhow::Result<()> {
     let database = compose::open_database(config, clock, false).await?;
-    let till = Till::new(database.clone(), clock.clone(), config.time_zone, config.till.clone());
+    let till = Till::new(database.clone(), clock.clone(), config.time_zone, config.till.rules.clone());
     let done = set_up(&till, scenario, &database).await;
     drop(till);
     database.close().await;
@@ -165,7 +165,7 @@ pub async fn play(config: &Config, clock: &Clock) {
 
 async fn try_play(config: &Config, clock: &Clock) -> anyhow::Result<()> {
     let database = compose::open_database(config, clock, false).await?;
-    let till = Till::new(database.clone(), clock.clone(), config.time_zone, config.till.clone());
+    let till = Till::new(database.clone(), clock.clone(), config.time_zone, config.till.rules.clone());
     let desk = Desk::new(database.clone(), clock.clone(), config.desk).with_visits(config.visits);
     loop {
         for session in desk.all_current().await?.into_iter().filter(DeskSession::is_open) {

@@ -99,6 +99,12 @@ pub struct System {
     pub tell: Option<Spanned<bool>>,
     pub read: Option<Spanned<bool>>,
     pub read_every_s: Option<Spanned<u64>>,
+    // Charges
+    pub charges: Option<Spanned<String>>,
+    pub charge_system: Option<Spanned<String>>,
+    pub service_system: Option<Spanned<String>>,
+    pub language: Option<Spanned<String>>,
+    pub payments: Option<Spanned<bool>>,
     // HL7
     pub host: Option<Spanned<String>>,
     pub port: Option<Spanned<u64>>,

@@ -6,7 +6,7 @@ use super::*;
 fn the_till_has_a_currency_and_amounts_of_it() {
     let folder = folder_with_keys(&[("turnstile-1-in", KEY, 0o600)]);
     let with = |till: &str| parse(&sample(|text| format!("{text}\n[till]\n{till}\n")), folder.path(), today());
-    assert_eq!(with("").unwrap().till.currency.as_str(), "EUR");
+    assert_eq!(with("").unwrap().till.rules.currency.as_str(), "EUR");
     let rules = with("currency = \"UAH\"\noverride_max = \"2 500,50\"\noverride_h = 2\nrefund_alone_max = \"100\"")
         .unwrap()
         .till;
@@ -21,5 +21,34 @@ fn the_till_has_a_currency_and_amounts_of_it() {
     ] {
         let faults = with(till).unwrap_err();
         assert!(faults.iter().any(|fault| fault.key == key), "{till}: {faults:?}");
+    }
+}
+
+#[test]
+fn terminals_payment_services_and_papers_are_described_and_their_secrets_stay_in_files() {
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let folder =
+        folder_with_keys(&[("turnstile-1-in", KEY, 0o600), ("bank", secret, 0o600), ("desk", "a-token", 0o600)]);
+    let with = |till: &str| parse(&sample(|text| format!("{text}\n{till}\n")), folder.path(), today());
+    let terminal = "[[till.terminal]]\nname = \"desk-1\"\nurl = \"https://terminal.clinic.example/\"\n\
+                    token_file = \"keys/desk\"\nwithin_s = 60\n";
+    let service = "[[till.payment_service]]\nname = \"bank\"\nsecret_files = [\"keys/bank\"]\n";
+    let papers = "[till.papers]\nissuer = \"Clinic No. 1\"\nroll = true\n";
+    let config = with(&format!("{papers}{terminal}{service}")).unwrap();
+    let till = &config.till;
+    assert_eq!((till.terminals.len(), till.services.len(), till.papers.issuer.as_str()), (1, 1, "Clinic No. 1"));
+    assert_eq!(till.terminals[0].within, std::time::Duration::from_secs(60));
+    assert!(till.papers.on_roll);
+    assert!(!format!("{till:?}").contains("a-token") && !format!("{till:?}").contains("MfKQ9r8"));
+    for (text, key) in [
+        (terminal.replace("https", "http"), "till.terminal.url"),
+        (terminal.replace("desk-1", "Desk 1"), "till.terminal.name"),
+        (terminal.replace("keys/desk", "keys/none"), "till.terminal.token_file"),
+        (format!("{terminal}{terminal}"), "till.terminal.name"),
+        (service.replace("[\"keys/bank\"]", "[]"), "till.payment_service.secret_files"),
+        (service.replace("keys/bank", "keys/desk"), "till.payment_service.secret_files"),
+    ] {
+        let faults = with(&text).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.key == key), "{text}: {faults:?}");
     }
 }

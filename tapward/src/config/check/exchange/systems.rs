@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use clinic::jose::{Algorithm, SigningKey};
 use domain::SiteId;
-use mis_bridge::fhir::{Alias, ArrivalStatus, Auth, BackendKey, Lookup, LookupBy, StartedStatus};
+use mis_bridge::fhir::{Alias, ArrivalStatus, Auth, BackendKey, Charges, Lookup, LookupBy, StartedStatus};
 use mis_bridge::hl7::{AckMode, Names, ReceiverSettings, SenderRule, SenderSettings, TlsClient, TlsServer};
 use mis_bridge::http::{self, Identity, Roots};
 use mis_bridge::{fhir, gnuhealth, webhook};
@@ -94,7 +94,7 @@ impl Checker<'_> {
         self.address(text, given.plain.as_ref().is_some_and(|it| *it.get_ref()), "system.url")
     }
 
-    fn address(&mut self, text: &Spanned<String>, plain: bool, key: &str) -> Option<Url> {
+    pub(in crate::config::check) fn address(&mut self, text: &Spanned<String>, plain: bool, key: &str) -> Option<Url> {
         let fault = match Url::parse(text.get_ref()) {
             Err(error) => error.to_string(),
             Ok(url) if !url.username().is_empty() || url.password().is_some() => {
@@ -126,7 +126,11 @@ impl Checker<'_> {
 
     /// The content of a file of mode 0600; `Some(None)` where none is named.
     #[expect(clippy::option_option, reason = "a fault, nothing named, or a secret")]
-    fn secret(&mut self, file: Option<&Spanned<String>>, key: &str) -> Option<Option<Zeroizing<String>>> {
+    pub(in crate::config::check) fn secret(
+        &mut self,
+        file: Option<&Spanned<String>>,
+        key: &str,
+    ) -> Option<Option<Zeroizing<String>>> {
         let Some(file) = file else { return Some(None) };
         match read_secret(&self.path(file)) {
             Ok(text) => Some(Some(Zeroizing::new(text.trim().to_owned()))),
@@ -137,7 +141,7 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn roots(&mut self, ca: Option<&Spanned<String>>, key: &str) -> Option<Roots> {
+    pub(in crate::config::check) fn roots(&mut self, ca: Option<&Spanned<String>>, key: &str) -> Option<Roots> {
         match ca {
             None => Some(Roots::Public),
             Some(path) => self.pem(path, key).map(Roots::Given),
@@ -194,6 +198,15 @@ impl Checker<'_> {
         settings.arrival = self.word(given.arrival.as_ref(), "system.arrival", &words, Some(settings.arrival))?;
         settings.audit = given.audit_events.as_ref().is_some_and(|it| *it.get_ref());
         settings.appointments = Some(given.name.get_ref().clone());
+        let words = [("where_taken", Charges::WhereTaken), ("always", Charges::Always), ("never", Charges::Never)];
+        settings.charges = self.word(given.charges.as_ref(), "system.charges", &words, Some(settings.charges))?;
+        if let Some(system) = &given.charge_system {
+            settings.charge_system = system.get_ref().clone();
+        }
+        if let Some(system) = &given.service_system {
+            settings.service_system = system.get_ref().clone();
+        }
+        settings.language = language(given, settings.language);
         let every = self.number(given.read_every_s.as_ref(), "system.read_every_s", 1..=86_400, 30);
         let is_told = given.tell.as_ref().is_none_or(|it| *it.get_ref());
         let is_read = given.read.as_ref().is_some_and(|it| *it.get_ref());
@@ -272,6 +285,11 @@ impl Checker<'_> {
         Some(webhook::Settings { url, secrets, http, site })
     }
 
+    /// Whether a system that cannot be asked is told charges.
+    fn tells_charges(&mut self, given: &System) -> Option<bool> {
+        self.word(given.charges.as_ref(), "system.charges", &[("always", true), ("never", false)], Some(true))
+    }
+
     fn gnuhealth(&mut self, given: &System) -> Option<SystemKind> {
         let (url, http) = (self.url(given)?, self.http(given)?);
         let Some(database) = &given.database else {
@@ -288,8 +306,8 @@ impl Checker<'_> {
             url,
             database: database.get_ref().clone(),
             service: given.service.as_ref().map(|code| code.get_ref().clone()),
-            charges: true,
-            language: "en".to_owned(),
+            charges: self.tells_charges(given)?,
+            language: language(given, "en".to_owned()),
         };
         Some(SystemKind::GnuHealth { settings, http, read })
     }
@@ -324,6 +342,12 @@ impl Checker<'_> {
             true => Names::Told,
             false => Names::Pseudonym,
         };
+        made.charges = self.tells_charges(given)?;
+        made.payments = given.payments.as_ref().is_some_and(|it| *it.get_ref());
+        if let Some(system) = &given.service_system {
+            made.services = system.get_ref().clone();
+        }
+        made.language = language(given, made.language);
         made.processing = if given.test.as_ref().is_some_and(|it| *it.get_ref()) { 'T' } else { 'P' };
         if let Err(error) = made.check() {
             self.fault(host, "system.host", error.to_string());
@@ -399,4 +423,9 @@ fn der_of(pem: &str) -> Option<Zeroizing<Vec<u8>>> {
     use rustls::pki_types::pem::PemObject;
     let key = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).ok()?;
     Some(Zeroizing::new(key.secret_pkcs8_der().to_vec()))
+}
+
+/// The language of the names of services at a system.
+fn language(given: &System, usual: String) -> String {
+    given.language.as_ref().map_or(usual, |it| it.get_ref().clone())
 }
