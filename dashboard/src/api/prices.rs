@@ -201,6 +201,9 @@ fn service(line: ServiceLine) -> ServiceBody {
 pub async fn take(call: Call) -> Result<Response, Problem> {
     let wanted: PriceList = call.json()?;
     let till = &call.app.till;
+    if wanted.list.is_empty() {
+        return Err(Problem::invalid("/list", "expected the lines of a price list"));
+    }
     let day = wanted.from.as_deref().map(str::parse).transpose();
     let day = day.map_err(|()| Problem::invalid("/from", "expected a day like 2027-01-01"))?;
     let how = match &wanted.digest {
