@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
 
+#[path = "matrix/till.rs"]
+mod till_scene;
+
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::Path;
@@ -45,6 +48,8 @@ use domain::{
     CardId, Clock, Denied, Field, GatewayId, Permission, PersonId, PointId, Rights, Shipped, UtcMillis, ZoneId, Zones,
 };
 use store::Database;
+
+use till_scene::*;
 
 const NOW: UtcMillis = UtcMillis(1_795_161_600_000);
 
@@ -111,111 +116,6 @@ fn feeds(scene: &Scene) -> Feeds {
     let keys = SiteKeys { card: domain::CardKey::new([3; 32]), seal: None };
     let settings = clinic::feeds::Settings::new(chrono_tz::UTC);
     Feeds::new(scene.database.clone(), Clock::new(|| NOW), None, keys, settings)
-}
-
-const KEY: &str = "key-of-the-matrix";
-const WORDS: &str = "a reason in words";
-
-fn one() -> Amount {
-    Amount::new(1).unwrap()
-}
-
-fn money(scene: &Scene) -> NewPayment {
-    NewPayment {
-        key: KEY.to_owned(),
-        patient: Some(scene.person),
-        payer: None,
-        method: Method::Transfer,
-        currency: Currency::default(),
-        amount: one(),
-        parts: Vec::new(),
-        rest_to_deposit: true,
-        terminal: None,
-        external: None,
-    }
-}
-
-fn money_back(scene: &Scene) -> NewRefund {
-    NewRefund {
-        key: KEY.to_owned(),
-        patient: scene.person,
-        method: Method::Transfer,
-        currency: Currency::default(),
-        amount: one(),
-        external: None,
-        reason: RefundReason::Wish,
-        words: WORDS.to_owned(),
-    }
-}
-
-fn drawer() -> NewShift {
-    NewShift { key: KEY.to_owned(), drawer: "1".to_owned(), currency: None, float: Amount::ZERO }
-}
-
-fn closing() -> Closing {
-    let (key, shift) = (KEY.to_owned(), ID.to_owned());
-    Closing { key, shift, counted: Amount::ZERO, card: Amount::ZERO, reason: None, words: String::new() }
-}
-
-fn write_off() -> NewWriteOff {
-    let (key, charge, words) = (KEY.to_owned(), ID.to_owned(), WORDS.to_owned());
-    NewWriteOff { key, charge, amount: one(), reason: WriteOffReason::Small, words }
-}
-
-fn notice() -> NewNotice {
-    NewNotice {
-        source: "bank".to_owned(),
-        external: "1".to_owned(),
-        kind: NoticeKind::Paid,
-        of: None,
-        currency: Currency::default(),
-        amount: one(),
-        patient: None,
-        record: None,
-        charges: Vec::new(),
-    }
-}
-
-fn charge(scene: &Scene) -> clinic::till::NewCharge {
-    clinic::till::NewCharge {
-        key: "key-of-the-matrix".to_owned(),
-        patient: scene.person,
-        visit: None,
-        session: None,
-        out_of_card: Some((OutOfCardCode::Other, WHY.to_owned())),
-        service: "nothing".to_owned(),
-        quantity: 1,
-        currency: None,
-        shown: None,
-    }
-}
-
-fn till(scene: &Scene) -> Till {
-    let rules = clinic::till::Rules::of(domain::money::Currency::default());
-    Till::new(scene.database.clone(), Clock::new(|| NOW), chrono_tz::UTC, rules)
-}
-
-fn scale() -> clinic::till::NewScheme {
-    let step = domain::till::Step { from: domain::money::Amount::ZERO, rate: 0 };
-    clinic::till::NewScheme {
-        id: "scale".to_owned(),
-        name: "Scale".to_owned(),
-        currency: domain::money::Currency::default(),
-        steps: vec![step],
-        rounding: domain::till::Rounding::Down,
-        unit: 1,
-    }
-}
-
-fn more(person: PersonId) -> clinic::till::NewOverride {
-    clinic::till::NewOverride {
-        owner: clinic::till::OverrideOwner::Patient(person),
-        currency: domain::money::Currency::default(),
-        extra: domain::money::Amount::new(1).unwrap(),
-        until: NOW.plus_ms(1000),
-        reason: clinic::till::OverrideReason::Other,
-        words: WHY.to_owned(),
-    }
 }
 
 fn told_by() -> Source {

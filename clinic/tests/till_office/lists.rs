@@ -1,3 +1,5 @@
+//! Price lists and lists of members from files: looked at, then taken as shown, or not at all.
+
 use clinic::till::{ListFaultKind, ListState, Member, NewPayer, PayerKind, ServiceFilter, Take, TillError, price_text};
 use domain::schedule::LocalDate;
 

@@ -1,3 +1,5 @@
+//! Services and prices: versions, prices to come, what is refused.
+
 use clinic::till::{NewPrice, NewService, ServiceFilter, TillError};
 use domain::money::Currency;
 

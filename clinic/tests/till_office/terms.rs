@@ -1,3 +1,5 @@
+//! Terms, groups and contracts, scales of discounts, overrides: what counts, and what is refused.
+
 use clinic::till::{
     Member, NewOverride, NewPayer, NewScheme, NewTerms, OPEN_MAX, OverrideFilter, OverrideOwner, OverrideReason,
     PayerKind, TillError, Why, explain, overlaps,
