@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
 
 mod chromium;
-#[allow(dead_code, reason = "shared with other tests")]
 mod scene;
 
 use std::net::TcpListener;

@@ -239,10 +239,7 @@ fn what_is_beyond_the_limits_is_refused_or_cut_with_a_mark() {
 
 #[test]
 fn ten_thousand_lines_are_one_paper() {
-    let begun = std::time::Instant::now();
     let bytes = statement(10_000).pdf().unwrap();
-    // No assertion about time: speed is measured in release. This line is for who runs it.
-    println!("10,000 lines: {} ms, {} KB", begun.elapsed().as_millis(), bytes.len() / 1024);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("large.pdf");
     std::fs::write(&file, bytes).unwrap();

@@ -231,6 +231,9 @@ pub(super) fn steps(wanted: Vec<NewPrice>, at: &BTreeMap<(String, Currency), Pri
     wanted.into_iter().filter_map(step).collect()
 }
 
+/// A stored version of the list: number, from when, made when and by whom, how many changes, its entry.
+type VersionRow = (i64, i64, i64, String, Option<String>, i64, i64);
+
 impl Till {
     /// From when prices count that are set now for a day: `None` and today are now, a later day is its beginning.
     ///
@@ -301,25 +304,23 @@ impl Till {
     /// [`TillError::Denied`] without `charge_see`, or the database.
     pub async fn price_versions(&self, acting: &Acting) -> Result<Vec<PriceVersion>, TillError> {
         acting.must(Permission::ChargeSee)?;
-        let rows: Vec<(i64, i64, i64, String, Option<String>, i64, i64)> =
-            read!(self.database, "till.price_versions", |conn| {
-                Ok(sqlx::query_as(
-                    "SELECT no, from_ms, made_ms, actor_kind, actor, changes, entry FROM price_version
+        let rows: Vec<VersionRow> = read!(self.database, "till.price_versions", |conn| {
+            Ok(sqlx::query_as(
+                "SELECT no, from_ms, made_ms, actor_kind, actor, changes, entry FROM price_version
                      ORDER BY no DESC LIMIT $1",
-                )
-                .bind(AT)
-                .fetch_all(&mut *conn)
-                .await?)
-            })?;
-        let read =
-            |(no, from, made, actor_kind, actor, changes, entry): (i64, i64, i64, String, Option<String>, i64, i64)| {
-                Ok(PriceVersion {
-                    no: crate::rows::number("price_version", "no", no)?,
-                    from: UtcMillis(from),
-                    changes: crate::rows::number("price_version", "changes", changes)?,
-                    made: Made { at: UtcMillis(made), actor_kind, actor, entry: entry.cast_unsigned() },
-                })
-            };
+            )
+            .bind(AT)
+            .fetch_all(&mut *conn)
+            .await?)
+        })?;
+        let read = |(no, from, made, actor_kind, actor, changes, entry): VersionRow| {
+            Ok(PriceVersion {
+                no: crate::rows::number("price_version", "no", no)?,
+                from: UtcMillis(from),
+                changes: crate::rows::number("price_version", "changes", changes)?,
+                made: Made { at: UtcMillis(made), actor_kind, actor, entry: entry.cast_unsigned() },
+            })
+        };
         Ok(rows.into_iter().map(read).collect::<Result<_, Error>>()?)
     }
 

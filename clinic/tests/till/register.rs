@@ -39,7 +39,7 @@ async fn a_service_on_postpaid_terms_is_rendered_owed_posted_told_and_recorded()
         assert!(log[0].2.contains("postings=owed>revenue:20000"), "{log:?}");
         let stored = clinic.till.charge(&doctor(1), &charge.id).await.unwrap();
         assert_eq!(stored, charge);
-        assert_eq!(clinic.till.charges_of_visit(&doctor(1), &visit).await.unwrap(), [charge.clone()]);
+        assert_eq!(clinic.till.charges_of_visit(&doctor(1), &visit).await.unwrap(), std::slice::from_ref(&charge));
         assert_eq!(clinic.till.open_charges(&doctor(1), person(10)).await.unwrap(), [charge]);
     }
 }

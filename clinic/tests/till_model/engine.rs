@@ -134,10 +134,10 @@ impl Engine {
                     reason: RefundReason::Wish,
                     words: WHY.to_owned(),
                 };
-                if let RefundOutcome::Asked(request) = till.refund(cashier, new).await? {
-                    if request.state == RequestState::Asked {
-                        till.decide_request(chief, &request.id, true, WHY).await?;
-                    }
+                if let RefundOutcome::Asked(request) = till.refund(cashier, new).await?
+                    && request.state == RequestState::Asked
+                {
+                    till.decide_request(chief, &request.id, true, WHY).await?;
                 }
             }
             Want::WriteOff { key, charge, minor, is_allowed } => {

@@ -251,7 +251,11 @@ impl Model {
     fn some_charge(&self, number: usize, state: &str) -> usize {
         let all = &self.reference.charges;
         let fitting: Vec<usize> = (0..all.len()).filter(|charge| all[*charge].state == state).collect();
-        if fitting.is_empty() || number % 8 == 0 { number % all.len() } else { fitting[number % fitting.len()] }
+        if fitting.is_empty() || number.is_multiple_of(8) {
+            number % all.len()
+        } else {
+            fitting[number % fitting.len()]
+        }
     }
 
     fn close(&self, key: &str, difference: i64) -> Option<Want> {

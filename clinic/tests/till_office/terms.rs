@@ -192,7 +192,7 @@ story!(more_than_a_limit_is_allowed_within_bounds_for_a_while_and_with_words, |s
     let made = allow(new.clone()).await.unwrap();
     assert!(made.no == 1 && made.is_open_at(scene.now()) && !made.is_open_at(UtcMillis(NOON + 24 * HOUR)));
     let open = OverrideFilter { open: true, ..OverrideFilter::default() };
-    assert_eq!(scene.till.overrides(&scene.boss, &open).await.unwrap(), [made.clone()]);
+    assert_eq!(scene.till.overrides(&scene.boss, &open).await.unwrap(), std::slice::from_ref(&made));
     scene.till.end_override(&scene.boss, &made.id).await.unwrap();
     assert!(matches!(scene.till.end_override(&scene.boss, &made.id).await, Err(TillError::NotFound)));
     assert!(scene.till.overrides(&scene.boss, &open).await.unwrap().is_empty());

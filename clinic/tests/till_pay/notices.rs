@@ -59,7 +59,7 @@ story!(a_notice_that_fits_nobody_waits_for_somebody_who_assigns_it, |stage| {
     assert_eq!((kept.state, kept.problem), (NoticeState::Unassigned, Some(NoticeProblem::UnknownPatient)));
     assert_eq!(stage.till.take_notice(&bank(), new).await.unwrap(), kept, "it comes again");
     let waiting = stage.till.payment_notices(&stage.cashier, Some(NoticeState::Unassigned), 0).await.unwrap();
-    assert_eq!(waiting, [kept.clone()]);
+    assert_eq!(waiting, std::slice::from_ref(&kept));
     let assign =
         async |minor| stage.till.assign_notice(&stage.cashier, &kept.id, patient(0), vec![part(&one, minor)]).await;
     let payment = assign(1_000).await.unwrap();

@@ -105,8 +105,11 @@ pub(super) fn merged(found: &Value, is_taken_back: bool) -> Option<Value> {
     Some(next)
 }
 
+/// A charge of theirs: our id of it, what it costs where they say so, and whether it stands.
+pub(super) type ReadItem = (String, Option<(Currency, Amount)>, bool);
+
 /// A charge of a ChargeItem that a server has: our id, what it costs there, and whether it counts.
-pub(super) fn read(item: &Value, charge_system: &str) -> Option<(String, Option<(Currency, Amount)>, bool)> {
+pub(super) fn read(item: &Value, charge_system: &str) -> Option<ReadItem> {
     let identifiers = item["identifier"].as_array().into_iter().flatten();
     let id = identifiers.filter(|own| own["system"] == charge_system).find_map(|own| own["value"].as_str())?;
     let counts = !matches!(item["status"].as_str(), Some("entered-in-error" | "aborted" | "not-billable"));

@@ -305,7 +305,7 @@ async fn page(
     let today = till.today();
     let month = domain::schedule::LocalDate(today.0 - 30);
     let alone = till.rules().refund_alone_max;
-    Ok(render(
+    render(
         status,
         &Page {
             frame: Frame::new(visit, "till"),
@@ -375,7 +375,7 @@ async fn page(
             done: done(&texts, query, account),
             problem,
         },
-    )?)
+    )
 }
 
 fn currencies(account: &PatientAccount, own: Currency) -> Vec<Choice> {

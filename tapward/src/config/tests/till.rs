@@ -9,7 +9,8 @@ fn the_till_has_a_currency_and_amounts_of_it() {
     assert_eq!(with("").unwrap().till.rules.currency.as_str(), "EUR");
     let rules = with("currency = \"UAH\"\noverride_max = \"2 500,50\"\noverride_h = 2\nrefund_alone_max = \"100\"")
         .unwrap()
-        .till;
+        .till
+        .rules;
     assert_eq!((rules.currency.as_str(), rules.override_max.minor()), ("UAH", 250_050));
     assert_eq!((rules.override_longest_ms, rules.refund_alone_max.minor()), (7_200_000, 10_000));
     for (till, key) in [
