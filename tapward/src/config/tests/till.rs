@@ -42,7 +42,7 @@ fn terminals_payment_services_and_papers_are_described_and_their_secrets_stay_in
     assert!(till.papers.on_roll);
     assert!(!format!("{till:?}").contains("a-token") && !format!("{till:?}").contains("MfKQ9r8"));
     for (text, key) in [
-        (terminal.replace("https", "http"), "till.terminal.url"),
+        (terminal.replace("https", "http"), "till.terminal"),
         (terminal.replace("desk-1", "Desk 1"), "till.terminal.name"),
         (terminal.replace("keys/desk", "keys/none"), "till.terminal.token_file"),
         (format!("{terminal}{terminal}"), "till.terminal.name"),
