@@ -376,9 +376,12 @@ const ROWS: &[Row] = rows! {
     "till/overrides overrides" needs LimitOverride: |s, a| async { till(s).overrides(a, &clinic::till::OverrideFilter::default()).await };
     "till/registrar register" needs ServiceRegister: |s, a| async { till(s).register(a, charge(s)).await };
     "till/render render" needs ServiceRegister: |s, a| async { till(s).render(a, "key-of-the-matrix".to_owned(), ID, None).await };
+    "till/offer offer" needs ServiceRegister: |s, a| async { till(s).offer(a, s.person, "consultation", 2).await };
+    "till/offer pot_used" needs ServiceRegister: |s, a| async { till(s).pot_used(a, "payer").await };
     "till/offer offers" needs ServiceRegister: |s, a| async { till(s).offers(a, s.person, "", 10).await };
     "till/charge charge" needs ChargeSee: |s, a| async { till(s).charge(a, ID).await };
     "till/charge charges_of_visit" needs ChargeSee: |s, a| async { till(s).charges_of_visit(a, ID).await };
+    "till/charge orders_of" needs ChargeSee: |s, a| async { till(s).orders_of(a, s.person).await };
     "till/charge open_charges" needs ChargeSee: |s, a| async { till(s).open_charges(a, s.person).await };
     "till/recalculate recalculate" needs ChargeSee: |s, a| async { till(s).recalculate(a, s.person).await };
     "till/reconcile comparable" needs ExchangeSee: |s, a| async { till(s).comparable(a).await };

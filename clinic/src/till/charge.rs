@@ -178,6 +178,29 @@ impl Till {
         Ok(charges)
     }
 
+    /// What was ordered for a patient and is neither rendered nor taken back, in whatever visit, the oldest first. Merged
+    /// records are followed.
+    ///
+    /// # Errors
+    /// [`TillError::Denied`], the database.
+    pub async fn orders_of(&self, acting: &Acting, patient: PersonId) -> Result<Vec<Charge>, TillError> {
+        acting.must(Permission::ChargeSee)?;
+        self.looked(acting, patient, Purpose::Treatment).await?;
+        let person = patient.to_string();
+        let rows: Vec<ChargeRow> = read!(self.database, "till.orders_of", |conn| {
+            Ok(sqlx::query_as(select_charge!(
+                "WHERE patient = COALESCE((SELECT into_person FROM person_merge WHERE person = $1), $1)
+                   AND state = 'ordered'
+                 ORDER BY no LIMIT $2"
+            ))
+            .bind(&person)
+            .bind(i64::from(CHARGES_MAX))
+            .fetch_all(&mut *conn)
+            .await?)
+        })?;
+        Ok(rows.into_iter().map(ChargeRow::read).collect::<Result<_, _>>()?)
+    }
+
     /// What is to be paid of a patient, ordered or rendered, the oldest first. Merged records are followed.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use store::{Error, read};
 use super::batch::read_terms;
 use super::decide::World;
 use super::ledger::LedgerOn;
-use super::resolve::{OF_PATIENT, OF_POT, ResolveOn};
+use super::resolve::{Known, OF_PATIENT, OF_POT, ResolveOn};
 use super::{Till, TillError};
 use crate::acting::Acting;
 use crate::audit::Purpose;
@@ -72,11 +72,11 @@ pub struct Offer {
     pub price_version: u64,
     /// The price of one piece; `None`: it has none in this currency.
     pub unit: Option<Amount>,
-    /// What one piece costs, with the discount; `None` where there is no price.
+    /// What all pieces that were asked about cost, with the discount; `None` where there is no price.
     pub price: Option<Priced>,
     /// How it would be paid; `None` without terms.
     pub mode: Option<Mode>,
-    /// Why one piece could not be registered now.
+    /// Why so many pieces could not be registered now.
     pub refusal: Option<Refusal>,
 }
 
@@ -116,7 +116,7 @@ type Fitting = (ServiceRow, BTreeMap<String, String>);
 
 impl Till {
     /// Services whose code or name holds `find` (any language, any case; all when empty), at most `limit` of them, with
-    /// what they cost this patient now and what is left of limits and deposit.
+    /// what one piece costs this patient now and what is left of limits and deposit.
     ///
     /// # Errors
     /// [`TillError::NotFound`] for a patient who is not there; [`TillError::Denied`]; the database.
@@ -132,10 +132,7 @@ impl Till {
         let find = find.trim().to_lowercase();
         let limit = usize::try_from(limit.min(OFFERS_MAX)).unwrap_or(0);
         let currency = self.rules.currency;
-        let known =
-            read!(self.database, "till.offers.patient", |conn| { conn.persons(&BTreeSet::from([patient])).await })?;
-        let person = known.get(&patient).filter(|known| !known.is_erased).ok_or(TillError::NotFound)?.survivor;
-        self.looked(acting, person, Purpose::Treatment).await?;
+        let (known, person) = self.whom(acting, patient).await?;
         let (world, rows, has_more, name) = read!(self.database, "till.offers", |conn| {
             let today = super::day_in(self.zone, now);
             let mut world = World::at(now, self.zone, conn.posting_day(today).await?, &self.rules);
@@ -170,14 +167,86 @@ impl Till {
         })?;
         Ok(offers_of(&world, person, currency, rows, has_more, name.unwrap_or_default()))
     }
+
+    /// One service in so many pieces: what all of them together cost this patient now, and whether they could be registered.
+    /// The discount of several is rounded once, so this is not always that of one, multiplied. `None`: there is no service
+    /// of this code, or it is given no more.
+    ///
+    /// # Errors
+    /// [`TillError::NotFound`] for a patient who is not there; [`TillError::Denied`]; the database.
+    pub async fn offer(
+        &self,
+        acting: &Acting,
+        patient: PersonId,
+        service: &str,
+        quantity: u32,
+    ) -> Result<Option<Offer>, TillError> {
+        acting.must(Permission::ServiceRegister)?;
+        let now = self.clock.now();
+        let currency = self.rules.currency;
+        let (known, person) = self.whom(acting, patient).await?;
+        let found = read!(self.database, "till.offer", |conn| {
+            let row: Option<ServiceRow> = sqlx::query_as(
+                "SELECT code, names, category, at_home FROM service
+                 WHERE code = $1 AND (ended_ms IS NULL OR ended_ms > $2)",
+            )
+            .bind(service)
+            .bind(now.0)
+            .fetch_optional(&mut *conn)
+            .await?;
+            let Some(row) = row else { return Ok(None) };
+            let today = super::day_in(self.zone, now);
+            let mut world = World::at(now, self.zone, conn.posting_day(today).await?, &self.rules);
+            world.persons.clone_from(&known);
+            read_terms(conn, &mut world, &[person], &BTreeSet::from([currency])).await?;
+            world.services = conn.prices(&BTreeSet::from([row.0.clone()]), now).await?;
+            Ok(Some((world, row)))
+        })?;
+        let Some((world, row)) = found else { return Ok(None) };
+        let names = names_of(&row)?;
+        Ok(Some(Ground::of(&world, person, currency).offer(&world, &row, names, quantity)))
+    }
+
+    /// What the members of a group owe of their shared pot, in the clinic's currency: so that a page learns cheaply whether
+    /// what it shows of the pot is still so. `None`: the group has no pot.
+    ///
+    /// # Errors
+    /// [`TillError::Denied`]; the database.
+    pub async fn pot_used(&self, acting: &Acting, payer: &str) -> Result<Option<Amount>, TillError> {
+        acting.must(Permission::ServiceRegister)?;
+        let currency = self.rules.currency.to_string();
+        let used: Option<i64> = read!(self.database, "till.pot_used", |conn| {
+            let query = sqlx::query_scalar("SELECT used_minor FROM pot WHERE payer = $1 AND currency = $2");
+            Ok(query.bind(payer).bind(&currency).fetch_optional(&mut *conn).await?)
+        })?;
+        Ok(used.map(|used| super::ledger::amount("pot", "used_minor", used)).transpose()?)
+    }
+
+    /// The record that is left of a patient, with what is known of it; that it is looked at stands in the audit log.
+    async fn whom(
+        &self,
+        acting: &Acting,
+        patient: PersonId,
+    ) -> Result<(BTreeMap<PersonId, Known>, PersonId), TillError> {
+        let known =
+            read!(self.database, "till.offers.patient", |conn| { conn.persons(&BTreeSet::from([patient])).await })?;
+        let person = known.get(&patient).filter(|known| !known.is_erased).ok_or(TillError::NotFound)?.survivor;
+        self.looked(acting, person, Purpose::Treatment).await?;
+        Ok((known, person))
+    }
+}
+
+/// The names of a service by language.
+fn names_of(row: &ServiceRow) -> Result<BTreeMap<String, String>, Error> {
+    serde_json::from_str(&row.1)
+        .map_err(|_| Error::bad_row("service", "names", "this is not an object of language to name"))
 }
 
 /// Those whose code or a name holds the text, with their names.
 fn fitting(rows: Vec<ServiceRow>, find: &str, limit: usize) -> Result<(Vec<Fitting>, bool), Error> {
     let mut fit = Vec::new();
     for row in rows {
-        let names: BTreeMap<String, String> = serde_json::from_str(&row.1)
-            .map_err(|_| Error::bad_row("service", "names", "this is not an object of language to name"))?;
+        let names = names_of(&row)?;
         let holds = |text: &str| text.to_lowercase().contains(find);
         if !find.is_empty() && !holds(&row.0) && !names.values().any(|name| holds(name)) {
             continue;
@@ -198,10 +267,8 @@ fn offers_of(
     has_more: bool,
     payer_name: String,
 ) -> Offers {
-    let account = world.accounts.get(&(patient, currency)).copied().unwrap_or_default();
-    let terms = world.terms_of(patient, currency);
-    let scheme = terms.and_then(|terms| world.scheme_of(terms));
-    let bounds = terms.map(|terms| world.bounds_of(patient, terms)).unwrap_or_default();
+    let ground = Ground::of(world, patient, currency);
+    let Ground { account, terms, scheme, bounds, .. } = ground;
     // Terms in another currency bound nothing here.
     let own = terms.filter(|terms| terms.currency == currency);
     let limit = own
@@ -213,10 +280,6 @@ fn offers_of(
         Some(PotLeft { name: payer_name, left, payer })
     });
     let now = scheme.map(|scheme| scheme.discount(account.rendered, Amount::ZERO));
-    let services = rows
-        .into_iter()
-        .map(|(row, names)| offer(world, &row, names, currency, terms, scheme, &account, &bounds))
-        .collect();
     Offers {
         patient,
         currency,
@@ -228,36 +291,48 @@ fn offers_of(
         scheme: scheme.map(|scheme| (scheme.id.clone(), scheme.version)),
         rate: now.map_or(0, |now| now.rate),
         next: now.and_then(|now| now.next),
-        services,
+        services: rows.into_iter().map(|(row, names)| ground.offer(world, &row, names, 1)).collect(),
         has_more,
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "what one line needs, worked out once for all of them")]
-fn offer(
-    world: &World,
-    row: &ServiceRow,
-    names: BTreeMap<String, String>,
+/// What an offer to a patient follows from, worked out once for all services.
+struct Ground<'a> {
     currency: Currency,
-    terms: Option<&Terms>,
-    scheme: Option<&Scheme>,
-    account: &Account,
-    bounds: &Bounds,
-) -> Offer {
-    let (service, _, category, at_home) = row;
-    let price_now = world.services.get(service).and_then(|now| now.prices.get(&currency));
-    let unit = price_now.and_then(|(_, unit)| *unit);
-    let wanted = Wanted { unit, currency, quantity: 1, at_home: *at_home != 0, shown: None };
-    let mode = terms.map(|terms| if wanted.at_home { Mode::Prepaid } else { terms.mode });
-    Offer {
-        service: service.clone(),
-        names,
-        category: category.clone(),
-        at_home: wanted.at_home,
-        price_version: price_now.map_or(0, |(version, _)| *version),
-        unit,
-        price: price(&wanted, scheme, account).ok(),
-        mode,
-        refusal: domain::till::register(&wanted, terms, scheme, account, bounds).err(),
+    account: Account,
+    terms: Option<&'a Terms>,
+    scheme: Option<&'a Scheme>,
+    bounds: Bounds,
+}
+
+impl<'a> Ground<'a> {
+    fn of(world: &'a World, patient: PersonId, currency: Currency) -> Self {
+        let terms = world.terms_of(patient, currency);
+        Self {
+            currency,
+            account: world.accounts.get(&(patient, currency)).copied().unwrap_or_default(),
+            terms,
+            scheme: terms.and_then(|terms| world.scheme_of(terms)),
+            bounds: terms.map(|terms| world.bounds_of(patient, terms)).unwrap_or_default(),
+        }
+    }
+
+    fn offer(&self, world: &World, row: &ServiceRow, names: BTreeMap<String, String>, quantity: u32) -> Offer {
+        let (service, _, category, at_home) = row;
+        let price_now = world.services.get(service).and_then(|now| now.prices.get(&self.currency));
+        let unit = price_now.and_then(|(_, unit)| *unit);
+        let wanted = Wanted { unit, currency: self.currency, quantity, at_home: *at_home != 0, shown: None };
+        let mode = self.terms.map(|terms| if wanted.at_home { Mode::Prepaid } else { terms.mode });
+        Offer {
+            service: service.clone(),
+            names,
+            category: category.clone(),
+            at_home: wanted.at_home,
+            price_version: price_now.map_or(0, |(version, _)| *version),
+            unit,
+            price: price(&wanted, self.scheme, &self.account).ok(),
+            mode,
+            refusal: domain::till::register(&wanted, self.terms, self.scheme, &self.account, &self.bounds).err(),
+        }
     }
 }

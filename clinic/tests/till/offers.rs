@@ -1,6 +1,6 @@
 //! What is offered before anything is registered.
 
-use clinic::till::{Left, TillError};
+use clinic::till::{Left, NewCharge, TillError};
 use domain::money::Amount;
 use domain::till::Refusal;
 use domain::till::terms::{Mode, Owner};
@@ -37,7 +37,7 @@ async fn services_are_offered_with_what_they_cost_now_and_what_is_left() {
         assert_eq!(scan.refusal, Some(Refusal::PatientLimit { limit, left: amount(40_000), missing: amount(20_140) }));
         // What was shown is what is registered.
         let shown = of("blood").price.unwrap().net;
-        let new = clinic::till::NewCharge { shown: Some(shown), ..clinic.wish(10, "blood") };
+        let new = NewCharge { shown: Some(shown), ..clinic.wish(10, "blood") };
         assert_eq!(clinic.till.register(&doctor(1), new).await.unwrap().price.net, shown);
     }
 }
@@ -58,5 +58,51 @@ async fn services_are_found_by_code_and_by_name_in_any_language_and_case() {
         assert_eq!((offers.terms, offers.services[0].refusal), (None, Some(Refusal::NoTerms)));
         let nobody = clinic.till.offers(&doctor(1), domain::PersonId([99; 16]), "", 10).await;
         assert!(matches!(nobody, Err(TillError::NotFound)), "{nobody:?}");
+    }
+}
+
+#[tokio::test]
+async fn several_pieces_are_offered_for_what_they_are_charged() {
+    let folder = tempfile::tempdir().unwrap();
+    for clinic in both(folder.path()).await {
+        clinic.scheme("loyal").await;
+        clinic.terms(Mode::Postpaid, Some(50_000), Some("loyal")).await;
+        clinic.register(10, "blood").await.unwrap();
+        // 3 % of 49 is 1.47 and becomes 1; of three of them 4.41, which becomes 4 and not 3.
+        clinic.service("drop", false).await;
+        clinic.price("drop", 49).await;
+        let doctor = doctor(1);
+        let of =
+            async |service: &str, quantity| clinic.till.offer(&doctor, person(10), service, quantity).await.unwrap();
+        let (one, three) = (of("drop", 1).await.unwrap(), of("drop", 3).await.unwrap());
+        let net = |offer: &clinic::till::Offer| offer.price.unwrap().net;
+        assert_eq!((net(&one), net(&three)), (amount(48), amount(143)), "rounded once, not for each piece");
+        assert_eq!((three.unit, three.price.unwrap().discount.rate), (Some(amount(49)), 300));
+        let new = NewCharge { quantity: 3, shown: Some(net(&three)), ..clinic.wish(10, "drop") };
+        assert_eq!(clinic.till.register(&doctor, new).await.unwrap().price.net, net(&three));
+        // Whether so many can be registered, and not whether one can.
+        assert_eq!(of("scan", 1).await.unwrap().refusal.map(|it| it.code()), Some("patient_limit"));
+        assert_eq!(of("blood", 4).await.unwrap().refusal, None);
+        assert_eq!(of("blood", 5).await.unwrap().refusal.map(|it| it.code()), Some("patient_limit"));
+        for none in [0, 10_001] {
+            let offer = of("blood", none).await.unwrap();
+            assert_eq!((offer.price, offer.refusal), (None, Some(Refusal::Quantity)));
+        }
+        assert_eq!(of("nothing", 1).await, None);
+        let nobody = clinic.till.offer(&doctor, domain::PersonId([99; 16]), "blood", 1).await;
+        assert!(matches!(nobody, Err(TillError::NotFound)), "{nobody:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_used_of_a_shared_pot_is_told_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    for clinic in both(folder.path()).await {
+        let payer = pot(&clinic, 60_000, &[10, 11]).await;
+        clinic.terms_for(Owner::Payer(payer.clone()), Mode::Postpaid, Some(50_000), Some(&payer), None, 0).await;
+        assert_eq!(clinic.till.pot_used(&doctor(1), &payer).await.unwrap(), Some(Amount::ZERO));
+        clinic.register(11, "blood").await.unwrap();
+        assert_eq!(clinic.till.pot_used(&doctor(1), &payer).await.unwrap(), Some(amount(10_000)));
+        assert_eq!(clinic.till.pot_used(&doctor(1), "nobody").await.unwrap(), None);
     }
 }
