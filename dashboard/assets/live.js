@@ -16,8 +16,16 @@ document.addEventListener("keydown", (press) => {
   const target = [...document.querySelectorAll("[data-key]")].find((element) => element.dataset.key === press.key);
   if (!target) return;
   press.preventDefault();
-  if (target.matches("input")) target.focus(); else target.click();
+  if (target.matches("input")) target.focus();
+  else if (target.matches(".fold > summary")) unfold(target.parentElement);
+  else target.click();
 });
+
+// A key opens what is folded away, and one types at once; only its summary closes it.
+function unfold(fold) {
+  fold.open = true;
+  (fold.querySelector("input:not([type=hidden]), select, textarea") ?? fold).focus();
+}
 
 // A menu closes when something else is pressed.
 document.addEventListener("click", (press) => {

@@ -137,6 +137,8 @@ pub struct OverrideFilter {
     pub open: bool,
     /// Of one patient or pot.
     pub owner: Option<OverrideOwner>,
+    /// For one reason.
+    pub reason: Option<OverrideReason>,
     /// Made from this instant on.
     pub from: Option<UtcMillis>,
     /// Made before this instant.
@@ -372,6 +374,7 @@ impl Till {
                  WHERE ($1 = 0 OR (ended_ms IS NULL AND until_ms > $2))
                      AND (CAST($3 AS TEXT) IS NULL OR (target = $3 AND owner = $4))
                      AND from_ms >= $5 AND from_ms < $6 AND no < $7
+                     AND (CAST($9 AS TEXT) IS NULL OR reason = $9)
                  ORDER BY no DESC LIMIT $8",
             )
             .bind(i64::from(filter.open))
@@ -382,6 +385,7 @@ impl Till {
             .bind(filter.until.map_or(i64::MAX, |at| at.0))
             .bind(filter.before.and_then(|no| i64::try_from(no).ok()).unwrap_or(i64::MAX))
             .bind(i64::from(limit))
+            .bind(filter.reason.map(OverrideReason::as_str))
             .fetch_all(&mut *conn)
             .await?)
         })?;

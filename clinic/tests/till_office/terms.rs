@@ -197,6 +197,10 @@ story!(more_than_a_limit_is_allowed_within_bounds_for_a_while_and_with_words, |s
     assert!(matches!(scene.till.end_override(&scene.boss, &made.id).await, Err(TillError::NotFound)));
     assert!(scene.till.overrides(&scene.boss, &open).await.unwrap().is_empty());
     assert_eq!(scene.till.overrides(&scene.boss, &OverrideFilter::default()).await.unwrap().len(), 1);
+    for (reason, count) in [(OverrideReason::Treatment, 1), (OverrideReason::Mistake, 0)] {
+        let filter = OverrideFilter { reason: Some(reason), ..OverrideFilter::default() };
+        assert_eq!(scene.till.overrides(&scene.boss, &filter).await.unwrap().len(), count, "{reason}");
+    }
     let words = scene.words(&format!("override/{}", made.id)).await;
     assert!(words[0].contains("extra=100000") && words[1].contains("ended"), "{words:?}");
     assert!(!words.join(" ").contains("infusions"), "what a person typed is a note");

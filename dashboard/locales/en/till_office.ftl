@@ -31,9 +31,6 @@ till-office-last-day = Last day
 till-office-number = Record number of the patient
 till-office-with-ended = also ended
 till-office-left = left: { $a }
-till-office-by-console = at the server
-till-office-by-system = the program
-till-office-by-anybody = unknown
 till-office-entry = audit entry { $a }
 
 # Services
@@ -233,6 +230,10 @@ till-office-or-pot = Or a shared limit
 till-office-extra = More by
 till-office-until = Until
 till-office-how-long = For how long
+till-office-hours = { $n ->
+    [one] { $n } hour
+   *[other] { $n } hours
+}
 till-office-reason = Reason
 till-office-words = The reason in words
 till-office-words-help = 10 to 500 characters; they stand in the audit log. No diagnosis.

@@ -131,12 +131,6 @@ report-state = State
 report-open = in force
 report-over = over
 report-ended = ended
-report-override-emergency = emergency
-report-override-treatment = treatment must not be interrupted
-report-override-payment = payment is on its way
-report-override-surety = somebody stands surety
-report-override-mistake = limit was set wrongly
-report-override-other = other
 report-only-near = only from 80 % on
 report-near = { $n ->
     [0] No limit is near its end

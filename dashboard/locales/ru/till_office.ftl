@@ -31,9 +31,6 @@ till-office-last-day = Последний день
 till-office-number = Номер карты пациента
 till-office-with-ended = и прекращённые
 till-office-left = осталось: { $a }
-till-office-by-console = с сервера
-till-office-by-system = программа
-till-office-by-anybody = неизвестно
 till-office-entry = запись аудита { $a }
 
 # Услуги
@@ -237,6 +234,11 @@ till-office-or-pot = Или общий лимит
 till-office-extra = Больше на
 till-office-until = До
 till-office-how-long = На сколько
+till-office-hours = { $n ->
+    [one] { $n } час
+    [few] { $n } часа
+   *[many] { $n } часов
+}
 till-office-reason = Причина
 till-office-words = Причина словами
 till-office-words-help = От 10 до 500 знаков; они стоят в журнале аудита. Без диагноза.

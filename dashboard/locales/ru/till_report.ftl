@@ -132,12 +132,6 @@ report-state = Состояние
 report-open = действует
 report-over = истекло
 report-ended = прекращено
-report-override-emergency = неотложный случай
-report-override-treatment = лечение нельзя прерывать
-report-override-payment = платёж в пути
-report-override-surety = есть поручитель
-report-override-mistake = лимит задан ошибочно
-report-override-other = другое
 report-only-near = только от 80 %
 report-near = { $n ->
     [0] Нет лимитов на исходе

@@ -7,19 +7,17 @@ pub mod account;
 pub mod days;
 pub mod drawer;
 pub mod find;
+mod kept;
 pub mod notices;
 pub mod pay;
 pub mod payments;
 pub mod requests;
 mod sure;
 
-use std::collections::HashMap;
-
 use askama::Template;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
-use clinic::accounts::AccountId;
 use clinic::till::TillError;
 use domain::money::{Amount, Currency, MoneyError};
 use domain::schedule::LocalDate;
@@ -28,11 +26,11 @@ use domain::{Permission, PersonId, UtcMillis};
 use crate::fault::Fault;
 use crate::language::Texts;
 use crate::money;
+use crate::pages::hands::Hands;
 use crate::pages::query::Query;
 use crate::times::Times;
 use crate::view::{Frame, page as render};
 use crate::visit::Visit;
-use crate::words::short_id;
 
 /// Pairs of the largest form: two for each item of an account and some more.
 const PAIRS_MAX: usize = 1_200;
@@ -130,35 +128,6 @@ fn day_words(times: &Times, day: LocalDate) -> String {
 fn position(text: Option<&str>) -> Option<(UtcMillis, String)> {
     let (at, id) = text?.split_once(':')?;
     Some((UtcMillis(at.parse().ok()?), id.to_owned()))
-}
-
-/// Names of those who acted, each looked up once.
-struct Hands<'a> {
-    visit: &'a Visit,
-    known: HashMap<String, String>,
-}
-
-impl<'a> Hands<'a> {
-    fn new(visit: &'a Visit) -> Self {
-        Self { visit, known: HashMap::new() }
-    }
-
-    /// Who acted, in words: an account's name, else the kind of who it was.
-    async fn name(&mut self, kind: &str, id: Option<&str>) -> Result<String, Fault> {
-        let texts = self.visit.texts();
-        let Some(id) = id.filter(|_| kind == "account") else { return Ok(texts.code("actor-", kind)) };
-        if let Some(name) = self.known.get(id) {
-            return Ok(name.clone());
-        }
-        let account = AccountId::parse(id);
-        let name = match account {
-            Some(account) => self.visit.app.accounts.shown_name(&account).await?,
-            None => None,
-        };
-        let name = name.unwrap_or_else(|| short_id(id));
-        self.known.insert(id.to_owned(), name.clone());
-        Ok(name)
-    }
 }
 
 #[derive(Template)]

@@ -31,8 +31,11 @@ const PAGE: u32 = 50;
 #[template(path = "reconciliation.html")]
 struct Page {
     frame: Frame,
-    systems: Vec<String>,
+    systems: Vec<(String, bool)>,
     today: String,
+    /// Days as typed so far.
+    from: String,
+    until: String,
     lines: Vec<Line>,
     open: Option<Open>,
     is_waiting: bool,
@@ -147,6 +150,12 @@ fn found(one: &DifferenceLine, texts: &Texts) -> Found {
     }
 }
 
+/// The file of a comparison, narrowed as the list is.
+fn export_of(id: &str, kind: Option<DifferenceKind>) -> String {
+    let open = Query::read(Query::default().with("open", Some(id)).trim_start_matches('?'));
+    format!("/till/reconciliation.csv{}", open.with("kind", kind.map(DifferenceKind::as_str)))
+}
+
 fn kind_of(query: &Query) -> Result<Option<DifferenceKind>, Fault> {
     query.one("kind").map(|code| DifferenceKind::parse(code).ok_or(Fault::Invalid)).transpose()
 }
@@ -157,7 +166,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
     let systems = till.comparable(&acting).await?;
     let all = till.reconciliations(&acting, None, LIST).await?;
     let opened = query.one("open").or_else(|| all.first().map(|one| one.id.as_str()));
-    let kind = kind_of(&query)?;
+    let (kind, today) = (kind_of(&query)?, till.today().to_string());
     let mut open = None;
     if let Some(id) = opened {
         let one = till.reconciliation(&acting, id).await?;
@@ -187,7 +196,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
             may_tell: lines.iter().any(DifferenceLine::may_be_told_again),
             found: lines.iter().map(|one| found(one, &texts)).collect(),
             next: last.map(|line| here(Some(line.n))),
-            export: format!("/till/reconciliation.csv?open={}", one.id),
+            export: export_of(id, kind),
         });
     }
     let page = Page {
@@ -196,8 +205,16 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
             .any(|one| matches!(one.state, ReconciliationState::Asked | ReconciliationState::Running)),
         lines: all.iter().map(|one| line(one, opened, &texts, &times)).collect(),
         open,
-        systems: systems.into_iter().map(|one| one.destination).collect(),
-        today: till.today().to_string(),
+        systems: systems
+            .into_iter()
+            .map(|one| {
+                let is_set = query.one("system") == Some(one.destination.as_str());
+                (one.destination, is_set)
+            })
+            .collect(),
+        from: query.one("from").unwrap_or(&today).to_owned(),
+        until: query.one("until").unwrap_or(&today).to_owned(),
+        today,
         may_change: acting.rights.allows(Permission::ExchangeManage),
         problem: query.one("problem").and_then(|code| texts.code_if_any("reconcile-problem-", code)),
         done: query.one("done").and_then(|code| texts.code_if_any("reconcile-done-", code)),
@@ -274,12 +291,18 @@ pub async fn run(visit: Visit, body: Bytes) -> Result<Response, Fault> {
         let date = typed.one(key).and_then(|text| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok());
         date.map(LocalDate::from_chrono)
     };
-    let (Some(from), Some(until)) = (day("from"), day("until")) else {
-        return Ok(go("/till/reconciliation?problem=days"));
+    let wrong = || {
+        let typed = ["from", "until"].map(|key| (key, typed.one(key).unwrap_or_default()));
+        let query = [("problem", "days"), ("system", name)].into_iter().chain(typed);
+        let query = query.fold(Query::default(), |query, (key, value)| {
+            Query::read(query.with(key, Some(value)).trim_start_matches('?'))
+        });
+        go(&format!("/till/reconciliation{}", query.with("", None)))
     };
+    let (Some(from), Some(until)) = (day("from"), day("until")) else { return Ok(wrong()) };
     match visit.app.till.ask_reconciliation(&visit.acting()?, name, from, until).await {
         Ok(id) => Ok(go(&format!("/till/reconciliation?open={id}&done=asked"))),
-        Err(TillError::Invalid { .. }) => Ok(go("/till/reconciliation?problem=days")),
+        Err(TillError::Invalid { .. }) => Ok(wrong()),
         Err(TillError::NotFound) => Ok(go("/till/reconciliation?problem=system")),
         Err(error) => Err(error.into()),
     }

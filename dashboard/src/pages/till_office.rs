@@ -17,12 +17,15 @@ use domain::schedule::LocalDate;
 use crate::fault::Fault;
 use crate::language::Texts;
 use crate::money;
+use crate::pages::hands::Hands;
+use crate::pages::problem::Problem;
 use crate::pages::query::Query;
 use crate::visit::Visit;
-use crate::words::short_id;
 
 /// Longest text of a search, in characters.
 const FIND_MAX_CHARS: usize = 64;
+/// Pairs of the largest form: a scale of fifty steps with its spare rows, two fields each, and the rest of it.
+const PAIRS_MAX: usize = 160;
 
 /// One choice of a field.
 pub struct Choice {
@@ -64,7 +67,7 @@ impl Bar {
 
 /// The fields of a form.
 fn read(body: &Bytes) -> Result<Query, Fault> {
-    Ok(Query::read(std::str::from_utf8(body).map_err(|_| Fault::Invalid)?))
+    Ok(Query::read_up_to(std::str::from_utf8(body).map_err(|_| Fault::Invalid)?, PAIRS_MAX))
 }
 
 /// A field as it was typed, or nothing.
@@ -105,7 +108,8 @@ fn said(visit: &Visit, error: TillError) -> Result<String, Fault> {
             Some(texts.a("till-office-bad-extra", &money::amount(&texts, rules.currency, rules.override_max)))
         }
         TillError::Invalid { field: "until_at", .. } => {
-            Some(texts.a("till-office-bad-until_at", &visit.times().span(rules.override_longest_ms)))
+            let longest = overrides::span(&texts, &visit.times(), rules.override_longest_ms);
+            Some(texts.a("till-office-bad-until_at", &longest))
         }
         TillError::Invalid { field, .. } => texts.code_if_any("till-office-bad-", field),
         _ => None,
@@ -122,12 +126,9 @@ async fn exported(visit: &Visit, path: &str, class: Class, rows: usize) -> Resul
     Ok(())
 }
 
-/// Who made a version: the account, or the program's own name for who it was.
-fn who(texts: &Texts, made: &Made) -> String {
-    match &made.actor {
-        Some(id) => short_id(id),
-        None => texts.code("till-office-by-", &made.actor_kind),
-    }
+/// Who made a version.
+async fn who(hands: &mut Hands<'_>, made: &Made) -> Result<String, Fault> {
+    hands.name(&made.actor_kind, made.actor.as_deref()).await
 }
 
 /// `2026-11-01 – 2026-12-31`, or without an end.

@@ -132,6 +132,11 @@ impl Head {
     fn bar() -> Self {
         Self { text: String::new(), is_number: false, is_bar: true }
     }
+
+    /// A bar whose meaning is not that of the column before it.
+    fn bar_of(text: String) -> Self {
+        Self { text, ..Self::bar() }
+    }
 }
 
 impl Grid {
@@ -168,7 +173,8 @@ impl Columns {
         };
         let count = amounts.len();
         let bars = amounts.into_iter().enumerate().map(bar).collect();
-        Self { title, width: 20 + count * step, bars }
+        // Few columns stay columns: the picture is as wide as one of many.
+        Self { title, width: (20 + count * step).max(980), bars }
     }
 }
 

@@ -14,12 +14,14 @@ use domain::money::{Amount, Currency};
 use domain::till::{ChargeState, Method};
 use domain::{Permission, PersonId};
 
+use super::kept::Kept;
 use super::{Choice, choices, day_words, minor, new_key, person_of, sum};
 use crate::faces::Faces;
 use crate::fault::Fault;
 use crate::language::Texts;
 use crate::money;
 use crate::pages::assets;
+use crate::pages::problem::Problem;
 use crate::pages::query::Query;
 use crate::view::{Frame, page as render};
 use crate::visit::Visit;
@@ -69,7 +71,8 @@ struct Page {
     from: String,
     until: String,
     done: Option<Done>,
-    problem: Option<String>,
+    kept: Kept,
+    problem: Problem,
 }
 
 /// One figure of the account.
@@ -260,21 +263,25 @@ fn bar(texts: &Texts, name: &str, currency: Currency, bound: Left) -> Bar {
 /// `GET /till/patient/{id}`
 pub async fn show(visit: Visit, Path(id): Path<String>, query: Query) -> Result<Response, Fault> {
     let known = Known::read(&visit, &id, query.one("currency")).await?;
-    page(&visit, StatusCode::OK, known, &query, None).await
+    page(&visit, known, &query, Kept::default(), Problem::default()).await
 }
 
-/// The page again, with what was not done.
-pub async fn again(visit: &Visit, known: Known, problem: String) -> Result<Response, Fault> {
-    page(visit, StatusCode::UNPROCESSABLE_ENTITY, known, &Query::default(), Some(problem)).await
-}
-
-async fn page(
+/// The page again, with what was not done beside the form of this name, and what was typed there.
+pub async fn again(
     visit: &Visit,
-    status: StatusCode,
     known: Known,
-    query: &Query,
-    problem: Option<String>,
+    (name, form): (&'static str, &Query),
+    problem: String,
 ) -> Result<Response, Fault> {
+    page(visit, known, &Query::default(), Kept::of(name, form), Problem::at(name, problem)).await
+}
+
+/// The page as the account is now, with why nothing was done: what was typed was about something else.
+pub async fn anew(visit: &Visit, known: Known, problem: String) -> Result<Response, Fault> {
+    page(visit, known, &Query::default(), Kept::default(), Problem::at("", problem)).await
+}
+
+async fn page(visit: &Visit, known: Known, query: &Query, kept: Kept, problem: Problem) -> Result<Response, Fault> {
     let (acting, texts, till) = (visit.acting()?, visit.texts(), &visit.app.till);
     let Known { patient, account, currency } = &known;
     let (patient, currency) = (*patient, *currency);
@@ -306,7 +313,7 @@ async fn page(
     let month = domain::schedule::LocalDate(today.0 - 30);
     let alone = till.rules().refund_alone_max;
     render(
-        status,
+        if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK },
         &Page {
             frame: Frame::new(visit, "till"),
             script: assets::path("cashier.js"),
@@ -373,6 +380,7 @@ async fn page(
             from: month.to_string(),
             until: today.to_string(),
             done: done(&texts, query, account),
+            kept,
             problem,
         },
     )

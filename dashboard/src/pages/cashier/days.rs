@@ -96,6 +96,13 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
     if from <= today && today <= until && !days.iter().any(|day| day.day == today) {
         days.insert(0, till.day(&acting, today).await?);
     }
+    // Days are closed in their order, so that only the first open one may be ready.
+    let first = days.iter_mut().filter(|day| day.closed.is_none()).min_by_key(|day| day.day);
+    let mut ready = None;
+    if let Some(first) = first {
+        *first = till.day(&acting, first.day).await?;
+        ready = first.hindrances.is_empty().then_some(first.day);
+    }
     let asked = day_of(query.one("open"))?;
     let open = match asked {
         Some(day) => Some(opened(visit, &till.day(&acting, day).await?).await?),
@@ -107,10 +114,10 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
             let text = |it: &CurrencyTotals| money::amount(&texts, it.currency, of(it));
             day.totals.currencies.iter().map(text).collect::<Vec<_>>()
         };
-        let (tone, state) = match (&day.closed, day.hindrances.is_empty()) {
-            (Some(_), _) => ("ok", "cashier-day-closed"),
-            (None, true) => ("info", "cashier-day-ready"),
-            (None, false) => ("warn", "cashier-day-open"),
+        let (tone, state) = match &day.closed {
+            Some(_) => ("ok", "cashier-day-closed"),
+            None if ready == Some(day.day) => ("info", "cashier-day-ready"),
+            None => ("warn", "cashier-day-open"),
         };
         Line {
             link: format!("/till/days{}#day", bare.with("open", Some(&day.day.to_string()))),

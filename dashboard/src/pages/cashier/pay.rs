@@ -11,7 +11,7 @@ use clinic::till::requests::{NewWriteOff, WriteOffReason};
 use domain::money::{Amount, Currency};
 use domain::till::Method;
 
-use super::account::{Known, again};
+use super::account::{Known, again, anew};
 use super::sure::{self, Act};
 use super::{explain, minor, read, sum, typed, words_of};
 use crate::fault::Fault;
@@ -134,12 +134,12 @@ pub async fn pay(visit: Visit, Path(id): Path<String>, body: Bytes) -> Result<Re
     let known = Known::read(&visit, &id, form.one("currency")).await?;
     let wish = match Wish::read(&texts, known.currency, &form) {
         Ok(wish) => wish,
-        Err(problem) => return again(&visit, known, problem).await,
+        Err(problem) => return again(&visit, known, ("pay", &form), problem).await,
     };
     // Everything at once needs no second question: the button says what it does. The rest is said in words first.
     if form.one("all").is_none() && !sure::is_meant(&form) {
         return match changed(&known, &wish) {
-            true => again(&visit, known, texts.t("till-problem-changed")).await,
+            true => anew(&visit, known, texts.t("till-problem-changed")).await,
             false => ask_to_pay(&visit, &known, &form, &wish).await,
         };
     }
@@ -158,12 +158,16 @@ pub async fn pay(visit: Visit, Path(id): Path<String>, body: Bytes) -> Result<Re
     let change = wish.change;
     match take(&visit, &acting, new).await {
         Ok(payment) => Ok(after(&known, &payment, "paid", change)),
-        Err(error) => {
-            let problem = explain(&texts, known.currency, error)?;
-            let known = Known::read(&visit, &id, form.one("currency")).await?;
-            again(&visit, known, problem).await
-        }
+        Err(error) => not_done(&visit, &id, ("pay", &form), error).await,
     }
+}
+
+/// The account as it is now, with why the till did not do it.
+async fn not_done(visit: &Visit, id: &str, sent: (&'static str, &Query), error: TillError) -> Result<Response, Fault> {
+    let is_other = matches!(error, TillError::Changed | TillError::KeyReused);
+    let known = Known::read(visit, id, sent.1.one("currency")).await?;
+    let problem = explain(&visit.texts(), known.currency, error)?;
+    if is_other { anew(visit, known, problem).await } else { again(visit, known, sent, problem).await }
 }
 
 /// Whether something is not as it was when the page was made.
@@ -243,7 +247,7 @@ pub async fn pay_in(visit: Visit, Path(id): Path<String>, body: Bytes) -> Result
     let wish = amount_of(&texts, known.currency, &form).and_then(|amount| Ok((amount, How::read(&texts, &form)?)));
     let (amount, how) = match wish {
         Ok(wish) => wish,
-        Err(problem) => return again(&visit, known, problem).await,
+        Err(problem) => return again(&visit, known, ("in", &form), problem).await,
     };
     let text = |amount| money::amount(&texts, known.currency, amount);
     if !sure::is_meant(&form) {
@@ -277,10 +281,7 @@ pub async fn pay_in(visit: Visit, Path(id): Path<String>, body: Bytes) -> Result
     };
     match take(&visit, &acting, new).await {
         Ok(payment) => Ok(after(&known, &payment, "paid_in", Amount::ZERO)),
-        Err(error) => {
-            let problem = explain(&texts, known.currency, error)?;
-            again(&visit, known, problem).await
-        }
+        Err(error) => not_done(&visit, &id, ("in", &form), error).await,
     }
 }
 
@@ -302,7 +303,7 @@ pub async fn give_back(visit: Visit, Path(id): Path<String>, body: Bytes) -> Res
     });
     let (reason, amount, method) = match wish {
         Ok(wish) => wish,
-        Err(problem) => return again(&visit, known, problem).await,
+        Err(problem) => return again(&visit, known, ("back", &form), problem).await,
     };
     let currency = known.currency;
     let text = |amount| money::amount(&texts, currency, amount);
@@ -312,7 +313,7 @@ pub async fn give_back(visit: Visit, Path(id): Path<String>, body: Bytes) -> Res
         let left = before.minus(amount).unwrap_or(Amount::ZERO);
         if left.minor() < 0 {
             let problem = texts.a("cashier-back-too-much", &text(before));
-            return again(&visit, known, problem).await;
+            return again(&visit, known, ("back", &form), problem).await;
         }
         let is_alone = amount <= alone;
         let how = texts.code("cashier-by-", method.as_str());
@@ -346,10 +347,7 @@ pub async fn give_back(visit: Visit, Path(id): Path<String>, body: Bytes) -> Res
     match visit.app.till.refund(&acting, new).await {
         Ok(RefundOutcome::Paid(payment)) => Ok(after(&known, &payment, "refunded", Amount::ZERO)),
         Ok(RefundOutcome::Asked(_)) => Ok(go(&format!("/till/patient/{}?done=asked", known.patient))),
-        Err(error) => {
-            let problem = explain(&texts, known.currency, error)?;
-            again(&visit, known, problem).await
-        }
+        Err(error) => not_done(&visit, &id, ("back", &form), error).await,
     }
 }
 
@@ -379,14 +377,11 @@ pub async fn write_off(visit: Visit, Path(id): Path<String>, body: Bytes) -> Res
     });
     let new = match wish {
         Ok(new) => new,
-        Err(problem) => return again(&visit, known, problem).await,
+        Err(problem) => return again(&visit, known, ("off", &form), problem).await,
     };
     match visit.app.till.ask_write_off(&acting, new).await {
         Ok(_) => Ok(go(&format!("/till/patient/{}?done=asked", known.patient))),
-        Err(error) => {
-            let problem = explain(&texts, known.currency, error)?;
-            again(&visit, known, problem).await
-        }
+        Err(error) => not_done(&visit, &id, ("off", &form), error).await,
     }
 }
 

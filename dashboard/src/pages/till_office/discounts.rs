@@ -9,11 +9,12 @@ use clinic::till::{NewScheme, StoredScheme, TillError, explain};
 use domain::money::{Amount, Currency};
 use domain::till::{Rounding, Step};
 
-use super::{Choice, amount, bad, choices, currency_of, exported, read, said, typed, who};
+use super::{Choice, Problem, amount, bad, choices, currency_of, exported, read, said, typed, who};
 use crate::csv::Csv;
 use crate::fault::Fault;
 use crate::language::Texts;
 use crate::money;
+use crate::pages::hands::Hands;
 use crate::pages::query::Query;
 use crate::view::{Frame, go, page as render};
 use crate::visit::Visit;
@@ -32,7 +33,7 @@ struct Page {
     open: Option<Open>,
     form: Option<Form>,
     done: Option<String>,
-    problem: Option<String>,
+    problem: Problem,
 }
 
 struct Line {
@@ -140,16 +141,17 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
         is_open: wanted == Some(stored.scheme.id.as_str()),
         id: stored.scheme.id.clone(),
     };
-    let (mut open, mut form, mut problem) = (None, None, None);
+    let (mut open, mut form, mut problem) = (None, None, Problem::default());
     if let Some(id) = wanted {
         match all.iter().find(|stored| stored.scheme.id == id) {
             Some(stored) => {
                 form = Some(Form::of(&texts, Some(stored), till.rules().currency));
                 let history = till.scheme_history(&acting, id).await?;
-                let (shown, wrong) = opened(visit, query, stored, &history)?;
-                (open, problem) = (Some(shown), wrong);
+                let (shown, wrong) = opened(visit, query, stored, &history).await?;
+                open = Some(shown);
+                problem = wrong.map_or_else(Problem::default, |words| Problem::at("calculator", words));
             }
-            None => problem = Some(texts.t("till-problem-not_found")),
+            None => problem = Problem::at("", texts.t("till-problem-not_found")),
         }
     } else if query.one("new").is_some() {
         form = Some(Form::of(&texts, None, till.rules().currency));
@@ -165,23 +167,25 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
     })
 }
 
-fn opened(
+async fn opened(
     visit: &Visit,
     query: &Query,
     stored: &StoredScheme,
     history: &[StoredScheme],
 ) -> Result<(Open, Option<String>), Fault> {
     let (texts, times) = (visit.texts(), visit.times());
-    let version = |one: &StoredScheme| {
-        (one.scheme.version, steps_words(&texts, one), times.full(one.made.at), who(&texts, &one.made))
-    };
+    let (mut hands, mut versions) = (Hands::new(visit), Vec::new());
+    for one in history {
+        let by = who(&mut hands, &one.made).await?;
+        versions.push((one.scheme.version, steps_words(&texts, one), times.full(one.made.at), by));
+    }
     let mut open = Open {
         id: stored.scheme.id.clone(),
         name: stored.name.clone(),
         currency: stored.currency.to_string(),
         steps: steps(&texts, stored),
         rounding: rounding_words(&texts, stored),
-        versions: history.iter().map(version).collect(),
+        versions,
         before: typed(query, "before").to_owned(),
         prices: typed(query, "prices").to_owned(),
         explained: Vec::new(),
@@ -311,7 +315,7 @@ pub async fn put(visit: Visit, body: Bytes) -> Result<Response, Fault> {
                 (shown.currency, shown.unit) = (typed(&form, "currency").to_owned(), typed(&form, "unit").to_owned());
                 shown.roundings.iter_mut().for_each(|it| it.is_set = it.code == typed(&form, "rounding"));
             }
-            page.problem = Some(problem);
+            page.problem = Problem::at(if page.form.is_some() { "scale" } else { "" }, problem);
             render(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }

@@ -98,8 +98,15 @@ pub struct Sent {
     pub file: Vec<u8>,
 }
 
+/// What of a form is kept where its file or its day cannot be read.
+pub struct Unsent {
+    pub error: TillError,
+    pub from: String,
+    pub payer: String,
+}
+
 /// Reads a form with a file, or with the file carried back as text.
-pub fn sent(headers: &HeaderMap, body: &Bytes) -> Result<Result<Sent, TillError>, Fault> {
+pub fn sent(headers: &HeaderMap, body: &Bytes) -> Result<Result<Sent, Unsent>, Fault> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).ok_or(Fault::Invalid)?;
     let parts = multipart::parts(kind, body).ok_or(Fault::Invalid)?;
     let part = |name: &str| parts.iter().find(|part| part.name == name).map(|part| part.bytes);
@@ -112,15 +119,18 @@ pub fn sent(headers: &HeaderMap, body: &Bytes) -> Result<Result<Sent, TillError>
         None => part("file").unwrap_or_default().to_vec(),
     };
     let (from_text, digest, payer) = (text("from")?, text("digest")?, text("payer")?);
-    if file.is_empty() || file.len() > FILE_MAX {
-        return Ok(Err(super::bad("file")));
-    }
     let from = match from_text.as_str() {
-        "" => None,
-        day => match day.parse() {
-            Ok(day) => Some(day),
-            Err(()) => return Ok(Err(super::bad("from"))),
-        },
+        "" => Ok(None),
+        day => day.parse().map(Some),
+    };
+    let from = match from {
+        _ if file.is_empty() || file.len() > FILE_MAX => Err(super::bad("file")),
+        Ok(from) => Ok(from),
+        Err(()) => Err(super::bad("from")),
+    };
+    let from = match from {
+        Ok(from) => from,
+        Err(error) => return Ok(Err(Unsent { error, from: from_text, payer })),
     };
     Ok(Ok(Sent { from, from_text, digest, payer, file }))
 }
@@ -132,19 +142,13 @@ pub fn kept(file: &[u8]) -> String {
 
 /// `POST /till/services/import`: a look.
 pub async fn look(visit: Visit, headers: HeaderMap, body: Bytes) -> Result<Response, Fault> {
-    let outcome = match sent(&headers, &body)? {
-        Ok(sent) => {
-            let report = visit.app.till.import_prices(&visit.acting()?, sent.file.clone(), sent.from, Take::Look).await;
-            report.map(|report| (sent, report))
-        }
-        Err(error) => Err(error),
+    let sent = match sent(&headers, &body)? {
+        Ok(sent) => sent,
+        Err(wrong) => return refused(&visit, wrong),
     };
-    match outcome {
-        Ok((sent, report)) => render(StatusCode::OK, &looked(&visit, &sent, &report, None)),
-        Err(error) => {
-            let problem = said(&visit, error)?;
-            render(StatusCode::UNPROCESSABLE_ENTITY, &empty(&visit, String::new(), Some(problem)))
-        }
+    match visit.app.till.import_prices(&visit.acting()?, sent.file.clone(), sent.from, Take::Look).await {
+        Ok(report) => render(StatusCode::OK, &looked(&visit, &sent, &report, None)),
+        Err(error) => refused(&visit, Unsent { error, from: sent.from_text, payer: sent.payer }),
     }
 }
 
@@ -152,10 +156,7 @@ pub async fn look(visit: Visit, headers: HeaderMap, body: Bytes) -> Result<Respo
 pub async fn take(visit: Visit, headers: HeaderMap, body: Bytes) -> Result<Response, Fault> {
     let sent = match sent(&headers, &body)? {
         Ok(sent) => sent,
-        Err(error) => {
-            let problem = said(&visit, error)?;
-            return render(StatusCode::UNPROCESSABLE_ENTITY, &empty(&visit, String::new(), Some(problem)));
-        }
+        Err(wrong) => return refused(&visit, wrong),
     };
     let (acting, till) = (visit.acting()?, &visit.app.till);
     match till.import_prices(&acting, sent.file.clone(), sent.from, Take::AsShown(&sent.digest)).await {
@@ -170,11 +171,14 @@ pub async fn take(visit: Visit, headers: HeaderMap, body: Bytes) -> Result<Respo
             let problem = Some(visit.texts().t("till-office-list-changed"));
             render(StatusCode::CONFLICT, &looked(&visit, &sent, &report, problem))
         }
-        Err(error) => {
-            let problem = said(&visit, error)?;
-            render(StatusCode::UNPROCESSABLE_ENTITY, &empty(&visit, sent.from_text, Some(problem)))
-        }
+        Err(error) => refused(&visit, Unsent { error, from: sent.from_text, payer: sent.payer }),
     }
+}
+
+/// The page without a look, with what is wrong and the day as it was typed.
+fn refused(visit: &Visit, wrong: Unsent) -> Result<Response, Fault> {
+    let problem = said(visit, wrong.error)?;
+    render(StatusCode::UNPROCESSABLE_ENTITY, &empty(visit, wrong.from, Some(problem)))
 }
 
 fn looked(visit: &Visit, sent: &Sent, report: &ListReport, problem: Option<String>) -> Page {

@@ -14,12 +14,15 @@ use clinic::till::{
 };
 use domain::{PersonId, UtcMillis};
 
-use super::{Choice, amount, bad, choices, currency_of, exported, read, said, typed, who};
+use super::{Choice, Problem, amount, bad, choices, currency_of, exported, read, said, typed, who};
 use crate::csv::{Csv, ROWS_MAX};
 use crate::faces::Faces;
 use crate::fault::Fault;
+use crate::language::Texts;
 use crate::money;
+use crate::pages::hands::Hands;
 use crate::pages::query::Query;
+use crate::times::Times;
 use crate::view::{Frame, go, page as render};
 use crate::visit::Visit;
 use crate::words::short_id;
@@ -45,7 +48,7 @@ struct Page {
     words_min: usize,
     words_max: usize,
     done: Option<String>,
-    problem: Option<String>,
+    problem: Problem,
 }
 
 struct Line {
@@ -67,6 +70,7 @@ struct Line {
 struct Form {
     /// Whose limit when it is said already: the pseudonym and the words for it.
     patient: Option<(String, String)>,
+    number: String,
     pots: Vec<Choice>,
     currency: String,
     extra: String,
@@ -78,6 +82,7 @@ struct Form {
 fn filter(query: &Query) -> OverrideFilter {
     OverrideFilter {
         open: typed(query, "show") != "all",
+        reason: OverrideReason::parse(typed(query, "reason")),
         before: query.one("before").and_then(|text| text.parse().ok()),
         limit: PAGE + 1,
         ..OverrideFilter::default()
@@ -89,6 +94,11 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
     let mut page = page(&visit, &query).await?;
     page.done = query.one("done").and_then(|done| visit.texts().code_if_any("till-office-done-", done));
     render(StatusCode::OK, &page)
+}
+
+/// For how long: in hours where they are whole.
+pub fn span(texts: &Texts, times: &Times, ms: i64) -> String {
+    if ms % HOUR_MS == 0 { texts.n("till-office-hours", ms / HOUR_MS) } else { times.span(ms) }
 }
 
 fn state_of(one: &Override, now: UtcMillis) -> (&'static str, &'static str) {
@@ -113,7 +123,6 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
         )
     });
     found.truncate(PAGE as usize);
-    found.retain(|one| reason.is_empty() || one.reason.as_str() == reason);
     let pots = till.pots_to_override(&acting).await?;
     let names: BTreeMap<&str, &str> = pots.iter().map(|(id, name, _)| (id.as_str(), name.as_str())).collect();
     let patient: Option<PersonId> =
@@ -125,8 +134,12 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
     let persons = persons.chain(patient).collect();
     let faces = Faces::look(&visit.app, &acting, persons, Purpose::Payment).await?;
     let name = |person: PersonId| faces.name(Some(person)).map_or_else(|| short_id(&person.to_string()), str::to_owned);
-    let now = visit.app.now();
-    let line = |one: &Override| {
+    let (now, mut hands) = (visit.app.now(), Hands::new(visit));
+    let mut by = Vec::new();
+    for one in &found {
+        by.push(who(&mut hands, &one.made).await?);
+    }
+    let line = |(one, who): (&Override, String)| {
         let (tone, state) = state_of(one, now);
         Line {
             id: one.id.clone(),
@@ -141,7 +154,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
             from: times.full(one.from),
             until: times.full(one.ended.unwrap_or(one.until)),
             state: (tone, texts.code("till-office-override-", state)),
-            who: who(&texts, &one.made),
+            who,
             entry: one.made.entry,
             is_open: one.is_open_at(now),
         }
@@ -150,11 +163,11 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
     let codes: Vec<&str> = OverrideReason::ALL.iter().map(|it| it.as_str()).collect();
     let rules = till.rules();
     let most = money::amount(&texts, rules.currency, rules.override_max);
-    let longest = times.span(rules.override_longest_ms);
+    let longest = span(&texts, &times, rules.override_longest_ms);
     let plain = Query::read(query.with("done", None).trim_start_matches('?'));
     Ok(Page {
         frame: Frame::new(visit, "till-overrides"),
-        lines: found.iter().map(line).collect(),
+        lines: found.iter().zip(by).map(line).collect(),
         shows: choices(&texts, "till-office-show-", &["open", "all"], show),
         reason_filter: choices(&texts, "till-office-reason-", &codes, reason),
         is_filtered: !reason.is_empty() || show == "all",
@@ -165,7 +178,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
         words_min: REASON_CHARS.0,
         words_max: REASON_CHARS.1,
         done: None,
-        problem: None,
+        problem: Problem::default(),
     })
 }
 
@@ -186,14 +199,15 @@ impl Form {
         let hours = HOURS.iter().filter(|hours| **hours * HOUR_MS <= rules.override_longest_ms);
         let wanted = typed(typed_in, "hours");
         let mut hours: Vec<Choice> =
-            hours.map(|hours| Choice::new(&hours.to_string(), times.span(hours * HOUR_MS), wanted)).collect();
+            hours.map(|hours| Choice::new(&hours.to_string(), texts.n("till-office-hours", *hours), wanted)).collect();
         if hours.is_empty() {
             // Shorter than an hour: only the longest that the rules allow.
-            hours.push(Choice::new("0", times.span(rules.override_longest_ms), wanted));
+            hours.push(Choice::new("0", span(&texts, &times, rules.override_longest_ms), wanted));
         }
         let codes: Vec<&str> = OverrideReason::ALL.iter().map(|it| it.as_str()).collect();
         Self {
             patient,
+            number: typed(typed_in, "number").to_owned(),
             pots: pots.iter().filter(|(_, _, state)| state.currency == rules.currency).map(pot).collect(),
             currency: rules.currency.to_string(),
             extra: typed(typed_in, "extra").to_owned(),
@@ -247,7 +261,7 @@ pub async fn add(visit: Visit, body: Bytes) -> Result<Response, Fault> {
             let mut page = page(&visit, &Query::read(&patient_query(&form))).await?;
             let pots = visit.app.till.pots_to_override(&visit.acting()?).await?;
             page.form = Form::new(&visit, &form, &pots, page.form.patient.take());
-            page.problem = Some(problem);
+            page.problem = Problem::at("allow", problem);
             render(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }
@@ -267,7 +281,7 @@ pub async fn end(visit: Visit, body: Bytes) -> Result<Response, Fault> {
         Err(error) => {
             let problem = said(&visit, error)?;
             let mut page = page(&visit, &Query::default()).await?;
-            page.problem = Some(problem);
+            page.problem = Problem::at("", problem);
             render(StatusCode::CONFLICT, &page)
         }
     }
@@ -276,7 +290,6 @@ pub async fn end(visit: Visit, body: Bytes) -> Result<Response, Fault> {
 /// `GET /till/overrides.csv`: by pseudonym.
 pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     let (acting, times, till) = (visit.acting()?, visit.times(), &visit.app.till);
-    let reason = typed(&query, "reason");
     let mut csv = Csv::new(&[
         "no",
         "target",
@@ -293,7 +306,7 @@ pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
     let (mut filter, mut rows) = (OverrideFilter { limit: OVERRIDES_PAGE_MAX, before: None, ..filter(&query) }, 0);
     loop {
         let found = till.overrides(&acting, &filter).await?;
-        for one in found.iter().filter(|one| reason.is_empty() || one.reason.as_str() == reason) {
+        for one in &found {
             csv.row(&[
                 one.no.to_string(),
                 one.owner.target().to_string(),

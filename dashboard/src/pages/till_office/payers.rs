@@ -10,8 +10,10 @@ use clinic::disclosures::Class;
 use clinic::till::{Member, MembersReport, NewPayer, Payer, PayerKind, Take, TillError};
 use domain::money::Currency;
 
-use super::import::{FAULTS_MAX, Fault_, Sent, kept, sent};
-use super::{Bar, Choice, amount, bad, choices, currency_of, day, days, exported, read, said, searched, typed};
+use super::import::{FAULTS_MAX, Fault_, Sent, Unsent, kept, sent};
+use super::{
+    Bar, Choice, Problem, amount, bad, choices, currency_of, day, days, exported, read, said, searched, typed,
+};
 use crate::csv::Csv;
 use crate::faces::Faces;
 use crate::fault::Fault;
@@ -38,7 +40,7 @@ struct Page {
     form: Option<Form>,
     look: Option<Look>,
     done: Option<String>,
-    problem: Option<String>,
+    problem: Problem,
 }
 
 struct Line {
@@ -53,10 +55,8 @@ struct Line {
 }
 
 struct Pot {
-    currency: String,
     words: String,
     left: String,
-    limit: String,
     bar: Bar,
 }
 
@@ -68,8 +68,43 @@ struct Open {
     members: Vec<MemberLine>,
     count: u64,
     more: Option<String>,
+    typed: Typed,
+}
+
+/// The small forms of a payer, as typed so far.
+struct Typed {
+    limit: String,
     currency: String,
-    today: String,
+    number: String,
+    from: String,
+    until: String,
+    file_from: String,
+}
+
+impl Typed {
+    /// What the forms hold before anything was typed: the shared limit as it is, and today.
+    fn new(payer: &Payer, currency: Currency, today: String) -> Self {
+        let pot = payer.pots.first();
+        Self {
+            limit: pot.map(|pot| pot.currency.decimal(pot.limit)).unwrap_or_default(),
+            currency: pot.map_or(currency, |pot| pot.currency).to_string(),
+            number: String::new(),
+            from: today.clone(),
+            until: String::new(),
+            file_from: today,
+        }
+    }
+
+    /// Takes over what was typed into the form of this name.
+    fn keep(&mut self, name: &str, form: &Query) {
+        let text = |key: &str| typed(form, key).to_owned();
+        match name {
+            "pot" => (self.limit, self.currency) = (text("limit"), text("currency")),
+            "member" => (self.number, self.from, self.until) = (text("number"), text("from"), text("until")),
+            "file" => self.file_from = text("from"),
+            _ => {}
+        }
+    }
 }
 
 struct MemberLine {
@@ -107,10 +142,8 @@ fn pots(texts: &Texts, payer: &Payer) -> Vec<Pot> {
         let left = state.limit.minus(state.used).unwrap_or_default().max(domain::money::Amount::ZERO);
         let values = [("used", said(state.used)), ("limit", money::amount(texts, state.currency, state.limit))];
         Pot {
-            currency: state.currency.to_string(),
             words: texts.with("till-office-used-of", &values),
             left: money::amount(texts, state.currency, left),
-            limit: state.currency.decimal(state.limit),
             bar: Bar::of(state.used, state.limit),
         }
     };
@@ -141,14 +174,14 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
         id: payer.id.clone(),
     };
     let lines = payers.iter().map(line).collect();
-    let (mut open, mut form, mut problem) = (None, None, None);
+    let (mut open, mut form, mut problem) = (None, None, Problem::default());
     if let Some(id) = wanted {
         match till.payer(&acting, id).await? {
             Some(payer) => {
                 form = Some(Form::of(&texts, Some(&payer)));
                 open = Some(opened(visit, query, &payer).await?);
             }
-            None => problem = Some(texts.t("till-problem-not_found")),
+            None => problem = Problem::at("", texts.t("till-problem-not_found")),
         }
     } else if query.one("new").is_some() {
         form = Some(Form::of(&texts, None));
@@ -197,8 +230,7 @@ async fn opened(visit: &Visit, query: &Query, payer: &Payer) -> Result<Open, Fau
         members: members.iter().map(line).collect(),
         count: payer.members,
         more,
-        currency: till.rules().currency.to_string(),
-        today: till.today().to_string(),
+        typed: Typed::new(payer, till.rules().currency, till.today().to_string()),
     })
 }
 
@@ -217,18 +249,32 @@ impl Form {
     }
 }
 
-/// Back to a payer after a change, or the page with what is wrong.
-async fn after(visit: &Visit, payer: &str, done: &str, outcome: Result<(), TillError>) -> Result<Response, Fault> {
+/// Back to a payer after a change.
+fn done(payer: &str, done: &str) -> Response {
     let query = Query::default().with("open", Some(payer));
-    match outcome {
-        Ok(()) => Ok(go(&format!("/till/payers{query}&done={done}#payer"))),
-        Err(error) => {
-            let problem = said(visit, error)?;
-            let mut page = page(visit, &Query::read(query.trim_start_matches('?'))).await?;
-            page.problem = Some(problem);
-            render(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    go(&format!("/till/payers{query}&done={done}#payer"))
+}
+
+/// The page of a payer with what is wrong, at the form that asked for it, and what was typed there.
+async fn wrong(
+    visit: &Visit,
+    payer: &str,
+    name: &'static str,
+    form: &Query,
+    error: TillError,
+) -> Result<Response, Fault> {
+    let problem = said(visit, error)?;
+    let query = Query::default().with("open", Some(payer));
+    let mut page = page(visit, &Query::read(query.trim_start_matches('?'))).await?;
+    let at = match page.open.as_mut() {
+        Some(open) => {
+            open.typed.keep(name, form);
+            name
         }
-    }
+        None => "",
+    };
+    page.problem = Problem::at(at, problem);
+    render(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 /// `POST /till/payers/put`
@@ -245,7 +291,7 @@ pub async fn put(visit: Visit, body: Bytes) -> Result<Response, Fault> {
     let is_taken = is_new && !new.id.is_empty() && till.payer(&acting, &new.id).await?.is_some();
     let outcome = if is_taken { Err(bad("code_taken")) } else { till.put_payer(&acting, new.clone()).await };
     match outcome {
-        Ok(payer) => after(&visit, &payer.id, "payer", Ok(())).await,
+        Ok(payer) => Ok(done(&payer.id, "payer")),
         Err(error) => {
             let problem = said(&visit, error)?;
             let query = if is_new { String::new() } else { Query::default().with("open", Some(&new.id)) };
@@ -254,7 +300,7 @@ pub async fn put(visit: Visit, body: Bytes) -> Result<Response, Fault> {
             form.kinds.iter_mut().for_each(|kind| kind.is_set = kind.code == new.kind.as_str());
             (form.id, form.name, form.ended, form.is_new) = (new.id, new.name, new.ended, is_new);
             form.external = new.external.unwrap_or_default();
-            (page.form, page.problem) = (Some(form), Some(problem));
+            (page.form, page.problem) = (Some(form), Problem::at("payer", problem));
             render(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }
@@ -269,7 +315,10 @@ pub async fn pot(visit: Visit, body: Bytes) -> Result<Response, Fault> {
         Ok((currency, limit)) => visit.app.till.set_pot(&visit.acting()?, &payer, currency, limit).await.map(|_| ()),
         Err(error) => Err(error),
     };
-    after(&visit, &payer, "pot", outcome).await
+    match outcome {
+        Ok(()) => Ok(done(&payer, "pot")),
+        Err(error) => wrong(&visit, &payer, "pot", &form, error).await,
+    }
 }
 
 /// `POST /till/payers/member`: by a record number, which stands in no address.
@@ -289,7 +338,10 @@ pub async fn member(visit: Visit, body: Bytes) -> Result<Response, Fault> {
             till.put_member(&acting, &payer, Member { person, from, until }).await
         }
     };
-    after(&visit, &payer, "member", outcome).await
+    match outcome {
+        Ok(()) => Ok(done(&payer, "member")),
+        Err(error) => wrong(&visit, &payer, "member", &form, error).await,
+    }
 }
 
 /// `POST /till/payers/leave`: somebody belongs to it no more from tomorrow on.
@@ -298,8 +350,10 @@ pub async fn leave(visit: Visit, body: Bytes) -> Result<Response, Fault> {
     let payer = typed(&form, "id").to_owned();
     let person = typed(&form, "person").parse().map_err(|_| Fault::Invalid)?;
     let till = &visit.app.till;
-    let outcome = till.end_member(&visit.acting()?, &payer, person, till.today()).await;
-    after(&visit, &payer, "left", outcome).await
+    match till.end_member(&visit.acting()?, &payer, person, till.today()).await {
+        Ok(()) => Ok(done(&payer, "left")),
+        Err(error) => wrong(&visit, &payer, "members", &form, error).await,
+    }
 }
 
 /// `POST /till/payers/look`: a list of members, looked at.
@@ -312,14 +366,11 @@ pub async fn take(visit: Visit, headers: HeaderMap, body: Bytes) -> Result<Respo
     list(&visit, sent(&headers, &body)?, false).await
 }
 
-async fn list(visit: &Visit, sent: Result<Sent, TillError>, is_look: bool) -> Result<Response, Fault> {
+async fn list(visit: &Visit, sent: Result<Sent, Unsent>, is_look: bool) -> Result<Response, Fault> {
+    let day = |from: &str| Query::read(Query::default().with("from", Some(from)).trim_start_matches('?'));
     let sent = match sent {
         Ok(sent) => sent,
-        Err(error) => {
-            let mut page = page(visit, &Query::default()).await?;
-            page.problem = Some(said(visit, error)?);
-            return render(StatusCode::UNPROCESSABLE_ENTITY, &page);
-        }
+        Err(Unsent { error, from, payer }) => return wrong(visit, &payer, "file", &day(&from), error).await,
     };
     let (acting, till) = (visit.acting()?, &visit.app.till);
     let from = sent.from.unwrap_or_else(|| till.today());
@@ -327,16 +378,16 @@ async fn list(visit: &Visit, sent: Result<Sent, TillError>, is_look: bool) -> Re
     let again = || till.import_members(&acting, &sent.payer, sent.file.clone(), from, Take::Look);
     let (status, report, problem) = match till.import_members(&acting, &sent.payer, sent.file.clone(), from, take).await
     {
-        Ok(report) if report.is_taken => return after(visit, &sent.payer, "members", Ok(())).await,
+        Ok(report) if report.is_taken => return Ok(done(&sent.payer, "members")),
         Ok(report) => (StatusCode::OK, report, None),
         Err(TillError::Changed) => {
             (StatusCode::CONFLICT, again().await?, Some(visit.texts().t("till-office-list-changed")))
         }
-        Err(error) => return after(visit, &sent.payer, "members", Err(error)).await,
+        Err(error) => return wrong(visit, &sent.payer, "file", &day(&sent.from_text), error).await,
     };
     let query = Query::default().with("open", Some(&sent.payer));
     let mut page = page(visit, &Query::read(query.trim_start_matches('?'))).await?;
-    page.problem = problem;
+    page.problem = problem.map_or_else(Problem::default, |words| Problem::at("", words));
     page.look = Some(looked(&visit.texts(), &sent, &report, from.to_string(), page.open.as_ref()));
     render(status, &page)
 }

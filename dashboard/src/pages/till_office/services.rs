@@ -11,7 +11,7 @@ use clinic::till::{
 };
 use domain::money::Currency;
 
-use super::{Choice, bad, currency_of, day, exported, read, said, searched, typed};
+use super::{Choice, Problem, bad, currency_of, day, exported, read, said, searched, typed};
 use crate::csv::{Csv, ROWS_MAX};
 use crate::fault::Fault;
 use crate::language::{Language, Texts};
@@ -42,9 +42,10 @@ struct Page {
     next: Option<String>,
     open: Option<Open>,
     form: Option<Form>,
+    set: PriceForm,
     today: String,
     done: Option<String>,
-    problem: Option<String>,
+    problem: Problem,
 }
 
 struct Line {
@@ -88,6 +89,33 @@ struct Form {
     ended: bool,
 }
 
+/// The form of a price, as typed so far.
+struct PriceForm {
+    price: String,
+    currency: String,
+    sold: Vec<Choice>,
+    from: String,
+}
+
+impl PriceForm {
+    fn new(texts: &Texts, currency: Currency, today: String) -> Self {
+        let choice = |code: &str, key: &str| Choice::new(code, texts.t(key), "");
+        let sold = vec![
+            choice("", "till-office-sold-price"),
+            choice("free", "till-office-free"),
+            choice("none", "till-office-not-sold"),
+        ];
+        Self { price: String::new(), currency: currency.to_string(), sold, from: today }
+    }
+
+    /// Takes over what was typed.
+    fn keep(&mut self, form: &Query) {
+        let text = |key: &str| typed(form, key).to_owned();
+        (self.price, self.currency, self.from) = (text("price"), text("currency"), text("from"));
+        self.sold.iter_mut().for_each(|choice| choice.is_set = choice.code == typed(form, "sold"));
+    }
+}
+
 /// How a price is said.
 fn price_words(texts: &Texts, price: &PriceNow) -> String {
     match price.amount {
@@ -119,8 +147,8 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
     let (acting, frame) = (visit.acting()?, Frame::new(visit, "till-services"));
     let (texts, times, till) = (visit.texts(), visit.times(), &visit.app.till);
     let (currency, mut problem) = match currency_of(visit, query) {
-        Ok(currency) => (currency, None),
-        Err(error) => (till.rules().currency, Some(said(visit, error)?)),
+        Ok(currency) => (currency, Problem::default()),
+        Err(error) => (till.rules().currency, Problem::at("", said(visit, error)?)),
     };
     let filter = filter(query, currency);
     let mut found = till.services(&acting, &filter).await?;
@@ -199,7 +227,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
                     prices: prices.iter().map(version).collect(),
                 });
             }
-            None => problem = Some(texts.t("till-problem-not_found")),
+            None => problem = Problem::at("", texts.t("till-problem-not_found")),
         }
     } else if may_edit && query.one("new").is_some() {
         form = Some(Form::empty(&texts));
@@ -219,6 +247,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
         next,
         open,
         form,
+        set: PriceForm::new(&texts, currency, till.today().to_string()),
         today: till.today().to_string(),
         done: None,
         problem,
@@ -305,9 +334,10 @@ pub async fn put(visit: Visit, body: Bytes) -> Result<Response, Fault> {
         }
         Err(error) => {
             let problem = said(&visit, error)?;
-            let mut page = page(&visit, &Query::default()).await?;
+            let query = if is_new { String::new() } else { Query::default().with("open", Some(&new.code)) };
+            let mut page = page(&visit, &Query::read(query.trim_start_matches('?'))).await?;
             page.form = Some(Form::typed(&visit.texts(), &new, is_new));
-            page.problem = Some(problem);
+            page.problem = Problem::at("service", problem);
             render(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }
@@ -327,7 +357,9 @@ pub async fn price(visit: Visit, body: Bytes) -> Result<Response, Fault> {
             let problem = said(&visit, error)?;
             let mut page =
                 page(&visit, &Query::read(Query::default().with("open", Some(&code)).trim_start_matches('?'))).await?;
-            page.problem = Some(problem);
+            page.set.keep(&form);
+            // A service that is gone has no form at which it could be said.
+            page.problem = Problem::at(if page.open.is_some() { "price" } else { "" }, problem);
             render(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }

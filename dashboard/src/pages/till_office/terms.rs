@@ -11,12 +11,13 @@ use domain::PersonId;
 use domain::money::Amount;
 use domain::till::{Mode, Owner, Scope, Terms};
 
-use super::{Choice, amount, bad, choices, currency_of, day, days, exported, read, said, typed, who};
+use super::{Choice, Problem, amount, bad, choices, currency_of, day, days, exported, read, said, typed, who};
 use crate::csv::Csv;
 use crate::faces::Faces;
 use crate::fault::Fault;
 use crate::language::Texts;
 use crate::money;
+use crate::pages::hands::Hands;
 use crate::pages::query::Query;
 use crate::view::{Frame, go, page as render};
 use crate::visit::Visit;
@@ -36,10 +37,12 @@ struct Page {
     open: Option<Open>,
     form: Option<Form>,
     asked: Option<Asked>,
+    /// A record number that meant nobody, as typed.
+    number: String,
     export: String,
     back: String,
     done: Option<String>,
-    problem: Option<String>,
+    problem: Problem,
 }
 
 struct Line {
@@ -180,14 +183,14 @@ impl Words<'_> {
         }
     }
 
-    fn version(&self, stored: &StoredTerms) -> Version {
-        Version {
+    async fn version(&self, hands: &mut Hands<'_>, stored: &StoredTerms) -> Result<Version, Fault> {
+        Ok(Version {
             version: stored.terms.version,
             words: self.all(&stored.terms),
             made: self.visit.times().full(stored.made.at),
-            who: who(&self.texts, &stored.made),
+            who: who(hands, &stored.made).await?,
             is_withdrawn: stored.is_withdrawn,
-        }
+        })
     }
 }
 
@@ -208,7 +211,9 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
 
 async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
     let (acting, texts, till) = (visit.acting()?, visit.texts(), &visit.app.till);
-    let all = till.terms_of(&acting, None).await?;
+    let mut all = till.terms_of(&acting, None).await?;
+    // From the most general to the most particular, as one thinks of them.
+    all.sort_by_key(|stored| stored.terms.scope);
     let payers = till.payers(&acting, "", true).await?;
     let patient: Option<PersonId> =
         query.one("patient").map(|text| text.parse().map_err(|_| Fault::NotFound)).transpose()?;
@@ -236,7 +241,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
             [("counts", counts.id.clone()), ("hidden", hidden.id.clone()), ("owner", words.owner(&counts.owner))];
         words.texts.with("till-office-overlap", &values)
     });
-    let (mut open, mut form, mut problem) = (None, None, None);
+    let (mut open, mut form, mut problem) = (None, None, Problem::default());
     if let Some(id) = wanted {
         let history = till.terms_history(&acting, id).await?;
         match history.first() {
@@ -244,14 +249,18 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
                 if !newest.is_withdrawn {
                     form = Some(Form::of(visit, &words, &newest.terms).await?);
                 }
+                let (mut hands, mut versions) = (Hands::new(visit), Vec::new());
+                for stored in &history {
+                    versions.push(words.version(&mut hands, stored).await?);
+                }
                 open = Some(Open {
                     id: newest.terms.id.clone(),
                     version: newest.terms.version,
                     owner: words.owner(&newest.terms.owner),
-                    versions: history.iter().map(|stored| words.version(stored)).collect(),
+                    versions,
                 });
             }
-            None => problem = Some(words.texts.t("till-problem-not_found")),
+            None => problem = Problem::at("", words.texts.t("till-problem-not_found")),
         }
     } else if let Some(owner) = query.one("new") {
         let owner = read_owner(owner).unwrap_or(Owner::Everybody);
@@ -275,6 +284,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
         open,
         form,
         asked,
+        number: String::new(),
         export: format!("/till/terms.csv{}", plain.with("open", None)),
         back: format!("/till/terms{}", Query::read(plain.with("open", None).trim_start_matches('?')).with("new", None)),
         done: None,
@@ -422,7 +432,7 @@ pub async fn put(visit: Visit, body: Bytes) -> Result<Response, Fault> {
             if let Some(shown) = page.form.as_mut().filter(|_| !is_changed) {
                 shown.keep(&form);
             }
-            page.problem = Some(problem);
+            page.problem = Problem::at(if page.form.is_some() { "terms" } else { "" }, problem);
             render(if is_changed { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY }, &page)
         }
     }
@@ -455,7 +465,7 @@ pub async fn withdraw(visit: Visit, body: Bytes) -> Result<Response, Fault> {
             let problem = said(&visit, error)?;
             let query = Query::default().with("open", Some(id));
             let mut page = page(&visit, &Query::read(query.trim_start_matches('?'))).await?;
-            page.problem = Some(problem);
+            page.problem = Problem::at(if page.form.is_some() { "terms" } else { "" }, problem);
             render(StatusCode::CONFLICT, &page)
         }
     }
@@ -468,7 +478,8 @@ pub async fn patient(visit: Visit, body: Bytes) -> Result<Response, Fault> {
         Some(person) => Ok(go(&format!("/till/terms?patient={person}#asked"))),
         None => {
             let mut page = page(&visit, &Query::default()).await?;
-            page.problem = Some(visit.texts().t("till-office-bad-number"));
+            page.problem = Problem::at("patient", visit.texts().t("till-office-bad-number"));
+            page.number = typed(&form, "number").to_owned();
             render(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
     }

@@ -29,10 +29,15 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
     let t = |key: &str| w.texts.t(key);
     let only = currency_of(&query)?;
     let ageing = visit.app.till.ageing(&visit.acting()?, only).await?;
+    let late_words = w.texts.a("report-age", &format!("> {}", AGES[0]));
     let columns = |first: String, rest: Vec<Head>| {
         let mut heads = vec![Head::word(first)];
         heads.extend(ages().into_iter().map(|age| Head::number(w.texts.a("report-age", &age))));
-        heads.extend([Head::number(t("report-owed")), Head::bar(), Head::number(t("report-charges"))]);
+        heads.extend([
+            Head::number(t("report-owed")),
+            Head::bar_of(late_words.clone()),
+            Head::number(t("report-charges")),
+        ]);
         heads.extend(rest);
         heads
     };

@@ -1,7 +1,7 @@
 //! What is owed of which limit, and what was allowed on top.
 
 use axum::response::Response;
-use clinic::till::figures::{Exposure, NEAR_PER_CENT, OverrideLine};
+use clinic::till::figures::{Exposure, NEAR_PER_CENT};
 use domain::money::Amount;
 use domain::till::Owner;
 
@@ -9,6 +9,7 @@ use super::{Cell, Grid, Head, Input, Kind, Page, day_inputs, owner, problem, rea
 use crate::csv::Csv;
 use crate::fault::Fault;
 use crate::money;
+use crate::pages::hands::Hands;
 use crate::pages::query::Query;
 use crate::papers::Words;
 use crate::view::Frame;
@@ -50,8 +51,12 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
             share(&w.texts, of.share()),
         ]
     });
-    let now = visit.app.now();
-    let allowed = overrides.iter().map(|of| {
+    let (now, mut hands) = (visit.app.now(), Hands::new(&visit));
+    let mut by = Vec::new();
+    for of in &overrides {
+        by.push(hands.name(&of.actor.0, of.actor.1.as_deref()).await?);
+    }
+    let allowed = overrides.iter().zip(by).map(|(of, by)| {
         let state = match of.ended {
             Some(_) => t("report-ended"),
             None if of.until <= now => t("report-over"),
@@ -60,11 +65,11 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
         vec![
             Cell::text(of.no.to_string()),
             Cell::text(w.stamp(of.from)),
-            Cell::text(w.stamp(of.until)),
+            Cell::text(w.stamp(of.ended.unwrap_or(of.until))),
             Cell::text(owner(&w.texts, &of.owner, of.name.as_deref())),
             Cell::text(money(of.currency, of.extra)),
-            Cell::text(w.texts.code("report-override-", &of.reason)),
-            Cell::text(by(of)),
+            Cell::text(w.texts.code("till-office-reason-", &of.reason)),
+            Cell::text(by),
             Cell { tone: if of.ended.is_none() && of.until > now { "warn" } else { "" }, ..Cell::text(state) },
         ]
     });
@@ -127,11 +132,6 @@ fn near(mut exposure: Exposure, is_wanted: bool) -> Exposure {
         exposure.patients.retain(|of| of.share().is_some_and(|share| share >= NEAR_PER_CENT));
     }
     exposure
-}
-
-fn by(of: &OverrideLine) -> String {
-    let (kind, id) = &of.actor;
-    id.as_deref().map_or_else(|| kind.clone(), short_id)
 }
 
 /// `GET /till/exposure.csv`
