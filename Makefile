@@ -24,7 +24,7 @@ prepare: ## Install what the tests need: PostgreSQL, Mosquitto, Chromium, a Pyth
 .PHONY: lint
 lint: ## Formatting and lints, as the tests ask for them
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --all-targets --quiet -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 
 .PHONY: test
 test: prepare lint ## Prepare, lint and run every test

@@ -261,7 +261,7 @@ async fn measure(database: Database, name: &str, goal: f64) {
 async fn main() {
     println!("{}", heading("till: services registered, each durable"));
     let folder = tempfile::tempdir().unwrap();
-    let [sqlite, postgres] = store::testing::both(folder.path()).await;
+    let [sqlite, postgres] = store::testing::both_durable(folder.path()).await;
     measure(sqlite, "SQLite", 2_000.0).await;
     measure(postgres, "PostgreSQL", 5_000.0).await;
 }

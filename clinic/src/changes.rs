@@ -11,8 +11,6 @@ use crate::rows::{code, column, optional};
 pub const READ_MAX: u32 = 1000;
 /// Longest [`Change::detail`], in bytes; the rest is cut off.
 pub const DETAIL_MAX_BYTES: usize = 1000;
-/// Changes of one statement.
-const MANY_MAX: usize = 500;
 
 codes! {
     /// What changed. Stable codes: other systems read them.
@@ -171,7 +169,7 @@ macro_rules! feed_on {
             }
 
             async fn append_changes(&mut self, changes: &[Change]) -> Result<(), Error> {
-                for some in changes.chunks(MANY_MAX) {
+                for some in store::in_parts(changes) {
                     let count = i64::try_from(some.len()).unwrap_or(i64::MAX);
                     let last: i64 = sqlx::query_scalar(
                         "UPDATE counter SET value = value + $1 WHERE name = 'change' RETURNING value",
@@ -199,7 +197,7 @@ macro_rules! feed_on {
                             .push_bind(change.appointment.clone())
                             .push_bind(change.detail.as_deref().map(|text| cut(text, DETAIL_MAX_BYTES).to_owned()));
                     });
-                    insert.build().persistent(some.len().is_power_of_two()).execute(&mut *self).await?;
+                    insert.build().execute(&mut *self).await?;
                 }
                 Ok(())
             }

@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 const BODY_MAX_BYTES: usize = 16 * 1024;
 /// Most payments that it remembers; a further one is answered with 503.
 const PAYMENTS_MAX: usize = 100_000;
+/// ISO 4217: no currency.
+const NO_CURRENCY: &str = "XXX";
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -218,7 +220,8 @@ fn put(inner: &mut Inner, id: &str, body: &str) -> (StatusCode, String) {
 }
 
 fn cancel(inner: &mut Inner, id: &str) -> (StatusCode, String) {
-    let nothing = Known { kind: "payment".into(), currency: "XXX".into(), minor: 0, state: State::UnderWay };
+    // Broken off before it was asked for: it has no amount, and by ISO 4217 no currency.
+    let nothing = Known { kind: "payment".into(), currency: NO_CURRENCY.into(), minor: 0, state: State::UnderWay };
     let known = inner.known.entry(id.to_owned()).or_insert(nothing);
     if known.state == State::UnderWay {
         known.state = State::Failed("cancelled");

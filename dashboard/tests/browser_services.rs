@@ -372,12 +372,19 @@ async fn what_is_ordered_is_paid_and_rendered_and_nothing_is_registered_twice() 
     press(page, "form[action='/desk/services/render'] button").await;
     until(page, "rendered", "return document.querySelector('.charges .chip')?.innerText === 'registered'").await;
 
-    // The price changes between what is shown and what is confirmed.
-    let first = "return document.querySelector('[data-register] [name=service]').value";
-    let service = page.execute(first, vec![]).await.unwrap().as_str().unwrap().to_owned();
-    let price = NewPrice::new(&service, uah(), units(1_700));
+    // The price changes between what is shown and what is confirmed: the page may be told of something meanwhile and be
+    // drawn anew, so the form says in the same step which price it showed.
+    let first =
+        "const form = document.querySelector('[data-register]'); return form.service.value + ' ' + form.shown.value";
+    let first = page.execute(first, vec![]).await.unwrap().as_str().unwrap().to_owned();
+    let (service, shown) = first.split_once(' ').unwrap();
+    let price = NewPrice::new(service, uah(), units(1_700));
     stage.till.set_prices(&Acting::console(), None, vec![price]).await.unwrap();
-    press(page, "[data-register] .offer-acts button").await;
+    let press_old = format!(
+        "const form = document.querySelector('[data-register]'); form.shown.value = '{shown}'; \
+         form.querySelector('.offer-acts button').click(); return 1"
+    );
+    page.execute(&press_old, vec![]).await.unwrap();
     until(
         page,
         "asked again",

@@ -26,23 +26,23 @@ const CURRENCIES: &[(u8, &str)] = &[
 /// A currency by its ISO 4217 code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency {
-    code: [u8; 3],
+    /// One of [`CURRENCIES`].
+    code: &'static str,
     digits: u8,
 }
 
 impl Currency {
     /// Reads a code of three capital letters; `None` for one that is not in use.
     pub fn parse(code: &str) -> Option<Self> {
-        let bytes: [u8; 3] = code.as_bytes().try_into().ok()?;
-        let is_code = bytes.iter().all(u8::is_ascii_uppercase);
-        let found = CURRENCIES.iter().find(|(_, codes)| is_code && codes.split(' ').any(|known| known == code))?;
-        Some(Self { code: bytes, digits: found.0 })
+        let of = |(digits, codes): &(u8, &'static str)| {
+            codes.split(' ').find(|known| *known == code).map(|code| Self { code, digits: *digits })
+        };
+        CURRENCIES.iter().find_map(of).filter(|_| !code.is_empty())
     }
 
     /// The code.
-    pub fn as_str(&self) -> &str {
-        // Only capital letters get in.
-        std::str::from_utf8(&self.code).unwrap_or("XXX")
+    pub const fn as_str(&self) -> &'static str {
+        self.code
     }
 
     /// Digits after the decimal sign: 0, 2 or 3.
@@ -103,7 +103,7 @@ impl Currency {
 /// The euro, for who has not said which.
 impl Default for Currency {
     fn default() -> Self {
-        Self { code: *b"EUR", digits: 2 }
+        Self { code: "EUR", digits: 2 }
     }
 }
 

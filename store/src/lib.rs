@@ -24,6 +24,7 @@ mod database;
 mod error;
 pub mod journal;
 mod macros;
+mod many;
 pub mod migrate;
 pub mod tap_queue;
 #[cfg(feature = "testing")]
@@ -33,5 +34,6 @@ pub use database::{Database, Engine, Pools, SqlitePools};
 pub use error::{Error, Fault};
 #[doc(hidden)]
 pub use macros::{Turn, backoff, run_to_end, turn};
+pub use many::{in_parts, padded};
 /// The driver that the macros and their callers share.
 pub use sqlx;

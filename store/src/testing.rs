@@ -19,6 +19,15 @@ struct Server {
     _watch: Mutex<(Child, ChildStdin)>,
 }
 
+/// What a commit of the private server waits for.
+#[derive(Clone, Copy)]
+enum Commits {
+    /// Nothing: tests are many.
+    Unsynced,
+    /// The disk.
+    Synced,
+}
+
 static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
@@ -28,7 +37,7 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 /// When PostgreSQL is not installed or does not start; the message says what to do.
 #[expect(clippy::panic, reason = "a test that lacks its server must fail, with words")]
 pub fn postgres_url() -> String {
-    let server = match SERVER.get_or_init(start) {
+    let server = match SERVER.get_or_init(|| start(Commits::Unsynced)) {
         Ok(server) => server,
         Err(problem) => panic!("{problem}"),
     };
@@ -38,6 +47,20 @@ pub fn postgres_url() -> String {
         Ok(()) => format!("postgres://postgres@localhost/{name}?host={}", server.folder.display()),
         Err(problem) => panic!("{problem}"),
     }
+}
+
+/// As [`both`], with a server that does not answer a commit before the disk has it, as in a clinic: for measurements. To be
+/// called before any other function of this module.
+///
+/// # Panics
+/// As [`both`], or when the server runs already.
+#[expect(clippy::panic, reason = "tests only")]
+pub async fn both_durable(folder: &Path) -> [Database; 2] {
+    let started = tokio::task::spawn_blocking(|| SERVER.set(start(Commits::Synced))).await;
+    if !matches!(started, Ok(Ok(()))) {
+        panic!("the private PostgreSQL server runs already");
+    }
+    both(folder).await
 }
 
 /// A new database of this program's version on each engine: SQLite in `folder`, PostgreSQL on the private server.
@@ -53,7 +76,7 @@ pub async fn both(folder: &Path) -> [Database; 2] {
     [sqlite.expect("a SQLite database"), postgres.expect("a PostgreSQL database")]
 }
 
-fn start() -> Result<Server, String> {
+fn start(commits: Commits) -> Result<Server, String> {
     find("postgres")?;
     find("initdb")?;
     // Socket paths may have 107 bytes, so the folder stands at the top of the temporary folder.
@@ -75,7 +98,7 @@ fn start() -> Result<Server, String> {
     // `read` returns when the last holder of the pipe's other end is gone; then the server is stopped at once and
     // everything removed.
     let script = r#"
-        "$1" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=100 -c log_min_messages=fatal \
+        "$1" -D "$2/data" -k "$2" -c listen_addresses= -c "fsync=$3" -c max_connections=100 -c log_min_messages=fatal \
             </dev/null >"$2/log" 2>&1 &
         server=$!
         read -r _
@@ -89,6 +112,10 @@ fn start() -> Result<Server, String> {
         .args(["-c", script, "sh"])
         .arg(postgres)
         .arg(&folder)
+        .arg(match commits {
+            Commits::Unsynced => "off",
+            Commits::Synced => "on",
+        })
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

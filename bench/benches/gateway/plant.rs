@@ -96,7 +96,7 @@ pub fn plant(folder: &Path, lines: u8) -> plant::Plant {
         paced: false,
         readers: (0..READERS).map(|number| reader(line, number)).collect(),
     });
-    plant::Plant { points: points.collect(), lines: lines.collect() }
+    plant::Plant { points: points.collect(), lines: lines.collect(), peers: Vec::new() }
 }
 
 /// The gateway's end of the same lines.

@@ -18,8 +18,6 @@ pub const OBJECT_MAX_BYTES: usize = 200;
 pub const DETAIL_MAX_BYTES: usize = 1000;
 /// Longest note kept, in bytes; the rest is cut off. Pages ask for less.
 pub const NOTE_MAX_BYTES: usize = 4000;
-/// Rows of one statement: 18 values each stay far below what the engines take.
-const MANY_MAX: usize = 500;
 
 /// An engine's connection inside a transaction, to which entries can be added.
 pub(crate) trait Log {
@@ -122,7 +120,7 @@ macro_rules! log_on {
                     .ok_or_else(|| Error::bad_row("audit_state", "peaks", "this is not the state of a log"))?;
                 let first = peaks.size() + 1;
                 let mut made = Vec::new();
-                for some in drafts.chunks(MANY_MAX) {
+                for some in store::in_parts(drafts) {
                     let mut rows = Vec::with_capacity(some.len());
                     for draft in some {
                         let note = Note::of(draft)?;
@@ -161,10 +159,9 @@ macro_rules! log_on {
                             .push_bind(entry.glass)
                             .push_bind(leaf.0.to_vec());
                     });
-                    // Few lengths, so that the statement is kept: under load batches of the till are full.
-                    insert.build().persistent(some.len().is_power_of_two()).execute(&mut *self).await?;
+                    insert.build().execute(&mut *self).await?;
                 }
-                for some in made.chunks(MANY_MAX) {
+                for some in store::in_parts(&made) {
                     let mut insert = sqlx::QueryBuilder::<<$connection as sqlx::Connection>::Database>::new(
                         "INSERT INTO audit_node (upto, level, hash) ",
                     );
@@ -173,7 +170,7 @@ macro_rules! log_on {
                             .push_bind(i64::from(node.level))
                             .push_bind(hash.0.to_vec());
                     });
-                    insert.build().persistent(false).execute(&mut *self).await?;
+                    insert.build().execute(&mut *self).await?;
                 }
                 sqlx::query("UPDATE audit_state SET peaks = $1 WHERE id = 1")
                     .bind(peaks.to_text())

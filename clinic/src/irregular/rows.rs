@@ -8,9 +8,6 @@ use store::Error;
 use super::{Case, Review};
 use crate::rows::{code, column, optional};
 
-/// Rows of one statement.
-const MANY_MAX: usize = 500;
-
 /// Columns of a case, in the order of [`CaseRow`].
 macro_rules! select_case {
     ($rest:literal) => {
@@ -152,7 +149,7 @@ macro_rules! irregular_on {
             }
 
             async fn insert_cases(&mut self, cases: &[Case]) -> Result<(), Error> {
-                for some in cases.chunks(MANY_MAX) {
+                for some in store::in_parts(cases) {
                     let mut insert = sqlx::QueryBuilder::<<$connection as sqlx::Connection>::Database>::new(
                         "INSERT INTO irregular (id, kind, code, staff, patient, visit, workstation, zone, session, source,
                              entry, at_ms, expires_ms, ended_ms, due_ms) ",
@@ -174,7 +171,7 @@ macro_rules! irregular_on {
                             .push_bind(case.ended.map(|at| at.0))
                             .push_bind(case.due.0);
                     });
-                    insert.build().persistent(some.len() == 1).execute(&mut *self).await?;
+                    insert.build().execute(&mut *self).await?;
                 }
                 Ok(())
             }

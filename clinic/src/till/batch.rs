@@ -7,13 +7,13 @@ use domain::till::terms::Terms;
 use domain::till::{ChargeState, EntryKind, Mode};
 use domain::visit::OutOfCardKind;
 use domain::{CardId, PersonId, PointId, UtcMillis, ZoneId};
-use store::{Database, Error, transact};
+use store::{Database, Error, padded, transact};
 
 use super::Rules;
 use super::charge::Charge;
 use super::decide::{No, Session, Wish, World, postings_of};
 use super::ledger::{LedgerOn, NewEntry};
-use super::resolve::{ResolveOn, in_list, padded};
+use super::resolve::{ResolveOn, in_list};
 use super::rows::{ChargesOn, NewRow, detail};
 use crate::acting::Actor;
 use crate::audit::{Action, Draft, Log, Outcome, Purpose};

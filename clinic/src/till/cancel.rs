@@ -93,7 +93,6 @@ impl Till {
             let Some(after) = without(&account, &charge) else { return Err(too_much()) };
             let is_rendered = charge.state == ChargeState::Rendered;
             let postings = posting::cancelled(
-                charge.mode,
                 is_rendered,
                 charge.price.net,
                 charge.price.discount.amount,

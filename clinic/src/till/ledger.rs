@@ -14,7 +14,7 @@ use store::Error;
 
 use crate::rows::column;
 
-/// Rows of one statement.
+/// Names of one list.
 const MANY_MAX: usize = 500;
 
 /// One fact of money, about to be posted.
@@ -127,12 +127,12 @@ macro_rules! ledger_on {
                          WHERE person IN (",
                     );
                     let mut list = select.separated(", ");
-                    for person in some {
+                    for person in store::padded(some) {
                         list.push_bind(person);
                     }
                     select.push(")");
                     let rows: Vec<(String, String, i64, i64, i64, i64)> =
-                        select.build_query_as().persistent(some.len() == 1).fetch_all(&mut *self).await?;
+                        select.build_query_as().fetch_all(&mut *self).await?;
                     for (person, code, owed, deposit, held, rendered) in rows {
                         let key = (column(T, "person", &person, str::parse)?, currency(T, &code)?);
                         if let Some(account) = found.get_mut(&key) {
@@ -150,7 +150,7 @@ macro_rules! ledger_on {
 
             async fn save_accounts(&mut self, accounts: &BTreeMap<AccountKey, Account>) -> Result<(), Error> {
                 let all: Vec<_> = accounts.iter().collect();
-                for some in all.chunks(MANY_MAX) {
+                for some in store::in_parts(&all) {
                     let mut insert = sqlx::QueryBuilder::<<$connection as sqlx::Connection>::Database>::new(
                         "INSERT INTO till_balance (person, currency, owed_minor, deposit_minor, held_minor, rendered_minor) ",
                     );
@@ -167,7 +167,7 @@ macro_rules! ledger_on {
                          deposit_minor = excluded.deposit_minor, held_minor = excluded.held_minor,
                          rendered_minor = excluded.rendered_minor",
                     );
-                    insert.build().persistent(some.len().is_power_of_two()).execute(&mut *self).await?;
+                    insert.build().execute(&mut *self).await?;
                 }
                 Ok(())
             }
@@ -181,12 +181,11 @@ macro_rules! ledger_on {
                         "SELECT payer, currency, limit_minor, used_minor FROM pot WHERE payer IN (",
                     );
                     let mut list = select.separated(", ");
-                    for payer in some {
-                        list.push_bind(payer.as_str());
+                    for payer in store::padded(some) {
+                        list.push_bind(payer);
                     }
                     select.push(")");
-                    let rows: Vec<(String, String, i64, i64)> =
-                        select.build_query_as().persistent(some.len() == 1).fetch_all(&mut *self).await?;
+                    let rows: Vec<(String, String, i64, i64)> = select.build_query_as().fetch_all(&mut *self).await?;
                     for (payer, code, limit, used) in rows {
                         let key = (payer, currency(T, &code)?);
                         if keys.contains(&key) {
@@ -235,7 +234,7 @@ macro_rules! ledger_on {
                     .zip(last - rows + 1..)
                     .map(|((number, entry, posting), no)| (no, number, entry, posting))
                     .collect();
-                for some in numbered.chunks(MANY_MAX) {
+                for some in store::in_parts(&numbered) {
                     let mut insert = sqlx::QueryBuilder::<<$connection as sqlx::Connection>::Database>::new(
                         "INSERT INTO ledger (no, entry, kind, at_ms, day, debit, credit, currency, minor, patient, charge,
                              payment, shift, audit) ",
@@ -256,7 +255,7 @@ macro_rules! ledger_on {
                             .push_bind(entry.shift.as_deref())
                             .push_bind(entry.audit.cast_signed());
                     });
-                    insert.build().persistent(some.len().is_power_of_two()).execute(&mut *self).await?;
+                    insert.build().execute(&mut *self).await?;
                 }
                 Ok(first.cast_unsigned())
             }

@@ -10,7 +10,7 @@ use domain::till::terms::Terms;
 use domain::till::{Mode, Owner, Rounding, Scheme, Scope, Step};
 use domain::{PersonId, UtcMillis};
 use sqlx::FromRow;
-use store::Error;
+use store::{Error, padded};
 
 use super::ledger::{amount, currency, day};
 use crate::rows::{code, column, number};
@@ -50,18 +50,8 @@ pub(crate) struct SchemeNow {
     pub scheme: Scheme,
 }
 
-/// The texts of a list for `IN (…)`, so often repeated that there are few lengths: the engine keeps the statement. Never
-/// empty.
-pub(crate) fn padded<I: IntoIterator<Item: AsRef<str>>>(values: I) -> Vec<String> {
-    let mut all: Vec<String> = values.into_iter().map(|value| value.as_ref().to_owned()).collect();
-    let size = [1, 8, 64, 256, 1024].into_iter().find(|size| all.len() <= *size).unwrap_or(all.len());
-    let last = all.last().cloned().unwrap_or_default();
-    all.resize(size, last);
-    all
-}
-
 /// Rows of a statement with a list in its middle: `in_list!(self, Connection, "SELECT … IN (", values, ")")`, where values are
-/// [`padded`]; what is bound after the list follows as `, bind, "text"`.
+/// [`padded`](store::padded); what is bound after the list follows as `, bind, "text"`.
 macro_rules! in_list {
     ($conn:expr, $connection:ty, $head:expr, $values:expr $(, $tail:literal $(, $bind:expr)?)*) => {{
         let values: &[String] = $values;
@@ -388,13 +378,6 @@ store::for_each_connection!(resolve_on);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lists_have_few_lengths_and_are_never_empty() {
-        let of = |count: usize| padded((0..count).map(|n| n.to_string()));
-        assert_eq!([0, 1, 2, 8, 9, 65, 257, 2000].map(|count| of(count).len()), [1, 1, 8, 8, 64, 256, 1024, 2000]);
-        assert_eq!(of(3)[2..], ["2"; 6]);
-    }
 
     #[test]
     fn steps_that_are_none_are_an_error_that_names_the_column() {

@@ -6,11 +6,11 @@ use domain::money::Amount;
 use domain::till::{ChargeState, Discount, Mode, Posting, Priced};
 use domain::{CardId, PersonId, PointId, UtcMillis, ZoneId};
 use sqlx::FromRow;
-use store::Error;
+use store::{Error, padded};
 
 use super::charge::Charge;
 use super::ledger::{amount, currency, day};
-use super::resolve::{in_list, padded};
+use super::resolve::in_list;
 use crate::rows::{code, column, number, optional};
 
 /// Columns of a charge, in the order of [`ChargeRow`]; the beginning of every statement that reads one.
@@ -197,8 +197,6 @@ pub(crate) trait ChargesOn {
 pub(crate) const RENDERED: &str = "rendered";
 /// A charge is taken back.
 pub(crate) const CANCELLED: &str = "cancelled";
-/// Rows of one statement: a full batch of the registrar.
-const MANY_MAX: usize = super::registrar::BATCH_MAX;
 
 macro_rules! charges_on {
     ($connection:ty, $turn:expr) => {
@@ -250,7 +248,7 @@ macro_rules! charges_on {
             }
 
             async fn insert_charges(&mut self, rows: &[NewRow<'_>]) -> Result<(), Error> {
-                for some in rows.chunks(MANY_MAX) {
+                for some in store::in_parts(rows) {
                     let mut insert = sqlx::QueryBuilder::<<$connection as sqlx::Connection>::Database>::new(
                         "INSERT INTO charge (id, no, key, asked, patient, visit, irregular, staff, workstation, zone, card,
                              service, price_version, quantity, currency, gross_minor, discount_minor, net_minor, rate,
@@ -294,8 +292,7 @@ macro_rules! charges_on {
                             .push_bind(charge.rendered.map(|at| at.0))
                             .push_bind(charge.entry.cast_signed());
                     });
-                    // Few lengths, so that the statement is kept: under load batches are full.
-                    insert.build().persistent(some.len().is_power_of_two()).execute(&mut *self).await?;
+                    insert.build().execute(&mut *self).await?;
                 }
                 Ok(())
             }

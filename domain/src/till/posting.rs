@@ -53,7 +53,6 @@ pub fn rendered(mode: Mode, net: Amount, discount: Amount) -> Vec<Posting> {
 /// # Errors
 /// [`PostingError::TooMuch`] when more was paid and written off than the charge is.
 pub fn cancelled(
-    _mode: Mode,
     is_rendered: bool,
     net: Amount,
     discount: Amount,

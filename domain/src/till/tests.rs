@@ -228,14 +228,14 @@ fn what_is_taken_back_leaves_nothing_but_a_deposit_of_what_was_paid() {
             all.extend(paid(Method::Cash, true, amount(paid_minor)));
             all.extend(written_off(amount(off)));
         }
-        all.extend(cancelled(mode, true, net, discount, amount(paid_minor), amount(off)).unwrap());
+        all.extend(cancelled(true, net, discount, amount(paid_minor), amount(off)).unwrap());
         for ledger in [Ledger::Revenue, Ledger::Discount, Ledger::Owed, Ledger::Held, Ledger::WriteOff] {
             assert_eq!(balance(&all, ledger), 0, "{mode} {paid_minor} {ledger}");
         }
         assert_eq!(balance(&all, Ledger::Deposit), -balance(&all, Ledger::Drawer), "{mode}");
         assert!(all.iter().all(|posting| posting.amount.is_positive()));
     }
-    assert_eq!(cancelled(Mode::Postpaid, true, amount(5), amount(0), amount(5), amount(1)), Err(PostingError::TooMuch));
+    assert_eq!(cancelled(true, amount(5), amount(0), amount(5), amount(1)), Err(PostingError::TooMuch));
 }
 
 #[test]
@@ -330,7 +330,7 @@ mod always {
             all.extend(paid(Method::Card, true, amount(paid_minor)));
             all.extend(written_off(amount(off)));
             let (net, discount) = (amount(net), amount(discount));
-            all.extend(cancelled(Mode::Postpaid, true, net, discount, amount(paid_minor), amount(off)).unwrap());
+            all.extend(cancelled(true, net, discount, amount(paid_minor), amount(off)).unwrap());
             for ledger in Ledger::ALL {
                 let expected = match ledger {
                     Ledger::Card => paid_minor,
