@@ -1,5 +1,9 @@
--- Why: what a person is spoken to in: the code of a language. Refusals at the till and papers are in it.
+-- Why: what a person is spoken to in: the code of a language. Refusals at the till and papers are in it. What was set here
+-- counts before what was told by other systems.
 ALTER TABLE person ADD COLUMN language TEXT;
+ALTER TABLE person ADD COLUMN language_told TEXT;
+-- Which source told it; NULL: a list that was imported.
+ALTER TABLE person ADD COLUMN language_by TEXT;
 
 -- Why: what the clinic does for money. `names` is an object of language to name; `external` is what other systems call it.
 -- `at_home` is paid before it is rendered, whatever the terms. Never removed: charges name it.

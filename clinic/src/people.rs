@@ -72,8 +72,10 @@ use domain::{CardId, CategoryId, PersonId, UtcMillis};
 use sqlx::FromRow;
 use store::{Database, Error, read, transact};
 
+pub use domain::Spoken;
 pub use import::{ImportError, ImportReport, Options, Who, import_csv};
-pub use language::{Spoken, language_of, set_language};
+pub use language::{LanguageKnown, LanguageTold, language_known, language_of, set_language};
+pub(crate) use language::{known as language_kept, news as language_news, spoken, write_told};
 pub use passes::{PassError, change_state, pass_for, passes_for};
 pub use register::{Person, PersonError, person, register, reveal_reference, set_reference};
 pub use sheet::{

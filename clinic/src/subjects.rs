@@ -7,7 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::vault::Passport;
-use domain::{Denied, Field, Permission, PersonId, UtcMillis};
+use domain::{Denied, Field, Permission, PersonId, Spoken, UtcMillis};
 use serde_json::{Value, json};
 use store::{Database, Error, read, transact};
 use thiserror::Error as ThisError;
@@ -126,6 +126,8 @@ pub struct Package {
     pub passport: Option<Passport>,
     /// What other systems call the person.
     pub reference: Option<crate::people::Reference>,
+    /// The language that the person is spoken to in.
+    pub language: crate::people::LanguageKnown,
     /// Passes, the oldest first.
     pub passes: Vec<PassTime>,
     /// Passages and refusals, the oldest first.
@@ -283,11 +285,12 @@ pub async fn package(
         true => crate::people::reference_of(database, person).await?,
         false => None,
     };
+    let language = crate::people::language_kept(database, person).await?;
     let passes = passes(database, person).await?;
     let traces = traces(database, person).await?;
     let visits = visits(database, person).await?;
     let books = books::of_person(database, person).await?;
-    Ok(Package { subject, passport, reference, passes, traces, visits, books, photo, made: now, locked })
+    Ok(Package { subject, passport, reference, language, passes, traces, visits, books, photo, made: now, locked })
 }
 
 async fn photo(vault: &Vault, acting: &Acting, person: PersonId) -> Result<Option<Vec<u8>>, SubjectError> {
@@ -397,6 +400,9 @@ impl Package {
             "restricted": subject.is_restricted,
             "vault_was_locked": self.locked,
             "reference": self.reference.as_ref().map(crate::people::Reference::reveal),
+            "language": self.language.set.as_ref().map(Spoken::as_str),
+            "language_told": self.language.told.as_ref().map(|told| told.language.as_str()),
+            "language_told_by": self.language.told.as_ref().and_then(|told| told.by.as_deref()),
             "passport": self.passport.as_ref().map(passport_json),
             "photo_jpeg_base64": self.photo.as_ref().map(|bytes| STANDARD.encode(bytes)),
             "passes": self.passes.iter().map(|pass| json!({

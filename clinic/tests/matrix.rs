@@ -292,6 +292,7 @@ const ROWS: &[Row] = rows! {
     "people/register person" needs PersonSee: |s, a| people::person(&s.database, a, s.person);
     "people/register register" needs PersonEdit: |s, a| people::register(&s.database, a, None, NOW);
     "people/language language_of" needs PersonSee: |s, a| people::language_of(&s.database, a, s.person);
+    "people/language language_known" needs PersonSee: |s, a| people::language_known(&s.database, a, s.person);
     "people/language set_language" needs PersonEdit: |s, a| people::set_language(&s.database, a, s.person, None, NOW);
     "people/register set_reference" needs PersonEdit: |s, a| people::set_reference(&s.database, a, s.person, None, NOW);
     "people/register reveal_reference" needs PersonReveal: |s, a| people::reveal_reference(&s.database, a, s.person, Purpose::PassIssue, NOW);

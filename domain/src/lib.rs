@@ -14,6 +14,7 @@ pub mod equipment;
 pub mod event;
 pub mod ids;
 mod keyed;
+mod language;
 pub mod money;
 pub mod network;
 pub mod pin;
@@ -34,6 +35,7 @@ pub use ids::{
     CardId, CategoryId, ConditionId, Direction, Epoch, GatewayId, LineId, PersonId, PointId, ReaderId, ScheduleId,
     SiteId, ZoneId,
 };
+pub use language::Spoken;
 pub use money::{Amount, Currency};
 pub use network::Network;
 pub use policy::{Policy, PolicySource};

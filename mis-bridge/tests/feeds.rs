@@ -13,6 +13,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use clinic::acting::Acting;
 use clinic::feeds::{Feeds, Settings, SiteKeys, Source, person_of_alias};
 use domain::{CardKey, Clock, SiteId, UtcMillis};
 use mis_bridge::feeds::{FolderSettings, PullSettings, read_fhir, read_folder};
@@ -81,14 +82,18 @@ async fn a_list_is_taken_when_it_is_whole_and_goes_where_its_fate_is_with_a_repo
     assert!(words.contains("cut off") && !words.contains("anar"), "{words}");
     assert!(person_of_alias(&database, "mis", "P-2").await.unwrap().is_none());
     // A bad row is named and the others are taken.
-    std::fs::write(folder.join("patients-4.csv"), "id,until\nP-4,\nP-5,canary\n").unwrap();
+    let rows = "id,until,language\nP-4,,pol\nP-5,canary,\nP-6,,canaries\n";
+    std::fs::write(folder.join("patients-4.csv"), rows).unwrap();
     let report = until("the list with a bad row is refused", async || {
         names(&refused).into_iter().find(|name| name.ends_with("patients-4.csv.report.txt"))
     })
     .await;
     let words = std::fs::read_to_string(refused.join(report)).unwrap();
-    assert!(words.contains("row 2, until: unreadable") && !words.contains("canary"), "{words}");
-    assert!(person_of_alias(&database, "mis", "P-4").await.unwrap().is_some());
+    assert!(words.contains("row 2, until: unreadable") && !words.contains("canar"), "{words}");
+    assert!(words.contains("row 3, language: unreadable"), "{words}");
+    let patient = person_of_alias(&database, "mis", "P-4").await.unwrap().unwrap();
+    let spoken = clinic::people::language_of(&database, &Acting::console(), patient).await.unwrap();
+    assert_eq!(spoken.unwrap().as_str(), "pl");
     assert_eq!(names(&folder), ["done", "notes.txt", "refused"]);
     stop.cancel();
     task.await.unwrap();
@@ -115,7 +120,9 @@ fn patient(id: &str, link: Option<&str>) -> Value {
         .map(|to| json!({"other": {"reference": format!("Patient/{to}")}, "type": "replaced-by"}))
         .into_iter()
         .collect();
-    json!({"resourceType": "Patient", "id": id, "meta": {"lastUpdated": "2026-11-20T08:00:00Z"}, "link": link})
+    let language = json!({"coding": [{"system": "urn:ietf:bcp:47", "code": "uk-UA"}]});
+    json!({"resourceType": "Patient", "id": id, "meta": {"lastUpdated": "2026-11-20T08:00:00Z"}, "link": link,
+        "communication": [{"language": {"text": "?"}}, {"language": language, "preferred": true}]})
 }
 
 async fn patients(State(peer): State<Peer>, RawQuery(query): RawQuery) -> Response {
@@ -197,6 +204,10 @@ async fn a_server_is_read_to_its_last_page_again_after_one_was_lost_and_merges_f
     let task = tokio::spawn(read_fhir(settings, feeds(&database), mis(), Clock::new(|| NOW), stop.clone()));
     until("the second page", async || person_of_alias(&database, "mis", "p-2").await.unwrap()).await;
     until("the appointment", async || (appointments(&database).await == 1).then_some(())).await;
+    let patient = person_of_alias(&database, "mis", "p-2").await.unwrap().unwrap();
+    let known = clinic::people::language_known(&database, &Acting::console(), patient).await.unwrap();
+    let told = known.told.unwrap();
+    assert_eq!((told.language.as_str(), told.by.as_deref()), ("uk", Some("mis")));
     // A later round reads what changed since, with an overlap, and follows the merge to a record no page brought.
     let both = until("the merge", async || {
         let gone = person_of_alias(&database, "mis", "p-1").await.unwrap();

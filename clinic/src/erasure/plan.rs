@@ -165,7 +165,7 @@ pub(super) async fn read(database: &Database, person: PersonId, now: UtcMillis) 
              UNION ALL SELECT 'marks', (SELECT COUNT(*) FROM restriction WHERE person = $1)
                        + (SELECT COUNT(*) FROM legal_hold WHERE person = $1)
              UNION ALL SELECT 'memberships', (SELECT COUNT(*) FROM payer_member WHERE person = $1)
-                       + (SELECT COUNT(language) FROM person WHERE id = $1)
+                       + (SELECT COUNT(COALESCE(language, language_told)) FROM person WHERE id = $1)
              UNION ALL SELECT 'books', (SELECT COUNT(*) FROM charge WHERE patient = $1)
                        + (SELECT COUNT(*) FROM payment WHERE patient = $1)
              UNION ALL SELECT 'events', COUNT(*) FROM event WHERE person = $1

@@ -11,7 +11,7 @@ macro_rules! remove {
             sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'policy'").execute(&mut *$conn).await?;
         }
         for text in [
-            "UPDATE person SET external_ref = NULL, language = NULL WHERE id = $1",
+            "UPDATE person SET external_ref = NULL, language = NULL, language_told = NULL, language_by = NULL WHERE id = $1",
             "DELETE FROM presence WHERE person = $1",
             "DELETE FROM person_alias WHERE person = $1",
             "DELETE FROM desk_pin WHERE person = $1",
@@ -26,7 +26,6 @@ macro_rules! remove {
             "DELETE FROM feed_pass WHERE person = $1",
             "DELETE FROM person_condition WHERE person = $1",
             "DELETE FROM workplace_staff WHERE person = $1",
-            "DELETE FROM person_alias WHERE person = $1",
             "DELETE FROM payer_member WHERE person = $1",
             // The card of whoever registered it; the books say who by pseudonym.
             "UPDATE charge SET card = NULL WHERE staff = $1 AND card IS NOT NULL",

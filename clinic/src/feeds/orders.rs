@@ -184,6 +184,12 @@ impl Feeds {
                 .execute(&mut *conn)
                 .await?;
             for text in [
+                // What the record that is left does not say.
+                "UPDATE person SET language = COALESCE(person.language, gone.language),
+                     language_told = COALESCE(person.language_told, gone.language_told),
+                     language_by = CASE WHEN person.language_told IS NULL THEN gone.language_by
+                         ELSE person.language_by END
+                     FROM person AS gone WHERE person.id = $1 AND gone.id = $2",
                 "UPDATE person_alias SET person = $1 WHERE person = $2",
                 "UPDATE appointment SET patient = $1 WHERE patient = $2",
                 "UPDATE appointment SET staff = $1 WHERE staff = $2",
@@ -199,6 +205,7 @@ impl Feeds {
                 sqlx::query(text).bind(&into).bind(&from).execute(&mut *conn).await?;
             }
             for text in [
+                "UPDATE person SET language = NULL, language_told = NULL, language_by = NULL WHERE id = $1",
                 "DELETE FROM person_condition WHERE person = $1",
                 "DELETE FROM feed_difference WHERE person = $1",
                 "DELETE FROM workplace_staff WHERE person = $1",

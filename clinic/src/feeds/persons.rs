@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::policy::PassKind;
 use domain::vault::PassportChange;
-use domain::{Permission, PersonId, UtcMillis, Zones};
+use domain::{Permission, PersonId, Spoken, UtcMillis, Zones};
 use store::{Error, read, transact};
 
 use super::digest::Canon;
@@ -18,7 +18,7 @@ use super::{
 use crate::acting::Acting;
 use crate::audit::{self, Purpose};
 use crate::changes::{Change, ChangeKind, Feed};
-use crate::people::Reference;
+use crate::people::{Reference, language_news, write_told};
 use crate::rows::column;
 use crate::vault::{VaultError, VaultState};
 
@@ -33,6 +33,7 @@ pub(super) struct Told {
     pub changed: Option<UtcMillis>,
     aliases: Vec<(String, Reference)>,
     passport: Option<PassportChange>,
+    language: Option<Option<Spoken>>,
     category: Option<String>,
     cards: Option<Vec<Card>>,
     from: Option<UtcMillis>,
@@ -66,6 +67,7 @@ impl Told {
             changed: record.changed,
             aliases: aliases(record.aliases, source),
             passport: record.passport.filter(|passport| !passport.is_empty()),
+            language: None,
             category: Some(category),
             cards: record.cards.map(|cards| read_cards(cards, PassKind::Staff, &feeds.inner.keys)),
             from: record.from,
@@ -86,6 +88,7 @@ impl Told {
             changed: record.changed,
             aliases: aliases(record.aliases, source),
             passport: record.passport.filter(|passport| !passport.is_empty()),
+            language: record.language,
             category: Some(category),
             cards: record.cards.map(|cards| read_cards(cards, PassKind::Patient, &feeds.inner.keys)),
             from: record.from,
@@ -106,6 +109,7 @@ impl Told {
             changed: None,
             aliases: Vec::new(),
             passport: None,
+            language: None,
             category: None,
             cards: None,
             from: None,
@@ -125,8 +129,11 @@ impl Told {
             canon.text(&staff.role).opt(staff.login.as_deref()).opt(staff.practitioner.as_deref());
             canon.opt(staff.specialty.as_deref());
         }
-        // Without ids and cards: what two sources can say differently of one person.
+        // Without ids, cards and language: what two sources can say differently of one person.
         self.content = canon.digest(&keys.card);
+        if let Some(language) = &self.language {
+            canon.number(7).opt(language.as_ref().map(Spoken::as_str));
+        }
         for (system, value) in &self.aliases {
             canon.text(system).text(value.reveal());
         }
@@ -394,8 +401,7 @@ impl Feeds {
             })?;
             for (person, other, content) in rows {
                 let Ok(by) = Source::new(&other) else { continue };
-                let settings = &self.inner.settings;
-                if (settings.rank(&by), &by) < (settings.rank(source), source) {
+                if self.inner.settings.is_before(&by, source) {
                     outranked.insert(person, (other, content));
                 }
             }
@@ -450,6 +456,7 @@ impl Feeds {
             let (mut differences, mut agreed) = (Vec::new(), Vec::new());
             let mut given: HashMap<String, PersonId> = HashMap::new();
             let mut done = Batch::default();
+            let mut languages: BTreeMap<String, Option<Spoken>> = BTreeMap::new();
             for (told, person) in &told {
                 let id = person.to_string();
                 let before = known.get(told.id.reveal());
@@ -462,6 +469,7 @@ impl Feeds {
                     ended_ms: (!told.active).then(|| told.until.map_or(now.0, |at| at.0.min(now.0))),
                 };
                 if let Some((believed, content)) = outranked.get(&id) {
+                    languages.extend(told.language.clone().map(|language| (id.clone(), language)));
                     if *content != told.content && told.active {
                         differences.push((id.clone(), believed.clone()));
                         done.report.differences += 1;
@@ -510,6 +518,7 @@ impl Feeds {
                         continue;
                     }
                 }
+                languages.extend(told.language.clone().map(|language| (id.clone(), language)));
                 done.count(before, told.active);
                 rows.push(record);
                 let what = if kind == FeedKind::Staff { ChangeKind::StaffChanged } else { ChangeKind::PersonChanged };
@@ -604,13 +613,26 @@ impl Feeds {
                 delete.push(")");
                 delete.build().persistent(false).execute(&mut *conn).await?;
             }
+            if !languages.is_empty() {
+                let mut select =
+                    sqlx::QueryBuilder::<Db>::new("SELECT id, language_told, language_by FROM person WHERE id IN (");
+                let mut list = select.separated(", ");
+                for id in languages.keys() {
+                    list.push_bind(id.clone());
+                }
+                select.push(")");
+                let there: Vec<(String, Option<String>, Option<String>)> =
+                    select.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
+                let may = |other: &str| Source::new(other).is_ok_and(|other| settings.is_before(&source, &other));
+                let news = language_news(&languages, &there, Some(&source_name), may);
+                write_told!(conn, Db, &news);
+            }
             save_records!(conn, Db, &rows, source_name, kind, now);
             let entry = done.described(&entry);
             audit::record!(conn, &entry);
             Feed::append_changes(&mut *conn, &changes).await?;
             Ok((done, refused))
         })?;
-        let _ = source;
         batch.add(done);
         for (row, field, problem) in refused {
             batch.refuse(row, field, problem);

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use domain::card::{CardFormat, parse};
 use domain::policy::PassKind;
 use domain::vault::{BirthDate, Contact, ContactKind, Document, DocumentKind, Names, Passport, PassportChange, Secret};
-use domain::{CategoryId, ConditionId, PointId, Shipped, UtcMillis, ZoneId};
+use domain::{CategoryId, ConditionId, PointId, Shipped, Spoken, UtcMillis, ZoneId};
 use serde_json::{Map, Value};
 
 use super::records::LIST_MAX;
@@ -47,7 +47,7 @@ const ABOUT_A_PERSON: &[&str] = &[
 pub fn fields_of(kind: FeedKind) -> Vec<&'static str> {
     let more: &[&str] = match kind {
         FeedKind::Staff => &["role", "login", "practitioner", "specialty"],
-        FeedKind::Patients => &[],
+        FeedKind::Patients => &["language"],
         FeedKind::Workplaces => return vec!["id", "changed", "name", "zone", "point", "staff", "active"],
         FeedKind::Appointments => {
             return vec![
@@ -330,6 +330,7 @@ fn patient(reading: &Reading) -> Result<PatientRecord, Wrong> {
         changed: reading.time("changed", false)?,
         aliases: reading.aliases("aliases")?.unwrap_or_default(),
         passport: reading.passport()?,
+        language: reading.read("language", Spoken::parse)?.map(Some),
         category: reading.read("category", |text| CategoryId::new(text).ok())?,
         cards: reading.cards()?,
         from,
@@ -484,6 +485,8 @@ mod tests {
         );
         assert_eq!(wrong(K::Patients, r#"{"id":"1","card_number":"04A1B2C3"}"#), ("card_format", Problem::Missing));
         assert_eq!(wrong(K::Patients, r#"{"id":"1","birth_date":"canary"}"#), ("birth_date", Problem::Unreadable));
+        assert_eq!(wrong(K::Patients, r#"{"id":"1","language":"canary"}"#), ("language", Problem::Unreadable));
+        assert_eq!(wrong(K::Staff, r#"{"id":"1","language":"uk"}"#), ("", Problem::UnknownField));
         assert_eq!(
             wrong(K::Patients, r#"{"id":"1","from":"2026-01-02","until":"2026-01-01"}"#),
             ("until", Problem::Backwards)
@@ -525,6 +528,7 @@ mod tests {
             "changed" | "at" | "from" | "starts" => "2026-01-01T00:00:00Z",
             "until" | "ends" => "2026-01-01T01:00:00Z",
             "birth_date" => "1980-01-01",
+            "language" => "uk-UA",
             "active" | "holds" => "yes",
             "role" => "doctor",
             "card_format" => "uid_hex",

@@ -5,7 +5,7 @@ use std::fmt;
 use domain::card::CardNumber;
 use domain::policy::PassKind;
 use domain::vault::{PassportChange, Secret};
-use domain::{CategoryId, ConditionId, PointId, Shipped, UtcMillis, ZoneId, codes};
+use domain::{CategoryId, ConditionId, PointId, Shipped, Spoken, UtcMillis, ZoneId, codes};
 
 use super::FeedError;
 use crate::people::Reference;
@@ -154,6 +154,8 @@ pub struct PatientRecord {
     pub aliases: Vec<Alias>,
     /// For the vault.
     pub passport: Option<PassportChange>,
+    /// The language they are spoken to in; `None`: says nothing, `Some(None)`: it is not known any more.
+    pub language: Option<Option<Spoken>>,
     /// The category that rules go by; `None`: the configured one.
     pub category: Option<CategoryId>,
     /// As [`StaffRecord::cards`].
@@ -174,6 +176,7 @@ impl PatientRecord {
             changed: None,
             aliases: Vec::new(),
             passport: None,
+            language: None,
             category: None,
             cards: None,
             from: None,

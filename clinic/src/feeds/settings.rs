@@ -70,4 +70,9 @@ impl Settings {
     pub fn rank(&self, source: &Source) -> usize {
         self.order.iter().position(|known| known == source).unwrap_or(self.order.len())
     }
+
+    /// Whether a source is believed before another one.
+    pub fn is_before(&self, source: &Source, other: &Source) -> bool {
+        (self.rank(source), source) < (self.rank(other), other)
+    }
 }

@@ -9,11 +9,11 @@ use domain::card::{CardKey, SealKey};
 use domain::pin::PinKey;
 use domain::policy::PassState;
 use domain::vault::PassportChange;
-use domain::{CardId, CategoryId, PersonId, UtcMillis};
+use domain::{CardId, CategoryId, PersonId, Spoken, UtcMillis};
 use store::{Database, Error, transact};
 
 use super::sheet::{self, Holder, Mistakes, Reading, RowError, SheetError, Wanted};
-use super::{Reference, Row, hex};
+use super::{Reference, Row, hex, language_news, write_told};
 use crate::rows::{code, column};
 
 /// Rows of one statement: 13 parameters each.
@@ -50,6 +50,8 @@ pub struct ImportReport {
     pub unchanged: u64,
     /// Passes in the file that are blocked, lost or withdrawn, and stay so.
     pub not_active: u64,
+    /// Persons whose language is told anew.
+    pub spoken: u64,
     /// Categories that neither the layout nor any pass knew: perhaps a typing error.
     pub new_categories: Vec<CategoryId>,
     /// Mistakes; with any, nothing is applied.
@@ -152,8 +154,9 @@ async fn apply_rows(
             for chunk in rows.chunks(ROWS_MAX) {
                 let full = chunk.len() == ROWS_MAX;
                 let mut known = Known::default();
-                let mut query =
-                    sqlx::QueryBuilder::<Db>::new("SELECT id, external_ref FROM person WHERE external_ref IN (");
+                let mut query = sqlx::QueryBuilder::<Db>::new(
+                    "SELECT id, external_ref, language_told, language_by FROM person WHERE external_ref IN (",
+                );
                 let mut list = query.separated(", ");
                 for row in chunk {
                     list.push_bind(row.holder.reference().map(str::to_owned));
@@ -164,10 +167,11 @@ async fn apply_rows(
                     list.push_bind(row.holder.pseudonym().map(|person| person.to_string()));
                 }
                 query.push(")");
-                let found: Vec<(String, Option<String>)> =
+                let found: Vec<(String, Option<String>, Option<String>, Option<String>)> =
                     query.build_query_as().persistent(full).fetch_all(&mut *conn).await?;
-                for (id, reference) in found {
+                for (id, reference, told, by) in found {
                     known.add_person(&id, reference)?;
+                    known.languages.push((id, told, by));
                 }
                 let mut query =
                     sqlx::QueryBuilder::<Db>::new("SELECT * FROM credential WHERE until_ms IS NULL AND card IN (");
@@ -193,6 +197,7 @@ async fn apply_rows(
                     });
                     insert.build().persistent(plan.persons.len() == ROWS_MAX).execute(&mut *conn).await?;
                 }
+                write_told!(conn, Db, &plan.languages);
                 if !plan.close.is_empty() {
                     let mut update = sqlx::QueryBuilder::<Db>::new("UPDATE credential SET until_ms = ");
                     update.push_bind(now.0).push(", number = NULL WHERE id IN (");
@@ -236,7 +241,8 @@ async fn apply_rows(
                 });
                 insert.build().persistent(plan.passes.len() == ROWS_MAX).execute(&mut *conn).await?;
             }
-            if writing {
+            // Gateways do not know languages.
+            if writing && total.report.added + total.report.changed > 0 {
                 sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'policy'").execute(&mut *conn).await?;
             }
         }
@@ -250,6 +256,8 @@ struct Known {
     references: HashMap<String, PersonId>,
     persons: HashSet<PersonId>,
     passes: HashMap<CardId, Row>,
+    /// Person, language that was told, by which source.
+    languages: Vec<(String, Option<String>, Option<String>)>,
 }
 
 impl Known {
@@ -286,6 +294,7 @@ impl Total {
         self.report.changed += report.changed;
         self.report.unchanged += report.unchanged;
         self.report.not_active += report.not_active;
+        self.report.spoken += report.spoken;
         mistakes.kept.into_iter().for_each(|mistake| self.mistakes.push(mistake));
         self.mistakes.more += mistakes.more;
         self.persons.extend(persons.into_iter().map(|(person, _)| person));
@@ -293,7 +302,7 @@ impl Total {
     }
 
     fn is_empty(&self) -> bool {
-        self.report.added + self.report.changed == 0 && self.persons.is_empty()
+        self.report.added + self.report.changed + self.report.spoken == 0 && self.persons.is_empty()
     }
 
     fn report(self, apply: bool, categories: &[String]) -> (ImportReport, Mistakes) {
@@ -317,11 +326,14 @@ struct Plan {
     close: Vec<i64>,
     /// Rows that begin; `id` and `since_ms` are set when they are written.
     passes: Vec<Row>,
+    /// Person, language; by no source.
+    languages: Vec<(String, Option<String>, Option<String>)>,
 }
 
 fn plan(rows: &[Wanted], known: &Known, seed: Seed) -> Result<Plan, Error> {
     let mut plan = Plan::default();
     let mut fresh: HashMap<&Holder, PersonId> = HashMap::new();
+    let mut languages: BTreeMap<String, Option<Spoken>> = BTreeMap::new();
     for row in rows {
         let before = known.passes.get(&row.card);
         let person = known.find(&row.holder).or_else(|| fresh.get(&row.holder).copied());
@@ -349,6 +361,9 @@ fn plan(rows: &[Wanted], known: &Known, seed: Seed) -> Result<Plan, Error> {
                 person
             }
         };
+        if let Some(language) = &row.language {
+            languages.insert(person.to_string(), Some(language.clone()));
+        }
         plan.categories.insert(row.category.clone());
         let after = wanted(row, person, before)?;
         if after.state != PassState::Active.as_str() {
@@ -367,6 +382,11 @@ fn plan(rows: &[Wanted], known: &Known, seed: Seed) -> Result<Plan, Error> {
             }
         }
     }
+    let fresh = plan.persons.iter().map(|(person, _)| (person.to_string(), None, None));
+    let there: Vec<_> = known.languages.iter().cloned().chain(fresh).collect();
+    // What a source told itself counts before a list.
+    plan.languages = language_news(&languages, &there, None, |_| false);
+    plan.report.spoken = plan.languages.len() as u64;
     Ok(plan)
 }
 

@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use domain::card::{self, CardFormat, CardKey, SealKey, SealedNumber};
 use domain::pin::{Pin, PinHash, PinKey};
 use domain::policy::PassKind;
-use domain::{CardId, CategoryId, PersonId, UtcMillis};
+use domain::{CardId, CategoryId, PersonId, Spoken, UtcMillis};
 
 use domain::vault::PassportChange;
 
@@ -21,7 +21,7 @@ use super::{Reference, names};
 pub const COLUMNS: [&str; 7] =
     ["person", "kind", "category", "card_format", "card_number", "valid_from", "valid_until"];
 /// Columns that may be there.
-pub const OPTIONAL_COLUMNS: [&str; 2] = ["pin", "duress_pin"];
+pub const OPTIONAL_COLUMNS: [&str; 3] = ["pin", "duress_pin", "language"];
 /// Columns that go into the identity vault; they may be there, too.
 pub const NAME_COLUMNS: [&str; 7] = ["family", "given", "middle", "birth_date", "phone", "email", "document"];
 /// Largest file, in bytes: ten times a million rows of ordinary length.
@@ -112,6 +112,8 @@ pub(super) struct Wanted {
     pub number: Option<SealedNumber>,
     /// What the vault is to know of the holder; `None`: the file says nothing.
     pub passport: Option<PassportChange>,
+    /// What the holder is spoken to in; `None`: the file says nothing.
+    pub language: Option<Spoken>,
 }
 
 /// What was read.
@@ -259,7 +261,7 @@ impl Columns {
         let mut errors = Vec::new();
         let [person, kind, category, format, number, from, until] =
             std::array::from_fn(|index| Field::take(record, self.required[index], COLUMNS[index], line, &mut errors));
-        let [pin, duress] = std::array::from_fn(|index| {
+        let [pin, duress, language] = std::array::from_fn(|index| {
             let name = OPTIONAL_COLUMNS[index];
             self.optional[index].and_then(|position| Field::take(record, position, name, line, &mut errors))
         });
@@ -298,6 +300,7 @@ impl Columns {
         let valid_until = read.take(until, |text| instant(text, reading.zone, Edge::Until));
         let pin = card.and_then(|card| read.take(pin, |text| pin_of(text, card, reading)));
         let duress = card.and_then(|card| read.take(duress, |text| pin_of(text, card, reading)));
+        let language = read.take(language, spoken);
         if let (Some(Some(from)), Some(Some(until))) = (valid_from, valid_until)
             && until <= from
         {
@@ -331,6 +334,7 @@ impl Columns {
                 duress: duress.flatten(),
                 number: sealed,
                 passport,
+                language: language.flatten(),
             }),
             _ => Err(errors),
         }
@@ -404,6 +408,14 @@ fn pass_kind(text: &str) -> Result<PassKind, Complaint> {
         let known = PassKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
         (format!("{text:?} is no kind of pass"), format!("write one of {known}"))
     })
+}
+
+fn spoken(text: &str) -> Result<Option<Spoken>, Complaint> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || ("this is no code of a language".to_owned(), "write a code such as uk, uk-UA or ukr".to_owned());
+    Spoken::parse(text).map(Some).ok_or_else(wrong)
 }
 
 fn card_format(text: &str) -> Result<CardFormat, Complaint> {

@@ -20,6 +20,7 @@ pub use receipt::Receipt;
 
 use crate::acting::Acting;
 use crate::audit::{self, Action, Draft, Purpose};
+use crate::people::spoken;
 use crate::rows::{code, column, number, optional};
 
 /// Most open charges of one look; the oldest come first.
@@ -215,8 +216,7 @@ impl Till {
                     .await?;
                 pot.name = name.unwrap_or_else(|| pot.payer.clone());
             }
-            let language: Option<String> =
-                sqlx::query_scalar("SELECT language FROM person WHERE id = $1").bind(&id).fetch_one(&mut *conn).await?;
+            let language = spoken!(conn, &id);
             let open: Vec<ChargeRow> = sqlx::query_as(select_charge!(
                 "WHERE c.patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT person FROM person_merge WHERE into_person = $1)
                    AND (c.state = 'ordered'

@@ -10,8 +10,8 @@ use store::{Error, Fault, transact};
 use super::batch::change_of;
 use super::charge::{CancelReason, Charge};
 use super::decide::No;
+use super::keys::{self, Asked};
 use super::ledger::{LedgerOn, NewEntry, Pot};
-use super::registrar::{hash, key as check_key};
 use super::rows::{CANCELLED, ChargesOn, detail};
 use super::{Till, TillError};
 use crate::acting::Acting;
@@ -48,7 +48,7 @@ impl Till {
         if !may_approve {
             acting.must(Permission::ServiceRegister)?;
         }
-        check_key(&key)?;
+        keys::check(&key)?;
         let typed = match words.trim() {
             "" => None,
             words => Some(read_words(words, REASON_MIN_CHARS).ok_or(TillError::ReasonWanted)?),
@@ -59,7 +59,7 @@ impl Till {
         let (acting, id) = (acting.clone(), charge.to_owned());
         let actor = acting.actor.id().map(|id| id.into_owned());
         let asked =
-            hash(&[Some(CANCELLED), Some(acting.actor.kind()), actor.as_deref(), Some(&id), Some(reason.as_str())]);
+            Asked::of(CANCELLED).with(acting.actor.kind()).with_some(actor.as_deref()).with(&id).with(reason).hash();
         let (now, zone) = (self.clock.now(), self.zone);
         let outcome = transact!(self.database, "till.cancel", |conn| {
             conn.take_turn().await?;

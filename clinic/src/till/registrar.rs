@@ -6,8 +6,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use domain::money::Amount;
 use domain::{Clock, Permission};
-use sha2::{Digest, Sha256};
 use store::{Database, Error, Fault};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::batch::{self, Outcomes, Setting};
 use super::charge::{Charge, NewCharge};
 use super::decide::{No, Wish};
+use super::keys::{self, Asked};
 use super::{Rules, Till, TillError};
 use crate::acting::Acting;
 use crate::break_glass::{REASON_MIN_CHARS, words};
@@ -134,7 +135,7 @@ impl Till {
 
 /// Checks what is given, as far as it can be without looking anything up.
 fn wish(acting: &Acting, mut new: NewCharge) -> Result<Wish, TillError> {
-    key(&new.key)?;
+    keys::check(&new.key)?;
     name("service", &new.service)?;
     for (field, text) in [("visit", &new.visit), ("session", &new.session)] {
         if let Some(text) = text {
@@ -152,15 +153,6 @@ fn wish(acting: &Acting, mut new: NewCharge) -> Result<Wish, TillError> {
     Ok(Wish { id: visits::new_id()?, case: draw::id()?, asked, new, acting: acting.clone() })
 }
 
-/// Whether a key is one.
-pub(super) fn key(key: &str) -> Result<(), TillError> {
-    let is_sound = (8..=100).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_sound {
-        return Ok(());
-    }
-    Err(TillError::Invalid { field: "key", problem: "give 8 to 100 visible ASCII characters, new for each".to_owned() })
-}
-
 /// Whether a name can be one of ours: not empty, not long, without control characters.
 fn name(field: &'static str, text: &str) -> Result<(), TillError> {
     if !text.is_empty() && text.len() <= NAME_MAX_BYTES && !text.chars().any(char::is_control) {
@@ -172,69 +164,17 @@ fn name(field: &'static str, text: &str) -> Result<(), TillError> {
 
 /// A hash of what is asked. Not of the session: whoever taps again and repeats the request asks for the same.
 fn asked(new: &NewCharge, acting: &Acting) -> String {
-    let quantity = new.quantity.to_string();
-    let shown = new.shown.map(|shown| shown.minor().to_string());
-    let patient = new.patient.to_string();
-    let actor = acting.actor.id();
-    hash(&[
-        Some("register"),
-        Some(acting.actor.kind()),
-        actor.as_deref(),
-        Some(&patient),
-        new.visit.as_deref(),
-        new.out_of_card.as_ref().map(|(code, _)| code.as_str()),
-        new.out_of_card.as_ref().map(|(_, words)| words.as_str()),
-        Some(&new.service),
-        Some(&quantity),
-        new.currency.as_ref().map(domain::money::Currency::as_str),
-        shown.as_deref(),
-    ])
-}
-
-/// A hash of parts, each with its length, so that no two lists give the same text.
-pub(super) fn hash(parts: &[Option<&str>]) -> String {
-    let mut digest = Sha256::new();
-    for part in parts {
-        match part {
-            None => digest.update([0]),
-            Some(text) => {
-                digest.update([1]);
-                digest.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
-                digest.update(text.as_bytes());
-            }
-        }
-    }
-    let mut text = String::with_capacity(64);
-    for byte in digest.finalize() {
-        // Writing to a string cannot fail.
-        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_of_8_to_100_visible_characters() {
-        assert!(key("12345678").is_ok() && key(&"x".repeat(100)).is_ok());
-        for bad in ["", "1234567", "with blank", "ключ-ключ", "tab\tabcdef", "12345678\0"] {
-            assert!(key(bad).is_err(), "{bad:?}");
-        }
-        assert!(key(&"x".repeat(101)).is_err());
-    }
-
-    #[test]
-    fn parts_of_a_hash_do_not_run_into_each_other() {
-        let all = [
-            hash(&[Some("ab"), Some("c")]),
-            hash(&[Some("a"), Some("bc")]),
-            hash(&[Some("abc"), None]),
-            hash(&[None, Some("abc")]),
-            hash(&[Some("abc"), Some("")]),
-        ];
-        let different: std::collections::BTreeSet<_> = all.iter().collect();
-        assert_eq!(different.len(), all.len());
-    }
+    let (code, words) = new.out_of_card.as_ref().map(|(code, words)| (code.as_str(), words.as_str())).unzip();
+    Asked::of("register")
+        .with(acting.actor.kind())
+        .with_some(acting.actor.id())
+        .with(new.patient)
+        .with_some(new.visit.as_deref())
+        .with_some(code)
+        .with_some(words)
+        .with(&new.service)
+        .with(new.quantity)
+        .with_some(new.currency)
+        .with_some(new.shown.map(Amount::minor))
+        .hash()
 }

@@ -10,8 +10,8 @@ use store::{Error, Fault, transact};
 use super::batch::{PlacesOn, change_of};
 use super::charge::Charge;
 use super::decide::{No, Session};
+use super::keys::{self, Asked};
 use super::ledger::{LedgerOn, NewEntry};
-use super::registrar::{hash, key as check_key};
 use super::rows::{ChargesOn, RENDERED, detail};
 use super::{Till, TillError};
 use crate::acting::Acting;
@@ -41,9 +41,9 @@ impl Till {
         session: Option<String>,
     ) -> Result<Charge, TillError> {
         acting.must(Permission::ServiceRegister)?;
-        check_key(&key)?;
+        keys::check(&key)?;
         let (acting, id) = (acting.clone(), charge.to_owned());
-        let asked = hash(&[Some(RENDERED), Some(acting.actor.kind()), acting.actor.id().as_deref(), Some(&id)]);
+        let asked = Asked::of(RENDERED).with(acting.actor.kind()).with_some(acting.actor.id()).with(&id).hash();
         let (now, zone) = (self.clock.now(), self.zone);
         let outcome = transact!(self.database, "till.render", |conn| {
             conn.take_turn().await?;

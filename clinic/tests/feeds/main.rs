@@ -3,6 +3,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
 
+mod language;
 mod merges;
 mod order;
 mod people;

@@ -76,6 +76,7 @@ async fn plant(database: &Database, vault: &Vault) {
         for text in [
             "INSERT INTO credential (id, card, person, kind, category, state, one_time, number, since_ms)
              VALUES (901, 'c1', $1, 'staff', 'surgeon', 'active', 0, 'sealed-number', 1)",
+            "UPDATE person SET language = 'fil', language_told = 'tlh', language_by = 'canary-mis' WHERE id = $1",
             "INSERT INTO presence (person, zone, at_ms, card, event) VALUES ($1, 'hall', 1, 'c1', 1)",
             "INSERT INTO command (id, gateway, action, point, person, actor, reason, issued_ms, expires_ms)
              VALUES ('o1', 'g', 'open', 'p', $1, 'a', 'canary in the reason', 1, 2)",
@@ -145,7 +146,7 @@ fn hits(folder: &Path) -> Vec<String> {
 async fn rows(database: &Database) -> String {
     let mut all = String::new();
     for (table, text) in [
-        ("person", "SELECT id || COALESCE(external_ref, '') FROM person"),
+        ("person", "SELECT id || COALESCE(external_ref, '') || COALESCE(language_by, '') FROM person"),
         ("credential", "SELECT person || card FROM credential"),
         ("presence", "SELECT person FROM presence"),
         ("command", "SELECT COALESCE(person, '') || COALESCE(reason, '') FROM command"),
@@ -180,6 +181,7 @@ async fn whoever_is_erased_is_nowhere_and_what_must_stay_stays() {
             What::Cards,
             What::Notes,
             What::GlassWords,
+            What::Memberships,
             What::Events,
             What::Disclosures,
             What::Entries,
@@ -199,6 +201,7 @@ async fn whoever_is_erased_is_nowhere_and_what_must_stay_stays() {
         for canary in CANARIES {
             assert!(!after.contains(canary), "{canary} in {after}");
         }
+        assert!(before.contains("canary-mis") && !after.contains("canary-mis"), "who told the language: {after}");
         assert!(after.contains(&person(1).to_string()), "the pseudonym stays in events");
         assert!(after.contains("OTHER-1"), "others are untouched");
         let plan = erasure::plan(&database, &officer(), person(1), NOW).await.unwrap();
@@ -319,6 +322,9 @@ async fn the_package_holds_everything_of_the_person_and_nothing_of_others() {
         let text = package.to_json("clinic-3").to_string();
         for canary in &CANARIES[..5] {
             assert!(text.contains(canary), "{canary} is missing");
+        }
+        for word in ["\"language\":\"fil\"", "\"language_told\":\"tlh\"", "\"language_told_by\":\"canary-mis\""] {
+            assert!(text.contains(word), "{word} in {text}");
         }
         for word in ["\"passages\":[{", "\"passes\":[{", "\"accesses\":[{", "\"disclosures\":[{"] {
             assert!(text.contains(word), "{word} in {text}");

@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use clinic::acting::Acting;
 use clinic::people::{self, Change, ImportReport, Options, Reference, import_csv};
 use clinic::{Database, policy};
 use domain::card::{CardFormat, CardKey, SealKey, parse};
@@ -177,6 +178,46 @@ async fn a_list_changes_what_it_says_and_does_not_unblock() {
         assert_eq!(people::passes_of(&database, pass.person).await.unwrap(), std::slice::from_ref(&pass));
         assert_eq!(people::list(&database, None, 10).await.unwrap(), std::slice::from_ref(&pass));
         assert_eq!(people::list(&database, Some(pass.card), 10).await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn a_list_tells_a_language_where_no_source_does_and_never_over_what_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = HEADER.replace('\n', ",language\n");
+    let row = |who: &str, card: &str, code: &str| format!("{who},patient,x,uid_hex,{card},,,{code}\n");
+    for database in both(folder.path()).await {
+        let language = async |who: &str| {
+            let person = people::find(&database, &Reference::new(who).unwrap()).await.unwrap().unwrap();
+            let known = people::language_known(&database, &Acting::console(), person).await.unwrap();
+            let told = known.told.clone().map(|told| (told.language.as_str().to_owned(), told.by));
+            (person, known.spoken().map(|it| it.as_str().to_owned()), told)
+        };
+        let text = format!("{header}{}{}", row("A", "04A1B2C3", "UKR"), row("B", "04A1B2C4", ""));
+        let first = import(&database, &text).await;
+        assert_eq!((first.added, first.spoken, first.applied), (2, 1, true), "{first:?}");
+        let (person, spoken, told) = language("A").await;
+        assert_eq!((spoken.as_deref(), told), (Some("uk"), Some(("uk".to_owned(), None))));
+        assert_eq!(language("B").await.1, None);
+        let version = policy::version(&database).await.unwrap();
+        assert_eq!(import(&database, &text).await.spoken, 0, "again it changes nothing");
+        let again = import(&database, &format!("{header}{}", row("A", "04A1B2C3", "pl-PL"))).await;
+        assert_eq!((again.spoken, again.unchanged), (1, 1), "a language alone: {again:?}");
+        assert_eq!(policy::version(&database).await.unwrap(), version, "no door has to know");
+        assert_eq!(import(&database, &format!("{header}{}", row("A", "04A1B2C3", ""))).await.spoken, 0);
+        assert_eq!(language("A").await.1.as_deref(), Some("pl"), "an empty field says nothing");
+        people::set_language(&database, &Acting::console(), person, people::Spoken::parse("ru"), NOW).await.unwrap();
+        import(&database, &text).await;
+        assert_eq!(language("A").await.1.as_deref(), Some("ru"), "what is set counts");
+        let twice = format!("{header}{}{}", row("B", "04A1B2C4", "de"), row("B", "04A1B2C5", "fr"));
+        assert_eq!(import(&database, &twice).await.spoken, 1);
+        assert_eq!(language("B").await.1.as_deref(), Some("fr"), "the last line about somebody counts");
+        for bad in ["canary", "xx", "русский", "uk,ru", &"uk-".repeat(40)] {
+            let refused = import(&database, &format!("{header}{}", row("C", "04A1B2C6", &format!("\"{bad}\"")))).await;
+            assert_eq!((refused.errors.len(), refused.applied), (1, false), "{bad}");
+            let words = refused.errors[0].to_string();
+            assert!(words.starts_with("line 2, column language: ") && !words.contains(bad), "{words}");
+        }
     }
 }
 

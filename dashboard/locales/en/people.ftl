@@ -229,3 +229,12 @@ known-document = Documents
 known-contact = Contacts
 known-reference = Number in other systems
 names-locked-list = The list of erased persons is damaged. Until it is put right no names are shown, so that nobody comes back who was erased. Tell the administrator.
+
+# The language that a person is spoken to in.
+person-language = Spoken to in
+language-set = { $a }, set here
+language-told = { $language }, as told by { $by }
+language-listed = { $a }, from an imported list
+edit-language = Language
+edit-language-unknown = not known: that of the site
+edit-language-help = Refusals at the till and papers are in it, as far as this program knows it. What is chosen here counts before what other systems tell.

@@ -189,11 +189,6 @@ desk-said-rendered = Rendered.
 desk-said-taken-back = Taken back.
 desk-said-paid = The patient has paid. What was refused is open again.
 
-# The language that a person is spoken to in, on the form of a person.
-edit-language = Language
-edit-language-unknown = not known: that of the site
-edit-language-help = Refusals at the till and papers are in it, as far as this program knows it.
-
 # A service without a visit.
 services-without = Register a service without a visit
 services-without-go = Register a service without a visit…

@@ -231,3 +231,12 @@ known-document = Документы
 known-contact = Связь
 known-reference = Номер в других системах
 names-locked-list = Список стёртых людей повреждён. Пока его не исправят, имена не показываются, чтобы никто стёртый не вернулся. Сообщите администратору.
+
+# The language that a person is spoken to in.
+person-language = Язык общения
+language-set = { $a }, указан здесь
+language-told = { $language }, сообщает { $by }
+language-listed = { $a }, из загруженного списка
+edit-language = Язык
+edit-language-unknown = неизвестен: язык площадки
+edit-language-help = На нём показываются отказы кассы и бумаги, если программа его знает. Выбранное здесь важнее того, что сообщают другие системы.

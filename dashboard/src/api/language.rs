@@ -14,7 +14,8 @@ use super::problem::Problem;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewLanguage {
-    /// Its code (ISO 639), with or without a region, such as `uk` or `uk-UA`; empty: not known.
+    /// Its code (ISO 639), with or without a region, such as `uk` or `uk-UA`; empty: nothing is set here, and what
+    /// other systems tell counts.
     #[schema(max_length = 35)]
     language: String,
 }
@@ -26,7 +27,7 @@ pub struct PersonLanguage {
     /// The person's pseudonym.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     person: String,
-    /// The code of the language; empty: not known.
+    /// The code of the language that is set here; empty: none.
     language: String,
 }
 

@@ -2,6 +2,7 @@
 //! in the form and in the links of its results. The vault records the search and whom it showed.
 
 mod edit;
+pub mod language;
 mod passes;
 mod person;
 mod photo;

@@ -9,7 +9,7 @@ use clinic::feeds::{
 };
 use clinic::people::Reference;
 use domain::vault::{BirthDate, Contact, ContactKind, Names, PassportChange, Secret};
-use domain::{PointId, Shipped, UtcMillis, ZoneId};
+use domain::{PointId, Shipped, Spoken, UtcMillis, ZoneId};
 use serde_json::Value;
 
 use crate::fhir;
@@ -18,6 +18,8 @@ use crate::fhir;
 pub const ZONE_SYSTEM: &str = "urn:tapward:zone";
 /// The identifier by which a Location says which of our workstations stands there.
 pub const POINT_SYSTEM: &str = "urn:tapward:point";
+/// The system of language tags.
+const LANGUAGE_SYSTEM: &str = "urn:ietf:bcp:47";
 /// Longest resource id (FHIR: 64).
 const ID_MAX: usize = 64;
 /// Identifiers, names and roles of one resource that are looked at.
@@ -150,6 +152,22 @@ fn passport(resource: &Value) -> Option<PassportChange> {
     (!change.is_empty()).then_some(change)
 }
 
+/// The language to speak to a patient in: of those that read as one, the first that is preferred, else the first.
+fn language(resource: &Value) -> Option<Spoken> {
+    let code = |concept: &Value| {
+        let of = |is_tag: bool| {
+            let codings = items(&concept["coding"]).filter(move |it| (it["system"] == LANGUAGE_SYSTEM) == is_tag);
+            codings.filter_map(|it| it["code"].as_str()).find_map(Spoken::parse)
+        };
+        of(true).or_else(|| of(false)).or_else(|| Spoken::parse(concept["text"].as_str()?))
+    };
+    let of = |is_preferred: bool| {
+        let said = items(&resource["communication"]).filter(move |it| (it["preferred"] == true) == is_preferred);
+        said.map(|it| &it["language"]).find_map(code)
+    };
+    of(true).or_else(|| of(false))
+}
+
 /// A Patient, and the one that replaced it, if it was merged.
 pub fn patient(resource: &Value, reading: &Reading) -> Option<(PatientRecord, Option<String>)> {
     let (id, aliases) = called(resource, &reading.patients, &reading.source)?;
@@ -159,6 +177,7 @@ pub fn patient(resource: &Value, reading: &Reading) -> Option<(PatientRecord, Op
         changed: changed(resource, reading.zone),
         aliases,
         passport: passport(resource),
+        language: language(resource).map(Some),
         // A record that was replaced lives on in the other one: its cards do.
         active: resource["active"] != false || into.is_some(),
         ..PatientRecord::new(id)
@@ -285,6 +304,37 @@ mod tests {
         let mut by_number = reading();
         by_number.patients = fhir::Alias::Identifier("urn:mrn".to_owned());
         assert!(patient(&resource, &by_number).is_none(), "it has no such number");
+    }
+
+    #[test]
+    fn a_patient_is_spoken_to_in_the_first_preferred_language_that_reads_as_one() {
+        let spoken = |communication: Value| {
+            let (record, _) = patient(&json!({"id": "p-1", "communication": communication}), &reading()).unwrap();
+            record.language.map(|it| it.unwrap().as_str().to_owned())
+        };
+        let coded = |code: &str| json!({"coding": [{"system": LANGUAGE_SYSTEM, "code": code}]});
+        let one = |code: &str, preferred: Value| json!({"language": coded(code), "preferred": preferred});
+        assert_eq!(spoken(json!([one("uk-UA", Value::Null)])).as_deref(), Some("uk"));
+        assert_eq!(spoken(json!([one("en", json!(false)), one("RUS", json!(true))])).as_deref(), Some("ru"));
+        assert_eq!(spoken(json!([one("pl", json!(true)), one("ru", json!(true))])).as_deref(), Some("pl"), "both");
+        assert_eq!(spoken(json!([one("und", json!(true)), one("ru", Value::Null)])).as_deref(), Some("ru"));
+        // A code of the server's own stands before the tag; there is only a text.
+        let two = json!({"coding": [{"system": "urn:local", "code": "en"}, {"system": LANGUAGE_SYSTEM, "code": "pl"}]});
+        assert_eq!(spoken(json!([{"language": two}])).as_deref(), Some("pl"));
+        assert_eq!(spoken(json!([{"language": {"coding": [{"code": "fil"}]}}])).as_deref(), Some("fil"));
+        assert_eq!(spoken(json!([{"language": {"text": "uk"}}])).as_deref(), Some("uk"));
+        let long = "a".repeat(10_000);
+        for silent in [
+            json!(null),
+            json!([]),
+            json!("uk"),
+            json!([1, {"language": 7}]),
+            json!([{"language": {"text": "Ukrainian"}}]),
+            json!([{"language": coded(&long), "preferred": "yes"}]),
+            json!([{"language": coded("")}]),
+        ] {
+            assert_eq!(spoken(silent.clone()), None, "{silent}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use clinic::feeds::{
 };
 use clinic::people::Reference;
 use domain::vault::{BirthDate, Names, PassportChange, Secret};
-use domain::{Clock, Shipped, UtcMillis};
+use domain::{Clock, Shipped, Spoken, UtcMillis};
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -136,14 +136,26 @@ impl Reader {
                 json!(["OR", ["write_date", ">=", since], ["create_date", ">=", since]])
             }
         };
+        // What is known of a patient stands in the party, and the language beside it.
+        let patients = match written.as_array().map(Vec::as_slice) {
+            None | Some([]) => json!([]),
+            Some(own) => {
+                let since = &own[1][2];
+                let mut any = own.to_vec();
+                for field in ["party.write_date", "party.langs.write_date", "party.langs.create_date"] {
+                    any.push(json!([field, ">=", since]));
+                }
+                Value::Array(any)
+            }
+        };
         let staff =
             &["party.ref", "party.name", "party.lastname", "party.active", "party.internal_user.login", "active"];
         self.read(session, "gnuhealth.healthprofessional", json!([]), staff, |found| {
             Records::Staff(found.iter().filter_map(read_staff).collect())
         })
         .await?;
-        let patient = &["puid", "party.name", "party.lastname", "party.dob", "active"];
-        self.read(session, "gnuhealth.patient", written.clone(), patient, |found| {
+        let patient = &["puid", "party.name", "party.lastname", "party.dob", "party.lang.code", "active"];
+        self.read(session, "gnuhealth.patient", patients, patient, |found| {
             Records::Patients(found.iter().filter_map(read_patient).collect())
         })
         .await?;
@@ -226,7 +238,8 @@ fn read_patient(record: &Value) -> Option<PatientRecord> {
         passport.birth_date = birth_date.map(Some);
     }
     let active = record["active"].as_bool().unwrap_or(true);
-    Some(PatientRecord { passport, active, ..PatientRecord::new(reference(&record["puid"])?) })
+    let language = at(record, &["party", "lang", "code"]).as_str().and_then(Spoken::parse).map(Some);
+    Some(PatientRecord { passport, language, active, ..PatientRecord::new(reference(&record["puid"])?) })
 }
 
 fn read_appointment(record: &Value) -> Option<AppointmentRecord> {
@@ -270,6 +283,20 @@ mod tests {
             None,
             "without a reference nobody is known"
         );
+    }
+
+    #[test]
+    fn a_patients_language_is_the_partys_and_a_party_without_one_says_nothing() {
+        let language = |lang: Value| {
+            let record = json!({ "id": 2, "puid": "P-1", "active": true, "party.": { "lastname": "Ivanenko", "name": "Olena",
+                "dob": null, "id": 3, "lang.": lang } });
+            read_patient(&record).unwrap().language.map(|it| it.unwrap().as_str().to_owned())
+        };
+        assert_eq!(language(json!({ "code": "ru", "id": 21 })).as_deref(), Some("ru"));
+        assert_eq!(language(json!({ "code": "es_419", "id": 7 })).as_deref(), Some("es"));
+        for silent in [Value::Null, json!({ "id": 1 }), json!({ "code": 7 }), json!({ "code": "klingon" })] {
+            assert_eq!(language(silent), None);
+        }
     }
 
     #[test]

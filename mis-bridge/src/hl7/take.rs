@@ -176,7 +176,12 @@ impl Taker<'_> {
         let says_nothing = passport == PassportChange::default();
         let active = !patient.dead;
         let passport = (!says_nothing).then_some(passport);
-        Ok(PatientRecord { changed, aliases, passport, active, ..PatientRecord::new(id) })
+        let language = match patient.language {
+            Told::Unsaid => None,
+            Told::Delete => Some(None),
+            Told::Is(language) => Some(Some(language)),
+        };
+        Ok(PatientRecord { changed, aliases, passport, language, active, ..PatientRecord::new(id) })
     }
 
     async fn merge(&self, merge: Merge, changed: Option<UtcMillis>, happened: UtcMillis) -> Result<(), NotTaken> {

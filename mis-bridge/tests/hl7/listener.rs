@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clinic::acting::Acting;
 use clinic::feeds::{Feeds, SiteKeys, Source, person_of_alias};
 use clinic::people::Reference;
 use clinic::vault::{Blobs, KeySource, Vault};
@@ -350,6 +351,38 @@ async fn with_the_database_away_nothing_is_acknowledged() {
     office.database.close().await;
     caller.write(&framed(&admit("2", "P-2", "Иванова"))).await;
     assert_eq!(caller.frame().await, None, "the sender keeps it and sends it again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_language_is_known_by_any_code_deleted_by_quotes_and_what_is_no_code_refuses_nobody() {
+    let office = Office::open(|_| {}).await;
+    let mut caller = office.join().await;
+    // A minute later each time: what is older changes nothing.
+    let told = |n: usize, field: &str| {
+        let at = format!("2026010509{n:02}00+0300");
+        admit(&n.to_string(), "P-1", "Иванова")
+            .replace("20260105090000+0300", &at)
+            .replace("||19800201\r", &format!("||19800201||||||||{field}\r"))
+    };
+    let long = "x".repeat(5_000);
+    let steps = [
+        ("rus^Russian^ISO639", Some("ru")),
+        ("", Some("ru")),
+        ("UKR", Some("uk")),
+        ("Ukrainian", Some("uk")),
+        (&long, Some("uk")),
+        ("ru-UA", Some("ru")),
+        ("7^Polish^L^pol^^ISO639", Some("pl")),
+        ("\"\"", None),
+        ("eng", Some("en")),
+    ];
+    for (n, (field, spoken)) in (1..).zip(steps) {
+        assert_eq!(caller.ask(&told(n, field)).await, of(&n.to_string()), "{field}");
+        let person = office.knows("P-1").await.unwrap();
+        let known = clinic::people::language_known(&office.database, &Acting::console(), person).await.unwrap();
+        assert_eq!(known.spoken().map(clinic::people::Spoken::as_str), spoken, "{field}");
+        assert_eq!(known.told.and_then(|told| told.by).as_deref(), spoken.map(|_| "mis"), "{field}");
+    }
 }
 
 fn merge(control: &str, stays: &str, goes: &str) -> String {

@@ -143,6 +143,9 @@ fn print(report: &ImportReport, dry_run: bool) {
         "{outcome}. {} rows: {} persons new, {} passes new, {} changed, {} as before",
         report.rows, report.persons_added, report.added, report.changed, report.unchanged
     );
+    if report.spoken > 0 {
+        println!("{} persons whose language is told anew", report.spoken);
+    }
     if report.not_active > 0 {
         println!("{} passes of the file are blocked, lost or withdrawn here and stay so", report.not_active);
     }

@@ -9,6 +9,7 @@ use store::{read, transact};
 use super::{ChargeLine, ChargeRow, PaymentLine, PaymentRow, select_charge, select_payment};
 use crate::acting::Acting;
 use crate::audit::{self, Action, Draft, Purpose};
+use crate::people::spoken;
 use crate::till::ledger::amount;
 use crate::till::{Till, TillError};
 
@@ -62,17 +63,14 @@ impl Till {
             .bind(&id)
             .fetch_all(&mut *conn)
             .await?;
-            let language: Option<Option<String>> = sqlx::query_scalar("SELECT language FROM person WHERE id = $1")
-                .bind(payment.patient.map(|person: PersonId| person.to_string()))
-                .fetch_optional(&mut *conn)
-                .await?;
+            let language = spoken!(conn, payment.patient.map(|person: PersonId| person.to_string()));
             let payer: Option<String> = sqlx::query_scalar("SELECT name FROM payer WHERE id = $1")
                 .bind(payment.payer.as_deref())
                 .fetch_optional(&mut *conn)
                 .await?;
             let draft = Draft { subject: payment.patient, ..look.clone() };
             audit::record!(conn, &draft);
-            Ok(Some((payment, actor, parts, charges, language.flatten(), payer)))
+            Ok(Some((payment, actor, parts, charges, language, payer)))
         })?;
         let (payment, actor, parts, charges, language, payer) = found.ok_or(TillError::NotFound)?;
         let amounts: BTreeMap<String, i64> = parts.into_iter().collect();
@@ -96,14 +94,6 @@ impl Till {
     pub async fn language_of(&self, acting: &Acting, patient: PersonId) -> Result<Option<String>, TillError> {
         acting.must(Permission::ChargeSee)?;
         let id = patient.to_string();
-        let found: Option<Option<String>> = read!(self.database, "till.language", |conn| {
-            Ok(sqlx::query_scalar(
-                "SELECT language FROM person WHERE id = COALESCE((SELECT into_person FROM person_merge WHERE person = $1), $1)",
-            )
-            .bind(&id)
-            .fetch_optional(&mut *conn)
-            .await?)
-        })?;
-        Ok(found.flatten())
+        Ok(read!(self.database, "till.language", |conn| { Ok(spoken!(conn, &id)) })?)
     }
 }

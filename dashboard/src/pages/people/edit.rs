@@ -17,6 +17,7 @@ use domain::vault::{
 };
 use domain::{Field, Permission, PersonId};
 
+use super::language::{self, LANGUAGES};
 use super::person::{Done, after};
 use super::purpose::{Choice, Purposes};
 use crate::fault::Fault;
@@ -27,23 +28,6 @@ use crate::visit::Visit;
 
 /// Empty rows offered for a further document or contact.
 const SPARE: usize = 1;
-/// Languages offered, with their own names. What a feed has told stays, whether it is here or not.
-const LANGUAGES: &[(&str, &str)] = &[
-    ("en", "English"),
-    ("ru", "Русский"),
-    ("uk", "Українська"),
-    ("pl", "Polski"),
-    ("de", "Deutsch"),
-    ("fr", "Français"),
-    ("es", "Español"),
-    ("it", "Italiano"),
-    ("ro", "Română"),
-    ("hu", "Magyar"),
-    ("tr", "Türkçe"),
-    ("ar", "العربية"),
-    ("zh", "中文"),
-];
-
 #[derive(Template)]
 #[template(path = "person_edit.html")]
 struct Page {
@@ -59,7 +43,9 @@ struct Page {
     shows_documents: bool,
     shows_contacts: bool,
     shows_reference: bool,
-    /// Code, name, whether it is the person's.
+    /// What counts if none is set here, in words.
+    otherwise: String,
+    /// Code, name, whether it is set.
     languages: Vec<(String, String, bool)>,
     document_kinds: Vec<(&'static str, String)>,
     contact_kinds: Vec<(&'static str, String)>,
@@ -278,6 +264,14 @@ impl Typed {
         if problems.is_empty() { Ok(change) } else { Err(problems) }
     }
 
+    /// Chosen from a list: anything else was not typed by anybody.
+    fn language(&self) -> Result<Option<Spoken>, Fault> {
+        match self.language.as_str() {
+            "" => Ok(None),
+            text => Spoken::parse(text).map(Some).ok_or(Fault::Invalid),
+        }
+    }
+
     fn reference(&self) -> Result<Option<Reference>, ()> {
         match self.reference.as_str() {
             "" => Ok(None),
@@ -312,7 +306,7 @@ const fn refused_words(why: PassportRefused) -> &'static str {
 pub async fn new(visit: Visit, query: Query) -> Result<Response, Fault> {
     must_be_open(&visit)?;
     let purpose = query.one("for").unwrap_or(Purpose::PassIssue.as_str()).to_owned();
-    page(&visit, StatusCode::OK, None, &purpose, Typed::default(), Vec::new())
+    page(&visit, StatusCode::OK, None, &purpose, Typed::default(), Vec::new()).await
 }
 
 /// `POST /people/new`
@@ -320,21 +314,22 @@ pub async fn create(visit: Visit, body: Bytes) -> Result<Response, Fault> {
     must_be_open(&visit)?;
     let form = Query::read(std::str::from_utf8(&body).map_err(|_| Fault::Invalid)?);
     let (acting, texts, typed) = (visit.acting()?, visit.texts(), Typed::read(&form));
+    let language = typed.language()?;
     let chosen = form.one("purpose").unwrap_or_default().to_owned();
     let (change, purpose, reference) = match whole(&visit, &acting, &typed, &chosen) {
         Ok(whole) => whole,
-        Err(problems) => return page(&visit, UNPROCESSABLE, None, &chosen, typed, problems),
+        Err(problems) => return page(&visit, UNPROCESSABLE, None, &chosen, typed, problems).await,
     };
     let (database, now) = (&visit.app.database, visit.app.now());
     let person = match clinic_people::register(database, &acting, reference, now).await {
         Ok(person) => person,
         Err(PersonError::ReferenceTaken) => {
             let problems = vec![("reference".to_owned(), texts.t("edit-reference-taken"))];
-            return page(&visit, UNPROCESSABLE, None, &chosen, typed, problems);
+            return page(&visit, UNPROCESSABLE, None, &chosen, typed, problems).await;
         }
         Err(error) => return Err(error.into()),
     };
-    clinic_people::set_language(database, &acting, person, Spoken::parse(&typed.language), now).await?;
+    clinic_people::set_language(database, &acting, person, language, now).await?;
     visit.app.vault.put(&acting, person, change, purpose).await?;
     Ok(after(person, &chosen, Done::Registered))
 }
@@ -383,9 +378,9 @@ pub async fn edit(visit: Visit, Path(person): Path<String>, query: Query) -> Res
         true => clinic_people::reveal_reference(database, &acting, person, purpose, now).await?,
         false => None,
     };
-    let language = clinic_people::language_of(database, &acting, person).await?;
-    let typed = Typed::of(&passport, reference.as_ref(), language.as_ref());
-    page(&visit, StatusCode::OK, Some(person), purpose.as_str(), typed, Vec::new())
+    let language = clinic_people::language_known(database, &acting, person).await?;
+    let typed = Typed::of(&passport, reference.as_ref(), language.set.as_ref());
+    page(&visit, StatusCode::OK, Some(person), purpose.as_str(), typed, Vec::new()).await
 }
 
 /// `POST /people/{person}/edit`
@@ -393,10 +388,11 @@ pub async fn save(visit: Visit, Path(person): Path<String>, body: Bytes) -> Resu
     let person: PersonId = person.parse().map_err(|_| Fault::NotFound)?;
     let form = Query::read(std::str::from_utf8(&body).map_err(|_| Fault::Invalid)?);
     let (acting, texts, typed) = (visit.acting()?, visit.texts(), Typed::read(&form));
+    let language = typed.language()?;
     let chosen = form.one("purpose").unwrap_or_default().to_owned();
     let (change, purpose, reference) = match whole(&visit, &acting, &typed, &chosen) {
         Ok(whole) => whole,
-        Err(problems) => return page(&visit, UNPROCESSABLE, Some(person), &chosen, typed, problems),
+        Err(problems) => return page(&visit, UNPROCESSABLE, Some(person), &chosen, typed, problems).await,
     };
     if acting.rights.shows(Field::Reference) {
         let (database, now) = (&visit.app.database, visit.app.now());
@@ -404,12 +400,11 @@ pub async fn save(visit: Visit, Path(person): Path<String>, body: Bytes) -> Resu
             Ok(()) => {}
             Err(PersonError::ReferenceTaken) => {
                 let problems = vec![("reference".to_owned(), texts.t("edit-reference-taken"))];
-                return page(&visit, UNPROCESSABLE, Some(person), &chosen, typed, problems);
+                return page(&visit, UNPROCESSABLE, Some(person), &chosen, typed, problems).await;
             }
             Err(error) => return Err(error.into()),
         }
     }
-    let language = Spoken::parse(&typed.language);
     clinic_people::set_language(&visit.app.database, &acting, person, language, visit.app.now()).await?;
     visit.app.vault.put(&acting, person, change, purpose).await?;
     Ok(after(person, &chosen, Done::Saved))
@@ -421,7 +416,7 @@ fn must_be_open(visit: &Visit) -> Result<(), Fault> {
     if visit.app.vault.is_open() { Ok(()) } else { Err(Fault::Locked) }
 }
 
-fn page(
+async fn page(
     visit: &Visit,
     status: StatusCode,
     person: Option<PersonId>,
@@ -435,6 +430,10 @@ fn page(
     let (title, action, back) = match person {
         None => (texts.t("edit-new-title"), "/people/new".to_owned(), format!("/people{kept}")),
         Some(id) => (texts.t("edit-title"), format!("/people/{id}/edit"), format!("/people/{id}{kept}")),
+    };
+    let told = match person {
+        Some(id) => clinic_people::language_known(&visit.app.database, &acting, id).await?.told,
+        None => None,
     };
     let is_other = Spoken::parse(&typed.language).is_some_and(|code| LANGUAGES.iter().all(|it| it.0 != code.as_str()));
     let other = is_other.then(|| (typed.language.clone(), typed.language.clone(), true));
@@ -453,6 +452,7 @@ fn page(
         shows_documents: shows(Field::Document),
         shows_contacts: shows(Field::Contact),
         shows_reference: shows(Field::Reference),
+        otherwise: told.map_or_else(|| texts.t("edit-language-unknown"), |told| language::told(&told, &texts)),
         languages,
         document_kinds: kinds("document-", DocumentKind::ALL.iter().map(|kind| kind.as_str()), &texts),
         contact_kinds: kinds("contact-", ContactKind::ALL.iter().map(|kind| kind.as_str()), &texts),

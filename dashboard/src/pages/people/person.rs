@@ -17,6 +17,7 @@ use clinic::watch;
 use domain::vault::{Contact, Document, Masked, Passport};
 use domain::{Field, Permission, PersonId};
 
+use super::language;
 use super::passes::{self, PassLine};
 use super::purpose::{Choice, Purposes};
 use super::{day_of, title_of};
@@ -51,6 +52,8 @@ struct Page {
     is_unknown: bool,
     restricted: bool,
     since: String,
+    /// The language that the person is spoken to in, and where that is known from.
+    language: Option<String>,
     groups: Vec<Group>,
     purposes: Vec<Choice>,
     purpose: &'static str,
@@ -225,6 +228,7 @@ async fn page(
 ) -> Result<Response, Fault> {
     let (acting, texts, times) = (visit.acting()?, visit.texts(), visit.times());
     let known = clinic_people::person(&visit.app.database, &acting, person).await?.ok_or(Fault::NotFound)?;
+    let spoken = clinic_people::language_known(&visit.app.database, &acting, person).await?;
     let purposes = Purposes::of(&acting);
     let purpose = purposes.read(chosen);
     let look = purpose.unwrap_or(Purpose::Maintenance);
@@ -262,6 +266,7 @@ async fn page(
         restricted: face.as_ref().is_some_and(|face| face.restricted),
         face,
         since: times.full(known.since),
+        language: language::known(&spoken, &texts),
         may_reveal_all: may_reveal && groups.iter().filter(|group| group.is_masked && !group.is_empty).count() > 1,
         groups,
         purposes: purposes.choices(chosen, &texts),

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use super::Names;
 use crate::fault::{Dressed, Fault};
 use crate::money;
+use crate::pages::people::language;
 use crate::pages::query::Query;
 use crate::view::{Frame, go, page as render};
 use crate::visit::Visit;
@@ -258,6 +259,7 @@ pub async fn paper(visit: Visit, Path(person): Path<String>) -> Result<Response,
     if let Some(reference) = &package.reference {
         facts.push((texts.code("field-", "reference"), reference.reveal().to_owned()));
     }
+    facts.extend(language::known(&package.language, &texts).map(|language| (texts.t("person-language"), language)));
     let subject = &package.subject;
     let passes: Vec<Entry> = package
         .passes

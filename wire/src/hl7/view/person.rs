@@ -1,5 +1,6 @@
 //! PID and MRG: whom a message is about.
 
+use domain::Spoken;
 use domain::vault::{BirthDate, CONTACTS_MAX, Contact, ContactKind, Names, Secret};
 
 use super::header::Party;
@@ -91,6 +92,8 @@ pub struct Patient {
     pub birth: Told<BirthDate>,
     /// PID-13: telephones and mail addresses, all of them from now on.
     pub contacts: Told<Vec<Contact>>,
+    /// PID-15: the primary language. What is no code of a language is unsaid: the table behind it is each site's own.
+    pub language: Told<Spoken>,
     /// PID-30: the patient is known to be dead.
     pub dead: bool,
 }
@@ -119,6 +122,7 @@ impl Patient {
             names: names(segment),
             birth,
             contacts: contacts(segment),
+            language: language(segment),
             dead: segment.text(30).is_some_and(|text| text == "Y"),
         })
     }
@@ -130,6 +134,16 @@ fn birth_date(text: &str) -> Option<BirthDate> {
     let stamp = Stamp::read(text).filter(|stamp| stamp.precision() >= Precision::Day)?;
     let day = stamp.day();
     BirthDate::new(day.year(), day.month(), day.day())
+}
+
+/// A language by its code, or by the other code beside it (CE-1, CE-4).
+fn language(segment: Segment<'_>) -> Told<Spoken> {
+    let field = segment.field(15);
+    if field.is_delete() {
+        return Told::Delete;
+    }
+    let code = |component| field.text(component).as_deref().and_then(Spoken::parse);
+    code(1).or_else(|| code(4)).map_or(Told::Unsaid, Told::Is)
 }
 
 /// What XTN says: the address of a mail, or the number, or the number in one piece.
