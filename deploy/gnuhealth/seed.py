@@ -7,7 +7,7 @@ PEOPLE.json: {"institution": "…", "readers": [login],
     "doctors": [{"ref", "login", "given", "family", "gender": "f"|"m", "birth": "YYYY-MM-DD"}],
     "patients": [{"ref", "given", "family", "gender", "birth"}],
     "appointments": [{"patient": ref, "doctor": ref, "at": "YYYY-MM-DDTHH:MM:SS" in UTC}],
-    "products": [{"code", "name"}]}
+    "products": [{"code", "name"}], "accountants": [login]}
 """
 
 import datetime
@@ -46,6 +46,49 @@ def institution(name):
     return made
 
 
+def books(company):
+    "What an invoice needs: a chart of accounts, a fiscal year, a term of payment."
+    # They may be imported only when it is known which database is meant.
+    from trytond.modules.account.tests.tools import (
+        create_chart, create_fiscalyear, get_accounts)
+    from trytond.modules.account_invoice.tests.tools import (
+        create_payment_term, set_fiscalyear_invoice_sequences)
+    if first('account.account', ('company', '=', company.id)):
+        return
+    create_chart(company)
+    accounts = get_accounts(company)
+    settings = Model.get('account.configuration')(1)
+    settings.default_account_receivable = accounts['receivable']
+    settings.default_account_payable = accounts['payable']
+    settings.default_category_account_revenue = accounts['revenue']
+    settings.default_category_account_expense = accounts['expense']
+    term = create_payment_term()
+    term.save()
+    settings.default_customer_payment_term = term
+    settings.save()
+    year = set_fiscalyear_invoice_sequences(create_fiscalyear(company))
+    year.save()
+    year.click('create_period')
+
+
+def of_company(user, company):
+    if company not in user.companies:
+        user.companies.append(Model.get('company.company')(company.id))
+        user.company = company
+        user.save()
+
+
+def user(login, name, groups, company):
+    made = first('res.user', ('login', '=', login))
+    if not made:
+        made = Model.get('res.user')(name=name, login=login)
+        for group in groups:
+            made.groups.append(Model.get('res.group')(group.id))
+        made.save()
+    of_company(made, company)
+    return made
+
+
 def person(row, **kind):
     there = first('party.party', ('ref', '=', row['ref']))
     if there:
@@ -62,17 +105,11 @@ def person(row, **kind):
     return made
 
 
-def doctor(row, clinic, groups):
+def doctor(row, clinic, groups, company):
     party = person(row, is_healthprof=True)
     if not party.internal_user:
-        user = first('res.user', ('login', '=', row['login']))
-        if not user:
-            user = Model.get('res.user')(
-                name=f"{row['given']} {row['family']}", login=row['login'])
-            for group in groups:
-                user.groups.append(Model.get('res.group')(group.id))
-            user.save()
-        party.internal_user = user
+        party.internal_user = user(
+            row['login'], f"{row['given']} {row['family']}", groups, company)
         party.save()
     there = first('gnuhealth.healthprofessional', ('party', '=', party.id))
     if there:
@@ -93,13 +130,25 @@ def patient(row):
     return made
 
 
-def service_product(code, name):
+def sold_services():
+    "The accounting category of services: an invoice takes the account of revenue from it."
+    there = first('product.category', ('accounting', '=', True))
+    if there:
+        return there
+    made = Model.get('product.category')(name="Services", accounting=True)
+    made.account_revenue = first('account.account', ('type.revenue', '=', True))
+    made.account_expense = first('account.account', ('type.expense', '=', True))
+    made.save()
+    return made
+
+
+def service_product(code, name, category):
     if first('product.product', ('code', '=', code)):
         return
     unit = first('product.uom', ('symbol', '=', 'u'))
     template = Model.get('product.template')(
         name=name, type='service', default_uom=unit,
-        list_price=Decimal(0), code=code)
+        list_price=Decimal(0), code=code, account_category=category)
     template.save()
 
 
@@ -108,24 +157,22 @@ def main(uri, conf, path):
     with open(path) as file:
         wanted = json.load(file)
     clinic = institution(wanted.get('institution', "Clinic"))
-    user = Model.get('res.user')(1)
     company = Model.get('company.company').find([], limit=1)[0]
-    if company not in user.companies:
-        user.companies.append(Model.get('company.company')(company.id))
-        user.company = company
-        user.save()
+    of_company(Model.get('res.user')(1), company)
     session._context = dict(session.context, company=company.id)
-    service_product('CONSULT', "Consultation")
+    books(company)
+    category = sold_services()
+    service_product('CONSULT', "Consultation", category)
     for row in wanted.get('products', []):
-        service_product(row['code'], row['name'])
+        service_product(row['code'], row['name'], category)
     groups = Model.get('res.group').find([('name', 'like', '%Health%')])
     for login in wanted.get('readers', []):
-        if not first('res.user', ('login', '=', login)):
-            reader = Model.get('res.user')(name=login, login=login)
-            for group in groups:
-                reader.groups.append(Model.get('res.group')(group.id))
-            reader.save()
-    doctors = {row['ref']: doctor(row, clinic, groups) for row in wanted['doctors']}
+        user(login, login, groups, company)
+    books_of = Model.get('res.group').find([('name', 'like', 'Account%')])
+    for login in wanted.get('accountants', []):
+        user(login, login, books_of, company)
+    doctors = {row['ref']: doctor(row, clinic, groups, company)
+        for row in wanted['doctors']}
     patients = {row['ref']: patient(row) for row in wanted['patients']}
     made = 0
     for row in wanted.get('appointments', []):

@@ -32,18 +32,6 @@ pub use server::NotOfTheWeb;
 use patient::Patients;
 use server::{Server, Told, Wrote};
 
-/// What a FHIR destination wants to be told.
-pub const WANTS: &[ChangeKind] = &[
-    ChangeKind::SessionOpened,
-    ChangeKind::SessionEnded,
-    ChangeKind::VisitStarted,
-    ChangeKind::VisitEnded,
-    ChangeKind::VisitCancelled,
-    ChangeKind::OutOfCard,
-    ChangeKind::IrregularSignIn,
-    ChangeKind::ChargeRendered,
-    ChangeKind::ChargeCancelled,
-];
 /// How often a write is begun anew because somebody else wrote in between.
 const CONFLICTS_MAX: u32 = 4;
 
@@ -143,6 +131,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What it is told.
+    pub fn wants(&self) -> Vec<ChangeKind> {
+        use ChangeKind as K;
+        let mut wants = vec![K::SessionOpened, K::SessionEnded, K::VisitStarted, K::VisitEnded, K::VisitCancelled];
+        wants.extend([K::OutOfCard, K::IrregularSignIn]);
+        if self.charges != Charges::Never {
+            wants.extend([K::ChargeRendered, K::ChargeCancelled]);
+        }
+        wants
+    }
+
     /// A server without authentication at this address, with the usual settings.
     pub fn new(base: Url, site: SiteId) -> Self {
         Self {

@@ -7,6 +7,7 @@
 
 mod charges;
 mod feed;
+mod invoices;
 mod lines;
 mod rpc;
 mod sessions;
@@ -34,17 +35,6 @@ pub use rpc::RpcError;
 pub type Assertions =
     Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<Zeroizing<String>, String>> + Send>> + Send + Sync>;
 
-/// What is told to GNU Health.
-pub const WANTS: &[ChangeKind] = &[
-    ChangeKind::SessionOpened,
-    ChangeKind::SessionEnded,
-    ChangeKind::VisitStarted,
-    ChangeKind::VisitEnded,
-    ChangeKind::VisitCancelled,
-    ChangeKind::ChargeRendered,
-    ChangeKind::ChargeCancelled,
-];
-
 /// How to reach it.
 #[derive(Clone)]
 pub struct Settings {
@@ -60,6 +50,23 @@ pub struct Settings {
     pub charges: bool,
     /// The language of their descriptions. `en`.
     pub language: String,
+    /// As which user invoices are made there of what was paid; none are made without.
+    pub invoices: Option<String>,
+}
+
+impl Settings {
+    /// What is told to it.
+    pub fn wants(&self) -> Vec<ChangeKind> {
+        use ChangeKind as K;
+        let mut wants = vec![K::SessionOpened, K::SessionEnded, K::VisitStarted, K::VisitEnded, K::VisitCancelled];
+        if self.charges {
+            wants.extend([K::ChargeRendered, K::ChargeCancelled]);
+            if self.invoices.is_some() {
+                wants.extend([K::PaymentTaken, K::PaymentReturned]);
+            }
+        }
+        wants
+    }
 }
 
 impl fmt::Debug for Settings {

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use clinic::Database;
 use clinic::outbox::{DeliveryState, Fault, FaultCode};
-use clinic::till::reconcile::{self, Basis, Compared, Job, Ours, Theirs, Told, compare};
-use domain::{Clock, UtcMillis};
+use clinic::till::reconcile::{self, Basis, Compared, Days, Job, Ours, Theirs, Told, compare};
+use domain::Clock;
 use store::Error;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -31,14 +31,9 @@ pub const THEIRS_MAX: usize = 2 * reconcile::CHARGES_MAX;
 
 /// A system whose charges can be read.
 pub trait Charges: Send + Sync + 'static {
-    /// Its charges that bear an id of ours and were rendered from `from` to before `until`; others may be among them. `read`
-    /// counts what was read so far. At most [`THEIRS_MAX`].
-    fn charges(
-        &self,
-        from: UtcMillis,
-        until: UtcMillis,
-        read: &AtomicUsize,
-    ) -> impl Future<Output = Result<Vec<Theirs>, Fault>> + Send;
+    /// Its charges that bear an id of ours and were rendered on these days, others may be among them; and, where it can be
+    /// told, what somebody wrote there by hand for these days. `read` counts what was read so far. At most [`THEIRS_MAX`].
+    fn charges(&self, days: Days, read: &AtomicUsize) -> impl Future<Output = Result<Vec<Theirs>, Fault>> + Send;
 }
 
 /// A system whose records cannot be read: what it acknowledged counts.
@@ -46,7 +41,7 @@ pub trait Charges: Send + Sync + 'static {
 pub struct Unread;
 
 impl Charges for Unread {
-    async fn charges(&self, _: UtcMillis, _: UtcMillis, _: &AtomicUsize) -> Result<Vec<Theirs>, Fault> {
+    async fn charges(&self, _: Days, _: &AtomicUsize) -> Result<Vec<Theirs>, Fault> {
         Ok(Vec::new())
     }
 }
@@ -182,7 +177,7 @@ impl<C: Charges> Task<C> {
         let ours = ours.ok_or_else(|| Failed::Fault(Fault::new(FaultCode::TooLong, "charges")))?;
         ours_read.store(ours.len(), Ordering::Relaxed);
         let theirs = match &self.there {
-            Some(there) => Some(there.charges(job.from, job.until, theirs_read).await.map_err(Failed::Fault)?),
+            Some(there) => Some(there.charges(job.days, theirs_read).await.map_err(Failed::Fault)?),
             None => None,
         };
         let own: BTreeSet<String> = ours.iter().map(|own| own.charge.clone()).collect();
@@ -192,7 +187,8 @@ impl<C: Charges> Task<C> {
         };
         let there: BTreeSet<&str> = theirs.iter().map(|one| one.charge.as_str()).collect();
         let missing = own.iter().filter(|id| !there.contains(id.as_str())).cloned().collect();
-        let strange = there.iter().filter(|id| !own.contains(**id)).map(|id| (*id).to_owned()).collect();
+        let strange =
+            there.iter().filter(|id| !id.is_empty() && !own.contains(**id)).map(|id| (*id).to_owned()).collect();
         let told = reconcile::told(&self.database, &self.destination, missing).await?;
         let elsewhere = reconcile::known(&self.database, strange).await?;
         Ok((Basis::Records, compare(&ours, theirs, &elsewhere, |id| why(&told, id))))

@@ -158,8 +158,10 @@ impl Beside<'_> {
             SystemKind::Fhir { tell, read } => {
                 if let Some(settings) = tell {
                     let there = Fhir::new((**settings).clone(), self.clock.clone())?;
-                    self.reconcile(system, Some(ChargeItems::new(settings, self.clock.clone())?));
-                    self.deliver(system, delivery::Settings::new(name, "fhir", fhir::WANTS), there);
+                    if settings.charges != fhir::Charges::Never {
+                        self.reconcile(system, Some(ChargeItems::new(settings, self.clock.clone())?));
+                    }
+                    self.deliver(system, delivery::Settings::new(name, "fhir", &settings.wants()), there);
                 }
                 if let Some((server, every)) = read {
                     let zone = self.config.exchange.feeds.time_zone;
@@ -173,8 +175,10 @@ impl Beside<'_> {
             SystemKind::Hl7(settings) => {
                 let vault = Some(self.vault.clone());
                 let sender = hl7::Sender::new((**settings).clone(), self.database.clone(), vault, self.clock.clone())?;
-                self.deliver(system, hl7::delivery_settings(name), sender);
-                self.reconcile(system, None::<Unread>);
+                self.deliver(system, hl7::delivery_settings(settings), sender);
+                if settings.charges {
+                    self.reconcile(system, None::<Unread>);
+                }
             }
             SystemKind::Webhook(settings) => {
                 let there = Webhook::new((**settings).clone(), self.clock.clone())?;
@@ -185,8 +189,9 @@ impl Beside<'_> {
                 let assertions = self.assertions(&system.name, read.as_ref().map(|read| read.login.clone()))?;
                 let client = Client::new(http.clone())?;
                 let there = GnuHealth::new(settings.clone(), client.clone(), Arc::clone(&assertions))?;
-                self.deliver(system, delivery::Settings::new(name, "gnuhealth", gnuhealth::WANTS), there);
+                self.deliver(system, delivery::Settings::new(name, "gnuhealth", &settings.wants()), there);
                 match read {
+                    _ if !settings.charges => {}
                     Some(read) => {
                         let lines = Lines::new(settings, client.clone(), Arc::clone(&assertions), &read.login)?;
                         self.reconcile(system, Some(lines));

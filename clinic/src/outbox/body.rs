@@ -147,22 +147,23 @@ fn charge(charge: &FactCharge) -> Value {
 fn payment(payment: &FactPayment) -> Value {
     let parts =
         |(charge, amount): &(String, domain::money::Amount)| json!({ "charge": charge, "minor": amount.minor() });
+    let line = &payment.line;
     let mut value = json!({
-        "id": payment.id,
-        "kind": payment.kind,
-        "method": payment.method.as_str(),
-        "state": payment.state,
-        "currency": payment.currency.as_str(),
-        "digits": payment.currency.digits(),
-        "minor": payment.amount.minor(),
+        "id": line.id,
+        "kind": line.kind,
+        "method": line.method.as_str(),
+        "state": line.state,
+        "currency": line.currency.as_str(),
+        "digits": line.currency.digits(),
+        "minor": line.amount.minor(),
         "parts": payment.parts.iter().map(parts).collect::<Vec<Value>>(),
-        "begun": payment.begun.to_rfc3339(),
+        "begun": line.begun.to_rfc3339(),
     });
     if let Some(members) = value.as_object_mut() {
-        put(members, "receipt", payment.no.map(Value::from));
-        put(members, "payer", payment.payer.clone().map(Value::String));
-        put(members, "done", payment.done.map(|at| at.to_rfc3339().into()));
-        put(members, "reverses", payment.reverses.clone().map(Value::String));
+        put(members, "receipt", line.no.map(Value::from));
+        put(members, "payer", line.payer.clone().map(Value::String));
+        put(members, "done", line.done.map(|at| at.to_rfc3339().into()));
+        put(members, "reverses", line.reverses.clone().map(Value::String));
     }
     value
 }

@@ -337,7 +337,8 @@ impl Known {
         let appointment = change.appointment.as_ref().or(visit.and_then(|(_, appointment)| appointment.as_ref()));
         let appointment = appointment.and_then(|id| self.appointments.get(id));
         let visit = visit.map(|(visit, _)| visit);
-        let of_money = charge.as_ref().map(|(charge, _)| charge.patient).or(payment.as_ref().and_then(|it| it.patient));
+        let of_money =
+            charge.as_ref().map(|(charge, _)| charge.patient).or(payment.as_ref().and_then(|it| it.line.patient));
         let patient = change.patient.or(of_money).or(visit.map(|it| it.patient)).or(appointment.map(|it| it.patient));
         let rendered_by = charge.as_ref().and_then(|(_, staff)| *staff);
         let staff = change.staff.or(rendered_by).or(visit.map(|it| it.staff)).or(appointment.and_then(|it| it.staff));

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::money::{Amount, Currency};
 use domain::schedule::LocalDate;
-use domain::till::{ChargeState, Method, Mode};
+use domain::till::{ChargeState, Mode};
 use domain::{PersonId, UtcMillis};
 use store::{Database, Error, read, sqlx};
 
 use super::fact::FactStaff;
 use crate::changes::{Change, ChangeKind};
 use crate::rows::{code, column, optional};
+use crate::till::account::{PaymentLine, PaymentRow, select_payment};
 use crate::till::ledger::{amount, currency, day};
 
 /// A charge as it is now, which may be further than at the change.
@@ -88,47 +89,27 @@ impl FactCharge {
         self.net.minus(self.paid).and_then(|rest| rest.minus(self.written_off)).unwrap_or(Amount::ZERO)
     }
 
-    /// Whether nothing is left to be paid of a service that was rendered.
-    pub fn is_settled(&self) -> bool {
-        self.state == ChargeState::Rendered && !self.open().is_positive()
+    /// Whether a service was rendered and all of it is paid, not written off.
+    pub fn is_paid(&self) -> bool {
+        self.state == ChargeState::Rendered && self.paid >= self.net
     }
 }
 
 /// A payment as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactPayment {
-    /// Its id: a UUID.
-    pub id: String,
-    /// The number of its receipt; `None` while it is not done.
-    pub no: Option<u64>,
-    /// What it is, a code: money taken, paid in or given back.
-    pub kind: String,
-    /// How it came or went.
-    pub method: Method,
-    /// How far it has come, a code.
-    pub state: String,
-    /// Whose.
-    pub patient: Option<PersonId>,
-    /// The group or contract that paid.
-    pub payer: Option<String>,
-    /// The currency.
-    pub currency: Currency,
-    /// How much.
-    pub amount: Amount,
+    /// The payment.
+    pub line: PaymentLine,
     /// Which charges it pays, and how much of each.
     pub parts: Vec<(String, Amount)>,
-    /// When it was begun.
-    pub begun: UtcMillis,
-    /// When it was done.
-    pub done: Option<UtcMillis>,
-    /// The payment it takes back.
-    pub reverses: Option<String>,
+    /// Which of these charges are paid in full now.
+    pub paid: BTreeSet<String>,
 }
 
 impl FactPayment {
     /// Whether the money went back to the patient.
     pub fn is_back(&self) -> bool {
-        matches!(self.kind.as_str(), "refunded" | "returned")
+        matches!(self.line.kind.as_str(), "refunded" | "returned")
     }
 }
 
@@ -148,7 +129,7 @@ impl Money {
     /// Patients.
     pub(super) fn patients(&self) -> impl Iterator<Item = PersonId> {
         let of_charges = self.charges.values().map(|(charge, _)| charge.patient);
-        of_charges.chain(self.payments.values().filter_map(|payment| payment.patient))
+        of_charges.chain(self.payments.values().filter_map(|payment| payment.line.patient))
     }
 
     /// Specialists who rendered something.
@@ -298,68 +279,40 @@ fn names(text: &str) -> Result<Vec<(String, String)>, Error> {
     Ok(names.into_iter().collect())
 }
 
-#[derive(sqlx::FromRow)]
-struct PaymentRow {
-    id: String,
-    no: Option<i64>,
-    kind: String,
-    method: String,
-    state: String,
-    patient: Option<String>,
-    payer: Option<String>,
-    currency: String,
-    minor: i64,
-    begun_ms: i64,
-    done_ms: Option<i64>,
-    reverses: Option<String>,
-}
-
 async fn payments(database: &Database, ids: Vec<String>) -> Result<BTreeMap<String, FactPayment>, Error> {
-    const T: &str = "payment";
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let (rows, parts): (Vec<PaymentRow>, Vec<(String, String, i64)>) = read!(database, "outbox.payments", |conn| {
-        let mut select = sqlx::QueryBuilder::<Db>::new(
-            "SELECT id, no, kind, method, state, patient, payer, currency, minor, begun_ms, done_ms, reverses
-             FROM payment WHERE id IN (",
-        );
+    type Part = (String, String, i64, String, i64, i64);
+    let (rows, parts): (Vec<PaymentRow>, Vec<Part>) = read!(database, "outbox.payments", |conn| {
+        let mut select = sqlx::QueryBuilder::<Db>::new(select_payment!("WHERE id IN ("));
         let mut list = select.separated(", ");
         for id in &ids {
             list.push_bind(id);
         }
         select.push(")");
         let rows = select.build_query_as().fetch_all(&mut *conn).await?;
-        let mut select =
-            sqlx::QueryBuilder::<Db>::new("SELECT payment, charge, minor FROM payment_part WHERE payment IN (");
+        let mut select = sqlx::QueryBuilder::<Db>::new(
+            "SELECT part.payment, part.charge, part.minor, charge.state, charge.paid_minor, charge.net_minor
+             FROM payment_part AS part JOIN charge ON charge.id = part.charge WHERE part.payment IN (",
+        );
         let mut list = select.separated(", ");
         for id in &ids {
             list.push_bind(id);
         }
-        select.push(") ORDER BY payment, charge");
+        select.push(") ORDER BY part.payment, part.charge");
         Ok((rows, select.build_query_as().fetch_all(&mut *conn).await?))
     })?;
     let mut found = BTreeMap::new();
     for row in rows {
-        let payment = FactPayment {
-            no: row.no.map(i64::cast_unsigned),
-            kind: row.kind,
-            method: code(T, "method", &row.method, Method::parse)?,
-            state: row.state,
-            patient: optional(T, "patient", row.patient.as_deref(), str::parse)?,
-            payer: row.payer,
-            currency: currency(T, &row.currency)?,
-            amount: amount(T, "minor", row.minor)?,
-            parts: Vec::new(),
-            begun: UtcMillis(row.begun_ms),
-            done: row.done_ms.map(UtcMillis),
-            reverses: row.reverses,
-            id: row.id,
-        };
-        found.insert(payment.id.clone(), payment);
+        let line = row.read()?;
+        found.insert(line.id.clone(), FactPayment { line, parts: Vec::new(), paid: BTreeSet::new() });
     }
-    for (payment, charge, minor) in parts {
+    for (payment, charge, minor, state, paid, net) in parts {
         if let Some(payment) = found.get_mut(&payment) {
+            if state == ChargeState::Rendered.as_str() && paid >= net {
+                payment.paid.insert(charge.clone());
+            }
             payment.parts.push((charge, amount("payment_part", "minor", minor)?));
         }
     }

@@ -309,7 +309,7 @@ macro_rules! select_payment {
         )
     };
 }
-pub(super) use select_payment;
+pub(crate) use select_payment;
 
 #[derive(sqlx::FromRow)]
 struct BalanceRow {
@@ -401,7 +401,7 @@ pub(super) fn names(json: Option<&str>) -> Result<BTreeMap<String, String>, Erro
 
 /// A stored payment.
 #[derive(sqlx::FromRow)]
-pub(super) struct PaymentRow {
+pub(crate) struct PaymentRow {
     id: String,
     no: Option<i64>,
     kind: String,
@@ -419,7 +419,7 @@ pub(super) struct PaymentRow {
 }
 
 impl PaymentRow {
-    pub(super) fn read(self) -> Result<PaymentLine, Error> {
+    pub(crate) fn read(self) -> Result<PaymentLine, Error> {
         const T: &str = "payment";
         Ok(PaymentLine {
             no: self.no.map(|no| number(T, "no", no)).transpose()?,

@@ -24,7 +24,7 @@ use crate::rows::code;
 
 pub use compare::{Compared, Difference, Ours, Theirs, compare};
 pub use lines::{DifferenceLine, LINES_PAGE_MAX};
-pub use run::{Job, Told, claim, end, fail, known, ours, progress, told};
+pub use run::{Days, Job, Told, claim, end, fail, known, ours, progress, told};
 
 /// Most days compared at once.
 pub const DAYS_MAX: i32 = 31;
@@ -72,6 +72,8 @@ codes! {
         State = "state",
         /// They have it more than once.
         Twice = "twice",
+        /// They wrote it by hand: it bears no id of ours.
+        OnlyThere = "only_there",
     }
 }
 

@@ -9,7 +9,9 @@ use chrono::NaiveDate;
 use clinic::disclosures::{self, Class, Disclosure};
 use clinic::outbox;
 use clinic::till::TillError;
-use clinic::till::reconcile::{DifferenceKind, DifferenceLine, LINES_PAGE_MAX, Reconciliation, ReconciliationState};
+use clinic::till::reconcile::{
+    Comparable, DifferenceKind, DifferenceLine, LINES_PAGE_MAX, Reconciliation, ReconciliationState,
+};
 use domain::Permission;
 use domain::schedule::LocalDate;
 
@@ -31,7 +33,8 @@ const PAGE: u32 = 50;
 #[template(path = "reconciliation.html")]
 struct Page {
     frame: Frame,
-    systems: Vec<(String, bool)>,
+    /// Name, what stands in the list, whether it was chosen.
+    systems: Vec<(String, String, bool)>,
     today: String,
     /// Days as typed so far.
     from: String,
@@ -131,6 +134,15 @@ fn line(one: &Reconciliation, opened: Option<&str>, texts: &Texts, times: &Times
     }
 }
 
+/// A system in the list of those to choose from; of one that cannot be asked it says so before somebody compares.
+fn named(one: Comparable, texts: &Texts) -> (String, String) {
+    let shown = match one.kind.as_str() {
+        "hl7" | "webhook" => format!("{} · {}", one.destination, texts.t("reconcile-by-acknowledged")),
+        _ => one.destination.clone(),
+    };
+    (one.destination, shown)
+}
+
 fn found(one: &DifferenceLine, texts: &Texts) -> Found {
     let amount = |amount| match (amount, one.currency) {
         (Some(amount), Some(currency)) => money::amount(texts, currency, amount),
@@ -140,7 +152,12 @@ fn found(one: &DifferenceLine, texts: &Texts) -> Found {
         n: one.n,
         kind: texts.code("reconcile-kind-", one.kind.as_str()),
         tone: if one.kind == DifferenceKind::MissingThere { "bad" } else { "warn" },
-        charge: one.no.map_or_else(|| one.charge.clone(), |no| no.to_string()),
+        charge: match one.no {
+            Some(no) => no.to_string(),
+            // By hand: it has no id of ours.
+            None if one.charge.is_empty() => "—".to_owned(),
+            None => one.charge.clone(),
+        },
         service: one.service.clone().unwrap_or_default(),
         external: one.external.clone().unwrap_or_default(),
         ours: amount(one.ours),
@@ -209,7 +226,8 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
             .into_iter()
             .map(|one| {
                 let is_set = query.one("system") == Some(one.destination.as_str());
-                (one.destination, is_set)
+                let (name, shown) = named(one, &texts);
+                (name, shown, is_set)
             })
             .collect(),
         from: query.one("from").unwrap_or(&today).to_owned(),

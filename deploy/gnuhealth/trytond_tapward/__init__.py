@@ -1,8 +1,8 @@
-"""Tapward in GNU Health: sign-in by badge, and visits and charges that are written once."""
+"""Tapward in GNU Health: sign-in by badge, and visits, charges and invoices that are written once."""
 
 from trytond.pool import Pool
 
-from . import badge, charge, visit
+from . import badge, charge, invoice, visit
 
 __all__ = ['register']
 
@@ -14,6 +14,7 @@ def register():
         visit.Evaluation,
         visit.HealthService,
         charge.HealthServiceLine,
+        invoice.HealthService,
         module='tapward', type_='model')
     Pool.register(
         charge.CreateServiceInvoice,

@@ -7,13 +7,15 @@ from decimal import Decimal
 from trytond.exceptions import UserError
 from trytond.i18n import gettext
 from trytond.model import Unique, fields
+from trytond.modules.product import round_price
 from trytond.pool import Pool, PoolMeta
 from trytond.transaction import Transaction
 
-__all__ = ['CreateServiceInvoice', 'HealthServiceLine']
+__all__ = ['CreateServiceInvoice', 'HealthServiceLine', 'OtherCurrency']
 
-# Digits of the unit price of an invoice line.
-PRICE = Decimal('0.0001')
+
+class OtherCurrency(UserError):
+    "A charge is in another currency than the invoice would be."
 
 
 class HealthServiceLine(metaclass=PoolMeta):
@@ -32,6 +34,9 @@ class HealthServiceLine(metaclass=PoolMeta):
         "To pay", digits=(18, 3), readonly=True,
         help="What is to be paid for all of it, after the discount.")
     tapward_currency = fields.Char("Currency", readonly=True)
+    tapward_paid = fields.Boolean(
+        "Paid", readonly=True,
+        help="All of it was paid at the till.")
 
     @classmethod
     def __setup__(cls):
@@ -50,12 +55,16 @@ class HealthServiceLine(metaclass=PoolMeta):
     def default_tapward_taken_back():
         return False
 
+    @staticmethod
+    def default_tapward_paid():
+        return False
+
     @classmethod
     def copy(cls, lines, default=None):
         default = dict(
             default or {}, tapward_charge=None, tapward_reversal=False,
             tapward_taken_back=False, tapward_amount=None,
-            tapward_currency=None)
+            tapward_currency=None, tapward_paid=False)
         return super().copy(lines, default=default)
 
 
@@ -67,26 +76,35 @@ class CreateServiceInvoice(metaclass=PoolMeta):
         Service = pool.get('gnuhealth.health_service')
         InvoiceLine = pool.get('account.invoice.line')
         Invoice = pool.get('account.invoice')
+        Tax = pool.get('account.tax')
         services = Service.browse(Transaction().context.get('active_ids'))
         ours = [line for service in services for line in service.service_line
             if line.tapward_charge and line.to_invoice]
+        for line in ours:
+            company = line.service.company
+            if (company
+                    and company.currency.code != line.tapward_currency):
+                raise OtherCurrency(gettext(
+                    'tapward.msg_currency', line=line.desc,
+                    currency=line.tapward_currency))
         done = super().transition_create_service_invoice()
         if not ours:
             return done
-        written = InvoiceLine.search(
-            [('origin', 'in', [str(line) for line in ours])])
+        written = InvoiceLine.search([
+            ('origin', 'in', [str(line) for line in ours]),
+            ('invoice.state', '=', 'draft')])
         for line in written:
             of = line.origin
-            if line.invoice.currency.code != of.tapward_currency:
-                raise UserError(gettext(
-                    'tapward.msg_currency', line=of.desc,
-                    currency=of.tapward_currency))
+            # What was asked of the patient has any taxes in it.
+            amount = Tax.reverse_compute(
+                of.tapward_amount, line.taxes, line.invoice.invoice_date)
             quantity = Decimal(str(line.quantity or 0))
-            price = of.tapward_amount / quantity if quantity else None
-            if price is None or price != price.quantize(PRICE):
+            price = amount / quantity if quantity else None
+            if price is None or price != round_price(price):
                 # Not so many times a price that can be written: one of all.
                 line.description = f"{of.qty} x {line.description}"
-                line.quantity, price = 1, of.tapward_amount
+                sign = -1 if of.tapward_reversal else 1
+                line.quantity, price = sign, round_price(sign * amount)
             line.unit_price = price
         InvoiceLine.save(written)
         Invoice.update_taxes(

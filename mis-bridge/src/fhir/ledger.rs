@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clinic::outbox::{Fault, FaultCode};
-use clinic::till::reconcile::Theirs;
-use domain::{Clock, UtcMillis};
+use clinic::till::reconcile::{Days, Theirs};
+use domain::Clock;
 use serde_json::Value;
 
 use super::reader::{At, ReadError, Reader};
@@ -53,9 +53,9 @@ fn fault(error: &ReadError) -> Fault {
 }
 
 impl Charges for ChargeItems {
-    async fn charges(&self, from: UtcMillis, until: UtcMillis, read: &AtomicUsize) -> Result<Vec<Theirs>, Fault> {
-        let from = format!("ge{}", from.plus_ms(-AROUND_MS).to_rfc3339());
-        let until = format!("lt{}", until.plus_ms(AROUND_MS).to_rfc3339());
+    async fn charges(&self, days: Days, read: &AtomicUsize) -> Result<Vec<Theirs>, Fault> {
+        let from = format!("ge{}", days.from.plus_ms(-AROUND_MS).to_rfc3339());
+        let until = format!("lt{}", days.until.plus_ms(AROUND_MS).to_rfc3339());
         let query = [("occurrence", from.as_str()), ("occurrence", until.as_str()), ("_count", PAGE)];
         let (mut found, mut at, mut pages) = (Vec::new(), At::Start, 0);
         loop {

@@ -47,8 +47,15 @@ impl Hand<'_> {
         if found["service."]["state"] != "invoiced" {
             let remarks = "Taken back: it was not rendered.";
             let values = json!({ "to_invoice": false, "tapward_taken_back": true, "remarks": remarks });
-            self.call(LINE, "write", vec![json!([line]), values]).await?;
-            return Ok(());
+            return match self.call(LINE, "write", vec![json!([line]), values]).await {
+                Ok(_) => Ok(()),
+                // Invoiced at the same moment: then once more, with a line that reverses it.
+                Err(refused @ RpcError::Refused(_)) => match self.line(&charge.id, false).await? {
+                    Some(now) if now["service."]["state"] == "invoiced" => Err(RpcError::Conflict.into()),
+                    _ => Err(refused.into()),
+                },
+                Err(error) => Err(error.into()),
+            };
         }
         let patient = self.patient(fact).await?;
         let mut values = self.values(charge, product, true);

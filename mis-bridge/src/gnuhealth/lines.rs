@@ -1,13 +1,14 @@
-//! Reading the lines of health services that carry a charge of ours, to compare them with our charges. By the user who
-//! reads; writes nothing.
+//! Reading the lines of health services, to compare them with our charges: those that carry a charge of ours, and those that
+//! somebody wrote by hand. By the user who reads; writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clinic::outbox::{Fault, FaultCode};
-use clinic::till::reconcile::Theirs;
+use clinic::till::reconcile::{Days, Theirs};
 use domain::UtcMillis;
 use domain::money::{Amount, Currency};
+use domain::schedule::LocalDate;
 use serde_json::{Value, json};
 
 use super::charges::LINE;
@@ -28,6 +29,8 @@ const AROUND_MS: i64 = 24 * 3_600_000;
 pub struct Lines {
     sessions: Sessions,
     login: String,
+    /// The product that each visit gets by itself: its lines were not written by hand.
+    service: Option<String>,
 }
 
 impl std::fmt::Debug for Lines {
@@ -43,11 +46,28 @@ impl Lines {
     /// [`BadAddress`].
     pub fn new(settings: &Settings, http: Client, assertions: Assertions, login: &str) -> Result<Self, BadAddress> {
         let rpc = Rpc::new(http, &settings.url, &settings.database).ok_or(BadAddress)?;
-        Ok(Self { sessions: Sessions::new(rpc, assertions), login: login.to_owned() })
+        let (sessions, login) = (Sessions::new(rpc, assertions), login.to_owned());
+        Ok(Self { sessions, login, service: settings.service.clone() })
     }
 
-    async fn all(&self, from: UtcMillis, until: UtcMillis, read: &AtomicUsize) -> Result<Vec<Value>, Failed> {
+    async fn all(&self, days: Days, read: &AtomicUsize) -> Result<Vec<Value>, Failed> {
         let date = |at: UtcMillis| day(chrono::DateTime::from_timestamp_millis(at.0).unwrap_or_default().date_naive());
+        let ours = json!([
+            ["tapward_charge", "!=", null],
+            ["from_date", ">=", date(days.from.plus_ms(-AROUND_MS))],
+            ["from_date", "<=", date(days.until.plus_ms(AROUND_MS))],
+        ]);
+        // What people write there bears the day that they see on their calendar, or only its service does.
+        let (first, last) = (calendar(days.first), calendar(days.last));
+        let by_hand = json!([
+            ["tapward_charge", "=", null],
+            ["to_invoice", "=", true],
+            [
+                "OR",
+                [["from_date", ">=", first], ["from_date", "<=", last]],
+                [["from_date", "=", null], ["service.service_date", ">=", first], ["service.service_date", "<=", last]]
+            ],
+        ]);
         let session = self.sessions.of(&self.login).await.map_err(Failed::NoSession)?;
         let fields = [
             "tapward_charge",
@@ -58,16 +78,13 @@ impl Lines {
             "to_invoice",
             "service.state",
             "service.name",
+            "service.tapward_visit",
+            "product.code",
         ];
         let (mut found, mut last) = (Vec::new(), 0_i64);
         loop {
             // By the id of the last one: what is written meanwhile moves no page.
-            let domain = json!([
-                ["id", ">", last],
-                ["tapward_charge", "!=", null],
-                ["from_date", ">=", date(from.plus_ms(-AROUND_MS))],
-                ["from_date", "<=", date(until.plus_ms(AROUND_MS))],
-            ]);
+            let domain = json!([["id", ">", last], ["OR", ours, by_hand]]);
             let page = self.sessions.rpc.search_read(&session, LINE, domain, (0, PAGE), &fields).await?;
             let is_last = page.len() < PAGE;
             last = page.last().and_then(|line| line["id"].as_i64()).unwrap_or(i64::MAX);
@@ -84,12 +101,12 @@ impl Lines {
 }
 
 impl Charges for Lines {
-    async fn charges(&self, from: UtcMillis, until: UtcMillis, read: &AtomicUsize) -> Result<Vec<Theirs>, Fault> {
-        let lines = match self.all(from, until, read).await {
+    async fn charges(&self, days: Days, read: &AtomicUsize) -> Result<Vec<Theirs>, Fault> {
+        let lines = match self.all(days, read).await {
             // It ended there by itself; once more with a new one.
             Err(Failed::Rpc(RpcError::NoSession) | Failed::NoSession(NoSession::Rpc(RpcError::NoSession))) => {
                 self.sessions.forget(&self.login);
-                self.all(from, until, read).await
+                self.all(days, read).await
             }
             lines => lines,
         };
@@ -99,18 +116,32 @@ impl Charges for Lines {
             Delivered::Retry(fault, _) | Delivered::Away(fault, _) | Delivered::Dead(fault) => fault,
             Delivered::Done => Fault::of(FaultCode::BadAnswer),
         })?;
-        Ok(theirs(&lines))
+        Ok(theirs(&lines, self.service.as_deref()))
     }
 }
 
+fn calendar(date: LocalDate) -> Value {
+    day(chrono::NaiveDate::from_epoch_days(date.0).unwrap_or_default())
+}
+
 /// Lines as charges: one counts unless it was taken back, is reversed by another one, or somebody took it off the invoice.
-fn theirs(lines: &[Value]) -> Vec<Theirs> {
+/// One that bears no charge was written by hand, unless it is that of a visit with the product `service`.
+fn theirs(lines: &[Value], service: Option<&str>) -> Vec<Theirs> {
+    let is_of_visit = |line: &Value| {
+        line["service."]["tapward_visit"].is_string()
+            && service.is_some()
+            && line["product."]["code"].as_str() == service
+    };
     let charge = |line: &Value| line["tapward_charge"].as_str().map(str::to_owned);
     let reversed: BTreeSet<String> =
         lines.iter().filter(|line| line["tapward_reversal"] == true).filter_map(charge).collect();
     let mut found: BTreeMap<i64, Theirs> = BTreeMap::new();
     for line in lines.iter().filter(|line| line["tapward_reversal"] != true) {
-        let (Some(charge), Some(id)) = (charge(line), line["id"].as_i64()) else { continue };
+        let Some(id) = line["id"].as_i64() else { continue };
+        let charge = charge(line).unwrap_or_default();
+        if charge.is_empty() && is_of_visit(line) {
+            continue;
+        }
         let is_reversed = reversed.contains(&charge);
         let state = match (is_reversed, line["tapward_taken_back"] == true, line["to_invoice"] == true) {
             (true, _, _) => "reversed",
@@ -161,7 +192,7 @@ mod tests {
         lines[2]["to_invoice"] = false.into();
         lines[4]["tapward_reversal"] = true.into();
         lines[5]["to_invoice"] = false.into();
-        let found = theirs(&lines);
+        let found = theirs(&lines, None);
         let told: Vec<_> = found.iter().map(|one| (one.charge.as_str(), one.state.as_str(), one.counts)).collect();
         assert_eq!(
             told,
@@ -175,5 +206,22 @@ mod tests {
         );
         assert_eq!(found[0].money.unwrap().1.minor(), 1050);
         assert_eq!(found[0].external, "HS-1/1");
+    }
+
+    #[test]
+    fn a_line_without_a_charge_was_written_by_hand_unless_each_visit_gets_it() {
+        let mut lines = vec![line(1, "", "draft"), line(2, "", "draft"), line(3, "", "draft")];
+        for line in &mut lines {
+            line["tapward_charge"] = Value::Null;
+            line["tapward_amount"] = Value::Null;
+            line["product."] = json!({ "code": "CONSULT" });
+        }
+        lines[1]["service."]["tapward_visit"] = "v".into();
+        lines[2]["service."]["tapward_visit"] = "v".into();
+        lines[2]["product."]["code"] = "ECG".into();
+        let found = theirs(&lines, Some("CONSULT"));
+        let told: Vec<_> = found.iter().map(|one| (one.charge.as_str(), one.external.as_str(), one.money)).collect();
+        assert_eq!(told, [("", "HS-1/1", None), ("", "HS-1/3", None)]);
+        assert_eq!(theirs(&lines, None).len(), 3);
     }
 }

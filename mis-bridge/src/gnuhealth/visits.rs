@@ -28,6 +28,8 @@ pub enum Failed {
     Dead(FaultCode, &'static str),
     /// What must have happened before has not yet.
     NotYet(&'static str),
+    /// All is written, but no invoice: what is missing for it there.
+    NoInvoice(&'static str),
 }
 
 impl From<RpcError> for Failed {
@@ -40,6 +42,7 @@ impl Failed {
     pub fn delivered(self) -> Delivered {
         let error = match self {
             Self::Dead(code, of) => return Delivered::dead(code, of),
+            Self::NoInvoice(what) => return Delivered::dead(FaultCode::Refused, &format!("invoice {what}")),
             Self::NotYet(of) => return Delivered::retry(FaultCode::NotFound, of),
             Self::NoSession(NoSession::Unsigned) => return Delivered::away(FaultCode::Unauthorised, "keys"),
             Self::NoSession(NoSession::Refused) => return Delivered::retry(FaultCode::Unauthorised, "sign-in"),
@@ -73,6 +76,14 @@ pub(super) struct Hand<'a> {
 
 impl GnuHealth {
     pub(super) async fn tell(&self, fact: &Fact) -> Result<(), Failed> {
+        if !matches!(fact.change.kind, ChangeKind::PaymentTaken | ChangeKind::PaymentReturned) {
+            self.tell_act(fact).await?;
+        }
+        self.settle(fact).await
+    }
+
+    /// What somebody did at a desk, as them.
+    async fn tell_act(&self, fact: &Fact) -> Result<(), Failed> {
         let is_charge = matches!(fact.change.kind, ChangeKind::ChargeRendered | ChangeKind::ChargeCancelled);
         if is_charge && !self.settings.charges {
             return Ok(());

@@ -29,13 +29,13 @@ const SILENT_MAX: u32 = 3;
 
 /// How deliveries to such a system go: one at a time, and not given up while it is away for a day. One message in flight
 /// is the line's rule; the second one waits for it.
-pub fn delivery_settings(name: &str) -> delivery::Settings {
+pub fn delivery_settings(settings: &SenderSettings) -> delivery::Settings {
     delivery::Settings {
         at_once: 2,
         attempts_max: 40,
         // The second one waits for the first one's connection, answer and result before its own begin.
         lease: Duration::from_secs(60),
-        ..delivery::Settings::new(name, "hl7", &tell::WANTED)
+        ..delivery::Settings::new(&settings.name, "hl7", &tell::wanted(settings))
     }
 }
 

@@ -23,16 +23,18 @@ pub(crate) struct Told {
     pub doctor: Option<PersonNames>,
 }
 
-/// Changes that are told; others are nothing to an HL7 system.
-pub(crate) const WANTED: [ChangeKind; 7] = [
-    ChangeKind::VisitStarted,
-    ChangeKind::VisitEnded,
-    ChangeKind::VisitCancelled,
-    ChangeKind::ChargeRendered,
-    ChangeKind::ChargeCancelled,
-    ChangeKind::PaymentTaken,
-    ChangeKind::PaymentReturned,
-];
+/// Changes that a system is told; others are nothing to it.
+pub(crate) fn wanted(settings: &SenderSettings) -> Vec<ChangeKind> {
+    use ChangeKind as K;
+    let mut wanted = vec![K::VisitStarted, K::VisitEnded, K::VisitCancelled];
+    if settings.charges {
+        wanted.extend([K::ChargeRendered, K::ChargeCancelled]);
+    }
+    if settings.payments {
+        wanted.extend([K::PaymentTaken, K::PaymentReturned]);
+    }
+    wanted
+}
 
 /// What a message is about.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +56,7 @@ impl About<'_> {
             Self::Charge(_, charge) => {
                 (Some(patient.unwrap_or(charge.patient)), charge.staff.as_ref().map(|staff| staff.party.person))
             }
-            Self::Payment(payment) => (patient.or(payment.patient), None),
+            Self::Payment(payment) => (patient.or(payment.line.patient), None),
         }
     }
 }
@@ -76,7 +78,7 @@ pub(crate) fn about<'a>(settings: &SenderSettings, fact: &'a Fact) -> Result<Opt
         ChangeKind::PaymentTaken | ChangeKind::PaymentReturned if settings.payments => {
             let payment = fact.payment.as_ref().ok_or("payment")?;
             // What a payer pays is on nobody's account: PID must name a patient.
-            Ok(payment.patient.map(|_| About::Payment(payment)))
+            Ok(payment.line.patient.map(|_| About::Payment(payment)))
         }
         _ => Ok(None),
     }
@@ -121,7 +123,7 @@ pub(crate) fn message(
             return adt(event, &envelope, &said(settings, fact, Some(event), visit, told), &settings.zone);
         }
         About::Charge(kind, charge) => (charged(settings, kind, charge), fact.change.happened),
-        About::Payment(payment) => (paid(settings, fact, payment), payment.done.unwrap_or(payment.begun)),
+        About::Payment(payment) => (paid(settings, fact, payment), payment.line.done.unwrap_or(payment.line.begun)),
     };
     let patient = about.persons(fact).0.unwrap_or(PersonId([0; 16]));
     let staff = fact.charge.as_ref().and_then(|charge| charge.staff.as_ref());
@@ -153,17 +155,17 @@ fn charged(settings: &SenderSettings, kind: ChargeKind, charge: &FactCharge) -> 
 /// Money that went back is a payment of less than nothing.
 fn paid(settings: &SenderSettings, fact: &Fact, payment: &FactPayment) -> ChargeOut {
     let is_back = fact.change.kind == ChangeKind::PaymentReturned || payment.is_back();
-    let amount = if is_back { payment.amount.times(-1) } else { None };
+    let amount = if is_back { payment.line.amount.times(-1) } else { None };
     ChargeOut {
-        id: payment.id.clone(),
+        id: payment.line.id.clone(),
         kind: ChargeKind::Payment,
-        at: payment.done.unwrap_or(payment.begun),
-        service: (payment.method.as_str().to_owned(), "Payment".to_owned()),
+        at: payment.line.done.unwrap_or(payment.line.begun),
+        service: (payment.line.method.as_str().to_owned(), "Payment".to_owned()),
         system: settings.services.clone(),
         quantity: 1,
-        amount: amount.unwrap_or(payment.amount),
+        amount: amount.unwrap_or(payment.line.amount),
         price: None,
-        currency: payment.currency,
+        currency: payment.line.currency,
     }
 }
 

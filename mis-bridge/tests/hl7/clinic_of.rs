@@ -1,7 +1,10 @@
 //! A clinic with visits, made by SQL: what desks would have written.
 
+use std::collections::BTreeSet;
+
 use clinic::changes::{Change, ChangeKind};
 use clinic::outbox::{Fact, FactCharge, FactDesk, FactParty, FactPayment, FactStaff, FactVisit};
+use clinic::till::account::PaymentLine;
 use domain::money::{Amount, Currency};
 use domain::schedule::LocalDate;
 use domain::till::{ChargeState, Method, Mode};
@@ -202,7 +205,7 @@ pub fn payment(number: u32, kind: ChangeKind) -> Fact {
     let told = fact(number, ChangeKind::VisitStarted);
     let id = format!("d0c7c1e0-0d9b-4f8e-8a57-{number:012}");
     let at = told.change.happened;
-    let payment = FactPayment {
+    let line = PaymentLine {
         id: id.clone(),
         no: Some(u64::from(number)),
         kind: "paid".to_owned(),
@@ -212,11 +215,13 @@ pub fn payment(number: u32, kind: ChangeKind) -> Fact {
         payer: None,
         currency: Currency::default(),
         amount: Amount::new(1000).unwrap(),
-        parts: Vec::new(),
+        shift: None,
         begun: at,
         done: Some(at),
+        day: None,
         reverses: None,
     };
+    let payment = FactPayment { line, parts: Vec::new(), paid: BTreeSet::new() };
     let change = Change { kind, detail: Some(id), visit: None, id: u64::from(number) + 9000, ..told.change };
     Fact { change, visit: None, staff: None, desk: None, payment: Some(payment), ..told }
 }

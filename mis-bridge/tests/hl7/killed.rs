@@ -36,11 +36,12 @@ async fn the_bridge_that_is_killed() {
         answer_within: PATIENCE,
         ..SenderSettings::new("mis", "127.0.0.1", port.parse().unwrap(), ZONE)
     };
+    let told = delivery_settings(&settings);
     let sender = Sender::new(settings, database.clone(), None, clock()).unwrap();
     let mut delivery = delivery::Settings {
         // A killed bridge's deliveries are taken over when its lease is over: by real time, so that is short.
         lease: Duration::from_secs(1),
-        ..delivery_settings("mis")
+        ..told
     };
     delivery.destination.begin = Begin::Everything;
     let ticking = domain::Clock::new(move || {

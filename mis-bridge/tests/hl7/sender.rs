@@ -193,7 +193,7 @@ async fn visits_arrive_in_order_once_each_from_the_feed_of_changes() {
     let database = database(folder.path()).await;
     let liar = Liar::start(|got, _| vec![Act::Say(answer("AA", &got.control))]).await;
     settle_in(&database, 30).await;
-    let mut delivery = delivery_settings("mis");
+    let mut delivery = delivery_settings(&SenderSettings::new("mis", "127.0.0.1", 1, ZONE));
     delivery.destination.begin = clinic::outbox::Begin::Everything;
     for number in 1..=30 {
         visit(&database, number, true).await;

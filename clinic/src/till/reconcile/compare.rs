@@ -22,7 +22,7 @@ pub struct Ours {
 /// A charge of theirs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Theirs {
-    /// Our id of it, as they keep it.
+    /// Our id of it, as they keep it. Empty: they wrote it by hand.
     pub charge: String,
     /// Their id of it, for whoever looks there; no record number of a person.
     pub external: String,
@@ -39,7 +39,7 @@ pub struct Theirs {
 pub struct Difference {
     /// How it differs.
     pub kind: DifferenceKind,
-    /// Our id of the charge.
+    /// Our id of the charge; empty for what they wrote by hand.
     pub charge: String,
     /// Their id of it.
     pub external: Option<String>,
@@ -115,7 +115,7 @@ pub fn compare(
         for one in counting {
             found.theirs += 1;
             found.differences.push(Difference {
-                kind: DifferenceKind::MissingHere,
+                kind: if charge.is_empty() { DifferenceKind::OnlyThere } else { DifferenceKind::MissingHere },
                 charge: one.charge,
                 external: Some(one.external),
                 currency: one.money.map(|(currency, _)| currency),
@@ -171,6 +171,8 @@ mod tests {
             there("twice", 100, true),
             there("strange", 100, true),
             there("strange-and-gone", 100, false),
+            there("", 70, true),
+            there("", 80, false),
             there("of-yesterday", 100, true),
         ];
         let found = compare(&ours, theirs, &["of-yesterday".to_owned()].into(), |_| "waiting".to_owned());
@@ -183,10 +185,11 @@ mod tests {
                 (D::MissingThere, "lost"),
                 (D::State, "still"),
                 (D::Twice, "twice"),
+                (D::OnlyThere, ""),
                 (D::MissingHere, "strange"),
             ]
         );
-        assert_eq!((found.ours, found.theirs, found.alike), (5, 6, 3));
+        assert_eq!((found.ours, found.theirs, found.alike), (5, 7, 3));
         let lost = &found.differences[2];
         assert_eq!((lost.state.as_str(), lost.external.as_deref()), ("waiting", None));
         let dearer = &found.differences[0];

@@ -20,7 +20,7 @@ pub struct DifferenceLine {
     pub n: u64,
     /// How it differs.
     pub kind: DifferenceKind,
-    /// Our id of the charge.
+    /// Our id of the charge; empty for what they wrote by hand.
     pub charge: String,
     /// Its number here; `None` where we have no such charge.
     pub no: Option<u64>,

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::UtcMillis;
+use domain::schedule::LocalDate;
 use store::{Database, Error, read, sqlx, transact};
 
 use super::{Basis, CHARGES_MAX, Compared, LINES_MAX, Ours};
 use crate::outbox::{DeliveryState, Fault};
 use crate::rows::code;
-use crate::till::ledger::{amount, currency};
+use crate::till::ledger::{amount, currency, day};
 
 /// Rows of one statement.
 const MANY_MAX: usize = 500;
@@ -23,6 +24,17 @@ pub struct Job {
     pub id: String,
     /// With which system.
     pub destination: String,
+    /// Which days.
+    pub days: Days,
+}
+
+/// Days of the clinic, and when they begin and end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Days {
+    /// The first day.
+    pub first: LocalDate,
+    /// The last day, which is included.
+    pub last: LocalDate,
     /// The instant at which the first day begins.
     pub from: UtcMillis,
     /// The instant at which the last day has ended.
@@ -52,11 +64,11 @@ pub async fn claim(
         .await?)
     })?;
     let Some(id) = waiting else { return Ok(None) };
-    let row: Option<(String, String, i64, i64)> = transact!(database, "till.reconcile.claim", |conn| {
+    let row: Option<(String, String, i64, i64, i64, i64)> = transact!(database, "till.reconcile.claim", |conn| {
         Ok(sqlx::query_as(
             "UPDATE reconciliation SET state = 'running', taken_by = $1, lease_ms = $2, ours = 0, theirs = 0
              WHERE id = $3 AND (state = 'asked' OR (state = 'running' AND lease_ms < $4))
-             RETURNING id, destination, from_ms, until_ms",
+             RETURNING id, destination, from_day, until_day, from_ms, until_ms",
         )
         .bind(&holder)
         .bind(lease.0)
@@ -65,12 +77,10 @@ pub async fn claim(
         .fetch_optional(&mut *conn)
         .await?)
     })?;
-    Ok(row.map(|(id, destination, from, until)| Job {
-        id,
-        destination,
-        from: UtcMillis(from),
-        until: UtcMillis(until),
-    }))
+    let Some((id, destination, first, last, from, until)) = row else { return Ok(None) };
+    let (first, last) = (day("reconciliation", "from_day", first)?, day("reconciliation", "until_day", last)?);
+    let days = Days { first, last, from: UtcMillis(from), until: UtcMillis(until) };
+    Ok(Some(Job { id, destination, days }))
 }
 
 /// Says how much was read so far and keeps the comparison until `lease`. `false`: it is somebody else's by now.
@@ -110,7 +120,7 @@ pub async fn progress(
 /// Engine errors, or a row that this version cannot read.
 pub async fn ours(database: &Database, job: &Job) -> Result<Option<Vec<Ours>>, Error> {
     const T: &str = "charge";
-    let (from, until) = (job.from.0, job.until.0);
+    let (from, until) = (job.days.from.0, job.days.until.0);
     let rows: Vec<(String, String, i64, String)> = read!(database, "till.reconcile.ours", |conn| {
         Ok(sqlx::query_as(
             "SELECT id, currency, net_minor, state FROM charge

@@ -10,6 +10,7 @@ use domain::Clock;
 use serde_json::{Value, json};
 
 use super::desks::{BOOKED, EVERY_MS, is_of, specialty};
+use super::till;
 
 /// The user as whom it is read.
 const READER: &str = "tapward";
@@ -24,7 +25,7 @@ pub fn configuration(url: &str, listen: &str) -> String {
     )
 }
 
-/// Writes the people whom `deploy/gnuhealth/seed.py` puts there: specialists, the patients that they see in their rooms,
+/// Writes whom and what `deploy/gnuhealth/seed.py` puts there: products for the services of the till, specialists, the patients that they see in their rooms,
 /// and the appointments of the next hours.
 pub fn write_people(file: &Path, scenario: &Scenario, clock: &Clock) -> anyhow::Result<()> {
     let people = controller_sim::people(scenario);
@@ -52,6 +53,7 @@ pub fn write_people(file: &Path, scenario: &Scenario, clock: &Clock) -> anyhow::
     }
     let all = json!({
         "institution": "Demo clinic", "readers": [READER], "doctors": doctors,
+        "products": till::SERVICES.iter().map(|it| json!({ "code": it.0, "name": it.1 })).collect::<Vec<_>>(),
         "patients": patients.iter().filter_map(|person| row(person)).collect::<Vec<_>>(), "appointments": appointments,
     });
     std::fs::write(file, all.to_string()).with_context(|| format!("{} cannot be written", file.display()))

@@ -33,7 +33,7 @@ const EVERY: Duration = Duration::from_secs(4);
 const SERVICES_MAX: usize = 3;
 
 /// Code, English and Russian name, category, price in whole units (none: free), at home.
-const SERVICES: &[(&str, &str, &str, &str, i64, bool)] = &[
+pub(super) const SERVICES: &[(&str, &str, &str, &str, i64, bool)] = &[
     ("CONS-1", "Consultation, first", "Консультация первичная", "consultations", 850, false),
     ("CONS-2", "Consultation, repeated", "Консультация повторная", "consultations", 620, false),
     ("ECG", "Electrocardiogram", "Электрокардиограмма", "diagnostics", 380, false),

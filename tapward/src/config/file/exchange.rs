@@ -124,6 +124,7 @@ pub struct System {
     pub database: Option<Spanned<String>>,
     pub login: Option<Spanned<String>>,
     pub service: Option<Spanned<String>>,
+    pub invoices: Option<Spanned<String>>,
     // CSV
     pub folder: Option<Spanned<String>>,
 }

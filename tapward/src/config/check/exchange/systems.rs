@@ -301,6 +301,7 @@ impl Checker<'_> {
             .login
             .as_ref()
             .map(|login| gnuhealth::FeedSettings { login: login.get_ref().clone(), every: Duration::from_secs(every) });
+        let invoices = self.invoices(given)?;
         let settings = gnuhealth::Settings {
             name: given.name.get_ref().clone(),
             url,
@@ -308,8 +309,30 @@ impl Checker<'_> {
             service: given.service.as_ref().map(|code| code.get_ref().clone()),
             charges: self.tells_charges(given, false)?,
             language: language(given, "en".to_owned()),
+            invoices,
         };
         Some(SystemKind::GnuHealth { settings, http, read })
+    }
+
+    /// As whom invoices are made in GNU Health, if they are.
+    #[expect(clippy::option_option, reason = "a fault, no invoices, or a user")]
+    fn invoices(&mut self, given: &System) -> Option<Option<String>> {
+        let words = [("never", false), ("when_paid", true)];
+        if !self.word(given.invoices.as_ref(), "system.invoices", &words, Some(false))? {
+            return Some(None);
+        }
+        let at = given.invoices.as_ref().unwrap_or(&given.name);
+        let is_told = given.charges.as_ref().is_none_or(|word| word.get_ref() == "always");
+        let what = match (&given.login, &given.service) {
+            _ if !is_told => "invoices are made of charges, which this system is not told (charges = \"never\")",
+            (None, _) => "invoices are made by the user named as login; name one",
+            (_, Some(_)) => {
+                "with service each visit has a line that nobody pays at the till, and no invoice is ever complete"
+            }
+            (Some(login), None) => return Some(Some(login.get_ref().clone())),
+        };
+        self.fault(at, "system.invoices", what);
+        None
     }
 
     fn hl7_sender(&mut self, given: &System, zone: Tz) -> Option<SenderSettings> {
