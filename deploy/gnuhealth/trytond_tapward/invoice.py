@@ -3,30 +3,25 @@ wizard that people use. A health service is complete when its visit has ended an
 charge of Tapward that is paid, or reverses one. The invoice is a draft: to validate and post it is for people.
 """
 
-from trytond.modules.account.exceptions import AccountMissing
-from trytond.modules.account_product.exceptions import (
-    AccountError, TaxError)
-from trytond.modules.health_services.exceptions import (
-    NoAccountReceivable, NoInvoiceAddress, NoPaymentTerm)
+from trytond.exceptions import UserError
 from trytond.pool import Pool, PoolMeta
 from trytond.rpc import RPC
 from trytond.transaction import Transaction, without_check_access
-
-from .charge import OtherCurrency
 
 __all__ = ['HealthService']
 
 # Charges of one call.
 CHARGES_MAX = 1000
-# What the wizard refuses before it writes anything, and the code of what is missing.
+# What the wizard refuses before it writes anything, and the code of what is missing. By name: health_insurance brings a wizard
+# of its own with exceptions of its own.
 MISSING = {
-    NoInvoiceAddress: 'address',
-    NoPaymentTerm: 'payment_term',
-    NoAccountReceivable: 'receivable',
-    AccountMissing: 'account',
-    AccountError: 'account',
-    TaxError: 'tax',
-    OtherCurrency: 'currency',
+    'NoInvoiceAddress': 'address',
+    'NoPaymentTerm': 'payment_term',
+    'NoAccountReceivable': 'receivable',
+    'AccountMissing': 'account',
+    'AccountError': 'account',
+    'TaxError': 'tax',
+    'OtherCurrency': 'currency',
     }
 
 
@@ -92,7 +87,8 @@ class HealthService(metaclass=PoolMeta):
             try:
                 with without_check_access():
                     Wizard(session).transition_create_service_invoice()
-            except tuple(MISSING) as error:
-                return next(code for kind, code in MISSING.items()
-                    if isinstance(error, kind))
+            except UserError as error:
+                if type(error).__name__ not in MISSING:
+                    raise
+                return MISSING[type(error).__name__]
             Wizard.delete(session)

@@ -286,8 +286,8 @@ impl Checker<'_> {
     }
 
     /// Whether a system that cannot be asked is told charges.
-    fn tells_charges(&mut self, given: &System, usual: bool) -> Option<bool> {
-        self.word(given.charges.as_ref(), "system.charges", &[("always", true), ("never", false)], Some(usual))
+    fn tells_charges(&mut self, given: &System) -> Option<bool> {
+        self.word(given.charges.as_ref(), "system.charges", &[("always", true), ("never", false)], Some(true))
     }
 
     fn gnuhealth(&mut self, given: &System) -> Option<SystemKind> {
@@ -307,7 +307,7 @@ impl Checker<'_> {
             url,
             database: database.get_ref().clone(),
             service: given.service.as_ref().map(|code| code.get_ref().clone()),
-            charges: self.tells_charges(given, false)?,
+            charges: self.tells_charges(given)?,
             language: language(given, "en".to_owned()),
             invoices,
         };
@@ -365,7 +365,7 @@ impl Checker<'_> {
             true => Names::Told,
             false => Names::Pseudonym,
         };
-        made.charges = self.tells_charges(given, true)?;
+        made.charges = self.tells_charges(given)?;
         made.payments = given.payments.as_ref().is_some_and(|it| *it.get_ref());
         if let Some(system) = &given.service_system {
             made.services = system.get_ref().clone();
