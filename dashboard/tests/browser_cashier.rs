@@ -19,7 +19,7 @@ use domain::{PersonId, Shipped};
 use fantoccini::{Client, Locator};
 use scene::person;
 use store::sqlx;
-use till::{Stage, choose, fill, fits, has, holds, key, minor, picture, press, text, uah};
+use till::{Stage, choose, fill, fits, has, holds, key, minor, picture, press, says, text, uah};
 use tokio_util::sync::CancellationToken;
 
 const PATIENT: u32 = 0;
@@ -176,17 +176,18 @@ async fn a_cashiers_day_from_the_open_drawer_to_the_closed_day() {
     // The drawer: 500 of change, 340 and 1460 taken, 50 given back: 2250; 2249 are counted.
     stage.go(page, "/till/drawer").await;
     has(page, "2 250.00 UAH").await;
+    fits(page, "a drawer with its notes").await;
     for (piece, count) in [("100000", "2"), ("20000", "1"), ("2000", "2"), ("100", "9")] {
         page.find(Locator::Css(&format!("[name=piece-{piece}]"))).await.unwrap().send_keys(count).await.unwrap();
     }
     until(page, "the sum", "return document.getElementById('counted').value === '2249.00'").await;
     fill(page, "slips", "250.50").await;
     picture(page, "drawer-count").await;
-    press(page, ".count button.primary").await;
+    press(page, "form[data-count] button.primary").await;
     has(page, "It differs: cash −1.00 UAH").await;
     choose(page, "reason", "change").await;
     fill(page, "words", "one coin too much was given as change").await;
-    press(page, ".count button.primary").await;
+    press(page, "form[data-count] button.primary").await;
     has(page, "The drawer is closed").await;
     until(page, "the paper", "return !!document.querySelector(\"a[href$='/closing.pdf']\")").await;
     picture(page, "drawer-closed").await;
@@ -240,17 +241,19 @@ async fn a_drawer_with_a_difference_and_the_day_are_closed_while_services_are_re
     stage.go(page, "/till/drawer").await;
     has(page, "720.00 UAH").await;
     fill(page, "counted", "719.50").await;
-    press(page, ".count button.primary").await;
+    press(page, "form[data-count] button.primary").await;
     has(page, "It differs: cash −0.50 UAH").await;
     holds(page, "#counted", "719.50").await;
     // Nobody closes the day over an open drawer.
     stage.go(office, "/till/days").await;
     press(office, "a.whole").await;
     until(office, "what hinders it", "return !!document.querySelector('#day .points a')").await;
+    says(office, "tr[aria-current] .chip", "open").await;
+    fits(office, "a day beside the list").await;
     picture(office, "day-hindered").await;
     choose(page, "reason", "change").await;
     fill(page, "words", "a coin too much was given as change").await;
-    press(page, ".count button.primary").await;
+    press(page, "form[data-count] button.primary").await;
     has(page, "The drawer is closed").await;
     stage.go(office, "/till/days").await;
     press(office, "a.whole").await;

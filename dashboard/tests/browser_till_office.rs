@@ -236,6 +236,11 @@ async fn a_contract_with_members_a_shared_limit_a_scale_and_terms_is_made_and_it
     }
     picture(page, "scale").await;
 
+    stage.go(page, "/till/discounts?q=nobody").await;
+    has(page, "Nothing found").await;
+    let (_, _, csv) = fetched(page, "/till/discounts.csv?q=LOYAL").await;
+    assert!(csv.contains("loyal") && csv.lines().count() == 4, "{csv}");
+
     // Terms: everybody pays before; the contract's members owe 800 each, 1000 together, for a year.
     stage.go(page, "/till/terms").await;
     has(page, "There are no terms for everybody today").await;
@@ -278,6 +283,8 @@ async fn a_contract_with_members_a_shared_limit_a_scale_and_terms_is_made_and_it
     picture(page, "terms-asked").await;
     let (_, _, csv) = fetched(page, "/till/terms.csv?mode=prepaid").await;
     assert!(csv.contains("everybody") && !csv.contains("steel"), "{csv}");
+    let (_, _, csv) = fetched(page, "/till/terms.csv?q=steel").await;
+    assert!(csv.contains("contract,steel") && !csv.contains("everybody"), "{csv}");
 
     // It is used up. A further service is refused, until a manager allows more for an hour.
     stage.serve(ANNA, "CONS").await;

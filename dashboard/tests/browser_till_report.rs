@@ -5,24 +5,21 @@
 
 mod chromium;
 mod scene;
+mod till;
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
 use base64::Engine as _;
-use clinic::accounts::{Accounts, SessionRules};
 use clinic::acting::Acting;
 use clinic::audit::Purpose;
-use dashboard::{Dashboard, PaperSettings, Settings, TillSettings, TlsSource};
+use dashboard::{PaperSettings, TillSettings};
+use domain::Shipped;
 use domain::vault::{Names, Passport};
-use domain::{Currency, SiteId, UtcMillis};
-use fantoccini::{Client, Locator};
+use fantoccini::Client;
 use store::{Database, sqlx, transact};
-use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
+use till::{Stage, fits, has, picture, uah};
 
-const PASSWORD: &str = "a quiet morning in Kyiv";
 const DAY_MS: i64 = 86_400_000;
 const HOUR_MS: i64 = 3_600_000;
 /// What a name may try.
@@ -38,16 +35,16 @@ async fn run(database: &Database, statement: &str) {
 }
 
 /// Two months of a clinic: four patients, one contract, services with discounts, payments, debts of every age.
-async fn furnish(database: &Database, vault: &clinic::vault::Vault, now: UtcMillis, account: &str) {
-    let today = i64::from(domain::schedule::LocalDate::from_chrono(now.to_chrono().unwrap().date_naive()).0);
+async fn furnish(stage: &Stage, account: &str) {
+    let (database, now, today) = (&stage.database, stage.clock.now(), i64::from(stage.till.today().0));
     let names = [("Коваленко", "Олена"), ("Müller", "Jörg"), ("Шевченко", "Ігор"), (HOSTILE, "Test")];
     let mut batch = Vec::new();
     for (n, (family, given)) in (0..).zip(names) {
         let id = scene::person(n);
-        run(database, &format!("INSERT INTO person (id, created_ms, language) VALUES ('{id}', 1, 'ru')")).await;
+        run(database, &format!("UPDATE person SET language = 'ru' WHERE id = '{id}'")).await;
         batch.push((id, Passport { names: Names::new(family, given, ""), ..Passport::default() }.into()));
     }
-    vault.load(&Acting::console(), batch, Purpose::Maintenance).await.unwrap();
+    stage.vault.load(&Acting::console(), batch, Purpose::Maintenance).await.unwrap();
     let services = [
         ("exam", "Examination", "Осмотр терапевта"),
         ("blood", "Blood count", "Общий анализ крови"),
@@ -122,19 +119,6 @@ async fn furnish(database: &Database, vault: &clinic::vault::Vault, now: UtcMill
     run(database, &format!("UPDATE counter SET value = {row} WHERE name = 'ledger'")).await;
 }
 
-async fn shoot(page: &Client, name: &str) {
-    if let Some(folder) = std::env::var_os("TAPWARD_SCREENS") {
-        std::fs::create_dir_all(&folder).unwrap();
-        let file = Path::new(&folder).join(format!("{name}.png"));
-        std::fs::write(file, page.screenshot().await.unwrap()).unwrap();
-    }
-}
-
-async fn fits(page: &Client, what: &str) {
-    let width = page.execute("return [document.documentElement.scrollWidth, innerWidth]", vec![]).await.unwrap();
-    assert!(width[0].as_i64() <= width[1].as_i64(), "{what} scrolls sideways: {width}");
-}
-
 /// An answer as the browser's own session gets it: status, kind, name, and the bytes.
 async fn fetch(page: &Client, path: &str) -> (u64, String, String, Vec<u8>) {
     const SCRIPT: &str = "const [path, done] = arguments; fetch(path).then(async answer => { \
@@ -166,66 +150,34 @@ async fn paper(page: &Client, path: &str, name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manager_reads_the_figures_and_papers_are_printed() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = scene::database(folder.path()).await;
-    let hands = scene::Hands::new();
-    let rules = SessionRules::default();
-    let accounts = Accounts::new(database.clone(), hands.clock(), rules, "clinic-3", scene::accounts_key());
-    let link = accounts.create_first_run_link().await.unwrap().unwrap().path();
     let papers = PaperSettings {
         issuer: "Клиника на холме".to_owned(),
         foot: "12 Hill Street, 01001 Kyiv".to_owned(),
         on_roll: false,
     };
-    let settings = Settings {
-        site: SiteId::new("clinic-3").unwrap(),
-        time_zone: chrono_tz::Europe::Kyiv,
-        language: "en".to_owned(),
-        tls: TlsSource::Own { folder: folder.path().join("tls"), names: vec![] },
-        sessions: rules,
-        retention: clinic::retention::Terms::default(),
-        accounts_key: scene::accounts_key(),
-        trusted_proxies: Vec::new(),
-        desk: dashboard::DeskSettings::default(),
-        till: TillSettings { papers, ..TillSettings::of(Currency::parse("UAH").unwrap()) },
-    };
-    let vault = scene::vault(&database, hands.clock(), folder.path()).await;
-    let dashboard = Dashboard::new(settings, database.clone(), hands.clock(), vault.clone());
-    let (shutdown, (ready, is_ready)) = (CancellationToken::new(), oneshot::channel());
-    let (ending, listener) = (shutdown.clone(), TcpListener::bind("127.0.0.1:0").unwrap());
-    let server = tokio::spawn(async move { dashboard.serve(listener, ending, Some(ready)).await.unwrap() });
-    let address = is_ready.await.unwrap();
+    let accounts = [("accountant", Shipped::Accountant, "Olena Bondar")];
+    let stage = Stage::start(&accounts, TillSettings { papers, ..TillSettings::of(uah()) }).await;
     let browser = chromium::Browser::start(1280, 900).await;
     let page = browser.page();
-    let open = async |path: &str| page.goto(&format!("https://{address}{path}")).await.unwrap();
-    let says = async |text: &str| {
-        let script = format!("return document.body.innerText.includes({})", serde_json::to_string(text).unwrap());
-        chromium::until(page, text, &script).await;
-    };
-    open(&link).await;
-    for (field, text) in
-        [("login", "olena.b"), ("shown_name", "Olena Bondar"), ("password", PASSWORD), ("again", PASSWORD)]
-    {
-        page.find(Locator::Id(field)).await.unwrap().send_keys(text).await.unwrap();
-    }
-    page.find(Locator::Css("button.primary")).await.unwrap().click().await.unwrap();
-    chromium::until(page, "signed in", "return !!document.querySelector('.rail')").await;
+    let open = async |path: &str| stage.go(page, path).await;
+    let says = async |text: &str| has(page, text).await;
+    stage.sign_in(page, "accountant").await;
     open("/till/revenue").await;
     says("Nothing here").await;
-    let account: String = store::read!(database, "test.account", |conn| {
+    let account: String = store::read!(stage.database, "test.account", |conn| {
         Ok(sqlx::query_scalar("SELECT id FROM account").fetch_one(&mut *conn).await?)
     })
     .unwrap();
-    furnish(&database, &vault, hands.now(), &account).await;
+    furnish(&stage, &account).await;
 
     open("/till/exposure").await;
     says("Steel works <script>alert(1)</script>").await;
     says("84 %").await;
     says("treatment must not be interrupted").await;
-    shoot(page, "till-exposure").await;
+    picture(page, "till-exposure").await;
     open("/till/revenue?by=service").await;
     says("Ultrasound").await;
-    shoot(page, "till-revenue").await;
+    picture(page, "till-revenue").await;
     for by in ["hour", "day", "staff", "room"] {
         open(&format!("/till/revenue?by={by}&from=2020-01-01&until=2029-01-01")).await;
         let expected = if by == "hour" || by == "day" {
@@ -234,20 +186,20 @@ async fn a_manager_reads_the_figures_and_papers_are_printed() {
             "return !!document.querySelector('tfoot')"
         };
         chromium::until(page, by, expected).await;
-        shoot(page, &format!("till-revenue-{by}")).await;
+        picture(page, &format!("till-revenue-{by}")).await;
     }
     open("/till/discounts-given").await;
     says("Loyal patients, version 2").await;
     says("5\u{a0}%").await;
-    shoot(page, "till-discounts").await;
+    picture(page, "till-discounts").await;
     open("/till/ageing").await;
     says("31–90 days").await;
-    shoot(page, "till-ageing").await;
+    picture(page, "till-ageing").await;
     let person = scene::person(0);
     open(&format!("/till/statements?of=patient&id={person}&from=2020-01-01&until=2029-01-01")).await;
     says("At the end").await;
     says("Blood count").await;
-    shoot(page, "till-statements").await;
+    picture(page, "till-statements").await;
     open("/till/statements?of=payer&id=nobody").await;
     says("There is no such patient, group, cashier or shift.").await;
     open("/till/statements?from=2029-01-01&until=2020-01-01").await;
@@ -274,7 +226,7 @@ async fn a_manager_reads_the_figures_and_papers_are_printed() {
     }
     let roll = paper(page, "/till/payments/p4/receipt.pdf?sheet=roll", "receipt-4").await;
     assert!(roll.contains("Квитанция 4") && !roll.contains("Страница"), "{roll}");
-    let today = domain::schedule::LocalDate::from_chrono(hands.now().to_chrono().unwrap().date_naive());
+    let today = stage.till.today();
     let slip = paper(page, &format!("/till/patient/{person}/slip.pdf"), &format!("slip-{today}")).await;
     for words in ["Коваленко Олена", "Что сделано", "К оплате за оказанное", "Лимит последующей оплаты"]
     {
@@ -307,9 +259,8 @@ async fn a_manager_reads_the_figures_and_papers_are_printed() {
         open(path).await;
         chromium::until(page, path, "return !!document.querySelector('h1')").await;
         fits(page, path).await;
-        shoot(page, &format!("phone-{}", path.split(['/', '?']).nth(2).unwrap())).await;
+        picture(page, &format!("phone-{}", path.split(['/', '?']).nth(2).unwrap())).await;
     }
-    shutdown.cancel();
     browser.end().await;
-    server.await.unwrap();
+    stage.end().await;
 }

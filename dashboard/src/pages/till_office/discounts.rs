@@ -9,7 +9,7 @@ use clinic::till::{NewScheme, StoredScheme, TillError, explain};
 use domain::money::{Amount, Currency};
 use domain::till::{Rounding, Step};
 
-use super::{Choice, Problem, amount, bad, choices, currency_of, exported, read, said, typed, who};
+use super::{Choice, Problem, amount, bad, choices, currency_of, exported, read, said, searched, typed, who};
 use crate::csv::Csv;
 use crate::fault::Fault;
 use crate::language::Texts;
@@ -29,6 +29,8 @@ const SPARE_STEPS: usize = 3;
 struct Page {
     frame: Frame,
     lines: Vec<Line>,
+    search: String,
+    export: String,
     back: String,
     open: Option<Open>,
     form: Option<Form>,
@@ -130,9 +132,11 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
 async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
     let (acting, texts, till) = (visit.acting()?, visit.texts(), &visit.app.till);
     let all = till.schemes(&acting).await?;
-    let wanted = query.one("open");
+    let (wanted, search) = (query.one("open"), searched(query));
+    let narrowed = Query::default().with("q", query.one("q").map(|_| search.as_str()));
+    let narrowed = Query::read(narrowed.trim_start_matches('?'));
     let line = |stored: &StoredScheme| Line {
-        link: format!("/till/discounts{}#scale", Query::default().with("open", Some(&stored.scheme.id))),
+        link: format!("/till/discounts{}#scale", narrowed.with("open", Some(&stored.scheme.id))),
         name: stored.name.clone(),
         version: stored.scheme.version,
         currency: stored.currency.to_string(),
@@ -158,13 +162,20 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
     }
     Ok(Page {
         frame: Frame::new(visit, "till-scales"),
-        lines: all.iter().map(line).collect(),
-        back: "/till/discounts".to_owned(),
+        lines: all.iter().filter(|stored| is_found(stored, &search)).map(line).collect(),
+        export: format!("/till/discounts.csv{}", narrowed.with("", None)),
+        back: format!("/till/discounts{}", narrowed.with("", None)),
+        search,
         open,
         form,
         done: None,
         problem,
     })
+}
+
+/// Whether a scale is one that is looked for, by its code or name.
+fn is_found(stored: &StoredScheme, search: &str) -> bool {
+    format!("{} {}", stored.scheme.id, stored.name).to_lowercase().contains(&search.to_lowercase())
 }
 
 async fn opened(
@@ -322,8 +333,10 @@ pub async fn put(visit: Visit, body: Bytes) -> Result<Response, Fault> {
 }
 
 /// `GET /till/discounts.csv`: each step of each scale as it is now.
-pub async fn export(visit: Visit) -> Result<Response, Fault> {
-    let all = visit.app.till.schemes(&visit.acting()?).await?;
+pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
+    let search = searched(&query);
+    let mut all = visit.app.till.schemes(&visit.acting()?).await?;
+    all.retain(|stored| is_found(stored, &search));
     let mut csv = Csv::new(&["code", "version", "name", "currency", "from", "rate", "rounding", "to"]);
     for stored in &all {
         for step in &stored.scheme.steps {

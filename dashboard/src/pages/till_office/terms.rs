@@ -11,7 +11,9 @@ use domain::PersonId;
 use domain::money::Amount;
 use domain::till::{Mode, Owner, Scope, Terms};
 
-use super::{Choice, Problem, amount, bad, choices, currency_of, day, days, exported, read, said, typed, who};
+use super::{
+    Choice, Problem, amount, bad, choices, currency_of, day, days, exported, read, said, searched, typed, who,
+};
 use crate::csv::Csv;
 use crate::faces::Faces;
 use crate::fault::Fault;
@@ -23,11 +25,16 @@ use crate::view::{Frame, go, page as render};
 use crate::visit::Visit;
 use crate::words::short_id;
 
+/// Lines of the page; the file has all of them.
+const SHOWN_MAX: usize = 500;
+
 #[derive(Template)]
 #[template(path = "till_office/terms.html")]
 struct Page {
     frame: Frame,
     lines: Vec<Line>,
+    /// Lines left out beyond [`SHOWN_MAX`].
+    hidden: usize,
     all: usize,
     scopes: Vec<Choice>,
     modes: Vec<Choice>,
@@ -139,6 +146,18 @@ impl Words<'_> {
         }
     }
 
+    /// Whether the list is narrowed to these.
+    fn is_listed(&self, terms: &Terms, query: &Query) -> bool {
+        let (scope, mode, search) = (typed(query, "scope"), typed(query, "mode"), searched(query).to_lowercase());
+        let found = || {
+            let scheme = terms.scheme.as_deref().unwrap_or_default();
+            format!("{} {} {scheme}", terms.id, self.owner(&terms.owner)).to_lowercase().contains(&search)
+        };
+        (scope.is_empty() || terms.scope.as_str() == scope)
+            && (mode.is_empty() || terms.mode.as_str() == mode)
+            && (search.is_empty() || found())
+    }
+
     fn bounds(&self, terms: &Terms) -> Vec<String> {
         let limit = terms
             .limit
@@ -224,18 +243,16 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
     let words = Words { texts, visit, payers: &payers, faces: &faces, today };
     let plain = Query::read(query.with("done", None).trim_start_matches('?'));
     let (scope, mode) = (typed(query, "scope"), typed(query, "mode"));
-    let search = super::searched(query);
+    let search = searched(query);
     let wanted = query.one("open");
     let link = |id: &str| format!("/till/terms{}#terms", plain.with("open", Some(id)));
-    let lines: Vec<Line> = all
+    let mut lines: Vec<Line> = all
         .iter()
-        .filter(|stored| scope.is_empty() || stored.terms.scope.as_str() == scope)
-        .filter(|stored| mode.is_empty() || stored.terms.mode.as_str() == mode)
+        .filter(|stored| words.is_listed(&stored.terms, query))
         .map(|stored| words.line(&stored.terms, &link(&stored.terms.id), wanted == Some(stored.terms.id.as_str())))
-        .filter(|line| {
-            format!("{} {} {}", line.id, line.owner, line.scheme).to_lowercase().contains(&search.to_lowercase())
-        })
         .collect();
+    let hidden = lines.len().saturating_sub(SHOWN_MAX);
+    lines.truncate(SHOWN_MAX);
     let pairs = overlaps(&all).into_iter().take(20).map(|(counts, hidden)| {
         let values =
             [("counts", counts.id.clone()), ("hidden", hidden.id.clone()), ("owner", words.owner(&counts.owner))];
@@ -277,6 +294,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
             .iter()
             .any(|stored| stored.terms.scope == Scope::Everybody && stored.terms.is_valid_on(today)),
         lines,
+        hidden,
         scopes: choices(&words.texts, "till-scope-", &codes(Scope::ALL, Scope::as_str), scope),
         modes: choices(&words.texts, "till-mode-", &codes(Mode::ALL, Mode::as_str), mode),
         search,
@@ -487,20 +505,18 @@ pub async fn patient(visit: Visit, body: Bytes) -> Result<Response, Fault> {
 
 /// `GET /till/terms.csv`
 pub async fn export(visit: Visit, query: Query) -> Result<Response, Fault> {
-    let acting = visit.acting()?;
-    let (scope, mode) = (typed(&query, "scope"), typed(&query, "mode"));
-    let all = visit.app.till.terms_of(&acting, None).await?;
+    let (acting, texts, till) = (visit.acting()?, visit.texts(), &visit.app.till);
+    let all = till.terms_of(&acting, None).await?;
+    let payers = till.payers(&acting, "", true).await?;
+    // Names are looked at only where one is searched for.
+    let persons = if searched(&query).is_empty() { Vec::new() } else { patients(&all) };
+    let faces = Faces::look(&visit.app, &acting, persons, Purpose::Payment).await?;
+    let words = Words { texts, visit: &visit, payers: &payers, faces: &faces, today: till.today() };
     let mut csv = Csv::new(&[
         "id", "version", "scope", "owner", "mode", "currency", "limit", "pot", "scheme", "priority", "from", "until",
     ]);
     let mut rows = 0;
-    for stored in &all {
-        let terms = &stored.terms;
-        let is_wanted =
-            (scope.is_empty() || terms.scope.as_str() == scope) && (mode.is_empty() || terms.mode.as_str() == mode);
-        if !is_wanted {
-            continue;
-        }
+    for terms in all.iter().map(|stored| &stored.terms).filter(|terms| words.is_listed(terms, &query)) {
         rows += 1;
         let owner = match &terms.owner {
             Owner::Everybody => String::new(),
