@@ -18,6 +18,7 @@ mod drawers;
 mod notices;
 mod payments;
 mod terminals;
+mod told;
 
 use clinic::acting::{Acting, Actor};
 use clinic::till::payments::NewPayment;

@@ -1,6 +1,9 @@
 //! What the file says about the till.
 
+use clinic::changes::ChangeKind;
+
 use super::*;
+use crate::config::exchange::SystemKind;
 
 #[test]
 fn the_till_has_a_currency_and_amounts_of_it() {
@@ -51,5 +54,36 @@ fn terminals_payment_services_and_papers_are_described_and_their_secrets_stay_in
     ] {
         let faults = with(&text).unwrap_err();
         assert!(faults.iter().any(|fault| fault.key == key), "{text}: {faults:?}");
+    }
+}
+
+#[test]
+fn systems_are_told_charges_unless_they_are_not_to_be_and_invoices_need_somebody_to_make_them() {
+    let folder = folder_with_keys(&[("turnstile-1-in", KEY, 0o600)]);
+    let with = |more: &str| {
+        let system = "[identity]\naddress = \"https://tapward.clinic.example\"\n\
+                      [[system]]\nname = \"gh\"\nkind = \"gnuhealth\"\nurl = \"https://gh.clinic.example\"\ndatabase = \"health\"\n";
+        parse(&sample(|text| format!("{text}\n{system}{more}\n")), folder.path(), today())
+    };
+    let settings = |more: &str| {
+        let config = with(more).unwrap();
+        let SystemKind::GnuHealth { settings, .. } = config.exchange.systems[0].kind.clone() else { panic!("{more}") };
+        settings
+    };
+    assert!(settings("").charges && settings("").invoices.is_none());
+    let wants = |more: &str, kind| settings(more).wants().contains(&kind);
+    assert!(!wants("charges = \"never\"", ChangeKind::ChargeRendered));
+    assert!(wants("", ChangeKind::ChargeRendered) && !wants("", ChangeKind::PaymentTaken));
+    let made = "login = \"tapward\"\ninvoices = \"when_paid\"";
+    assert_eq!(settings(made).invoices.as_deref(), Some("tapward"));
+    assert!(wants(made, ChangeKind::PaymentTaken));
+    for wrong in [
+        "invoices = \"when_paid\"".to_owned(),
+        "invoices = \"always\"".to_owned(),
+        format!("{made}\ncharges = \"never\""),
+        format!("{made}\nservice = \"CONSULT\""),
+    ] {
+        let faults = with(&wrong).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.key == "system.invoices"), "{wrong}: {faults:?}");
     }
 }
