@@ -124,7 +124,11 @@ story!(a_comparison_is_asked_for_once_taken_by_one_bridge_and_left_to_the_next, 
     assert_eq!(usize::from(one.is_some()) + usize::from(two.is_some()), 1, "one bridge does it");
     let first = if one.is_some() { "a" } else { "b" };
     let job = one.or(two).unwrap();
-    assert_eq!((job.from, job.until), (UtcMillis(NOW.0 - 36_000_000), UtcMillis(NOW.0 + 50_400_000)), "Kyiv's day");
+    assert_eq!(
+        (job.days.from, job.days.until),
+        (UtcMillis(NOW.0 - 36_000_000), UtcMillis(NOW.0 + 50_400_000)),
+        "Kyiv's day"
+    );
     assert!(claim("c", NOW.plus_ms(59_000)).await.is_none());
     // It died; the next one begins anew, and what the first still says is not heard.
     let later = NOW.plus_ms(61_000);
@@ -266,7 +270,7 @@ story!(what_is_told_of_a_charge_and_of_a_payment_is_what_they_are_now, |database
     assert_eq!(told.state, domain::till::ChargeState::Cancelled, "as it is now");
     assert_eq!(facts[1].charge.as_ref().map(|charge| &charge.id), Some(&told.id));
     let payment = facts[2].payment.as_ref().unwrap();
-    assert_eq!((payment.no, payment.amount.minor(), payment.is_back()), (Some(7), 400, false));
+    assert_eq!((payment.line.no, payment.line.amount.minor(), payment.is_back()), (Some(7), 400, false));
     assert_eq!(
         payment.parts.iter().map(|(of, minor)| (of.as_str(), minor.minor())).collect::<Vec<_>>(),
         [(charge_id(1).as_str(), 400)]
