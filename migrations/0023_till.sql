@@ -5,6 +5,10 @@ ALTER TABLE person ADD COLUMN language_told TEXT;
 -- Which source told it; NULL: a list that was imported.
 ALTER TABLE person ADD COLUMN language_by TEXT;
 
+-- Why: since when a person is being erased: nothing can be charged to them or paid in any more, so that an account that was
+-- found settled is so when the key is destroyed.
+ALTER TABLE person ADD COLUMN erasing_ms BIGINT;
+
 -- Why: what the clinic does for money. `names` is an object of language to name; `external` is what other systems call it.
 -- `at_home` is paid before it is rendered, whatever the terms. Never removed: charges name it.
 CREATE TABLE service (
@@ -289,7 +293,8 @@ CREATE TABLE till_day (
 );
 
 -- Why: money that came from a patient or a payer, or went back. `no` is the receipt's. `key` is the caller's; `source` and
--- `external` are a terminal or payment service and its id of it, each counted once. `fault` is why it failed, a code.
+-- `external` are a terminal or payment service and its id of it, each counted once. `refunds` is the payment whose money goes
+-- back to its card. `fault` is why it failed, a code.
 CREATE TABLE payment (
     id         TEXT PRIMARY KEY,
     no         BIGINT UNIQUE,
@@ -306,6 +311,7 @@ CREATE TABLE payment (
     source     TEXT,
     external   TEXT,
     reverses   TEXT REFERENCES payment (id),
+    refunds    TEXT REFERENCES payment (id),
     actor_kind TEXT NOT NULL,
     actor      TEXT,
     begun_ms   BIGINT NOT NULL,
@@ -319,6 +325,7 @@ CREATE INDEX payment_by_patient ON payment (patient, begun_ms) WHERE patient IS 
 CREATE INDEX payment_by_time ON payment (begun_ms, id);
 CREATE INDEX payment_by_day ON payment (day) WHERE day IS NOT NULL;
 CREATE INDEX payment_by_shift ON payment (shift) WHERE shift IS NOT NULL;
+CREATE INDEX payment_by_refunds ON payment (refunds) WHERE refunds IS NOT NULL;
 CREATE INDEX payment_waiting ON payment (begun_ms) WHERE state = 'waiting';
 INSERT INTO counter (name, value) VALUES ('payment', 0);
 
@@ -345,6 +352,7 @@ CREATE TABLE till_request (
     minor        BIGINT NOT NULL CHECK (minor > 0),
     method       TEXT,
     external     TEXT,
+    refunds      TEXT REFERENCES payment (id),
     reason       TEXT NOT NULL,
     state        TEXT NOT NULL,
     asked_ms     BIGINT NOT NULL,

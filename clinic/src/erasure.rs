@@ -19,8 +19,8 @@ use crate::acting::Acting;
 use crate::audit::{self, Action, Draft, Purpose};
 use crate::break_glass::words;
 use crate::requests::{self, Hold};
-use crate::till::books::OpenAccount;
-use crate::vault::{Vault, VaultError};
+use crate::till::books::{OpenAccount, count_open};
+use crate::vault::{self, Vault, VaultError};
 use crate::{disclosures, draw};
 
 pub use act::{Act, acts, of};
@@ -29,6 +29,9 @@ pub(crate) use traces::blot_glass;
 
 /// Fewest characters of a ground.
 pub const GROUND_MIN_CHARS: usize = 10;
+
+/// How long the destruction of a key may take before it is held to have been given up, in milliseconds: it takes seconds.
+const ERASING_LONGEST_MS: i64 = 10 * 60 * 1000;
 
 /// Why nobody was erased.
 #[derive(Debug, Error)]
@@ -84,12 +87,44 @@ pub async fn erase(
     if let Some(hold) = requests::hold_of(database, person, now).await? {
         return Err(ErasureError::Held(hold));
     }
-    if !plan.account.is_settled() {
-        return Err(ErasureError::OpenAccount(plan.account));
-    }
+    close_account(database, person, now).await?;
     // First the key, and its memory outside: whatever happens afterwards, nobody can read the passport any more.
-    vault.shred(acting, person).await?;
+    if let Err(error) = vault.shred(acting, person).await {
+        // What is remembered outside is gone on with at the next start, and nothing is charged to them until then.
+        let is_remembered = |all: Vec<vault::Remembered>| all.iter().any(|one| one.person == person);
+        if !vault.remembered().await.is_ok_and(is_remembered) {
+            open_account_again(database, person).await?;
+        }
+        return Err(error.into());
+    }
     finish(database, acting, &plan, &ground, request, now).await
+}
+
+/// Nothing is charged to this person or paid in for them from now on, if nothing is open of their account: looked at and
+/// written in one transaction, so that no charge comes between the look and the destruction of the key.
+async fn close_account(database: &Database, person: PersonId, now: UtcMillis) -> Result<(), ErasureError> {
+    let id = person.to_string();
+    let open: OpenAccount = transact!(database, "erasure.close_account", |conn| {
+        let open = count_open!(conn, &id);
+        if open.is_settled() {
+            sqlx::query("UPDATE person SET erasing_ms = $1 WHERE id = $2")
+                .bind(now.0)
+                .bind(&id)
+                .execute(&mut *conn)
+                .await?;
+        }
+        Ok(open)
+    })?;
+    if open.is_settled() { Ok(()) } else { Err(ErasureError::OpenAccount(open)) }
+}
+
+/// The erasure did not come about.
+async fn open_account_again(database: &Database, person: PersonId) -> Result<(), ErasureError> {
+    let id = person.to_string();
+    Ok(transact!(database, "erasure.open_account", |conn| {
+        sqlx::query("UPDATE person SET erasing_ms = NULL WHERE id = $1").bind(&id).execute(&mut *conn).await?;
+        Ok(())
+    })?)
 }
 
 /// Removes what leads to the pseudonym and writes the act.
@@ -158,5 +193,14 @@ pub async fn reapply(database: &Database, vault: &Vault, now: UtcMillis) -> Resu
             again.push(remembered.person);
         }
     }
+    // Erasures that a program began and was ended before anything of them was remembered: they never were.
+    let before = now.plus_ms(-ERASING_LONGEST_MS);
+    transact!(database, "erasure.forgotten", |conn| {
+        sqlx::query("UPDATE person SET erasing_ms = NULL WHERE erasing_ms < $1")
+            .bind(before.0)
+            .execute(&mut *conn)
+            .await?;
+        Ok(())
+    })?;
     Ok(again)
 }

@@ -426,6 +426,8 @@ const ROWS: &[Row] = rows! {
     "till/requests ask_write_off" needs PaymentTake: |s, a| async { till(s).ask_write_off(a, write_off()).await };
     "till/requests decide_request" needs TillApprove: |s, a| async { till(s).decide_request(a, ID, true, WORDS).await };
     "till/terminal pay" needs PaymentTake: |s, a| async { Terminals::new(till(s), Vec::new()).pay(a, money(s)).await };
+    "till/terminal refund" needs PaymentTake: |s, a| async { Terminals::new(till(s), Vec::new()).refund(a, money_back(s)).await };
+    "till/terminal decide_request" needs TillApprove: |s, a| async { Terminals::new(till(s), Vec::new()).decide_request(a, ID, true, WORDS).await };
     "till/terminal progress" needs PaymentTake: |s, a| async { Terminals::new(till(s), Vec::new()).progress(a, ID).await };
     "till/terminal cancel" needs PaymentTake: |s, a| async { Terminals::new(till(s), Vec::new()).cancel(a, ID).await };
     "till/inbound take_notice" needs PaymentTake: |s, a| async { till(s).take_notice(a, notice()).await };

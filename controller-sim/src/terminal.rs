@@ -51,6 +51,8 @@ struct Known {
     kind: String,
     currency: String,
     minor: i64,
+    /// The payment whose money goes back.
+    of: Option<String>,
     state: State,
 }
 
@@ -211,7 +213,11 @@ fn put(inner: &mut Inner, id: &str, body: &str) -> (StatusCode, String) {
         return (StatusCode::SERVICE_UNAVAILABLE, r#"{"state":"full"}"#.to_owned());
     }
     inner.asked += 1;
-    let known = Known { kind: kind.to_owned(), currency: currency.to_owned(), minor, state: State::UnderWay };
+    let of = field(body, "of").map(str::to_owned);
+    // Money goes back to the card that paid, and no more than it paid.
+    let is_there = kind == "payment" || of.as_ref().is_some_and(|of| left_of(inner, of, currency) >= minor);
+    let state = if is_there { State::UnderWay } else { State::Failed("declined") };
+    let known = Known { kind: kind.to_owned(), currency: currency.to_owned(), minor, of, state };
     inner.known.insert(id.to_owned(), known);
     if !inner.faults.slow {
         finish(inner, id);
@@ -219,9 +225,18 @@ fn put(inner: &mut Inner, id: &str, body: &str) -> (StatusCode, String) {
     said(inner, id)
 }
 
+/// What was taken under an id and has not gone back.
+fn left_of(inner: &Inner, id: &str, currency: &str) -> i64 {
+    let is_done = |known: &&Known| known.currency == currency && matches!(known.state, State::Done(_));
+    let taken = inner.known.get(id).filter(is_done).filter(|known| known.kind == "payment").map_or(0, |it| it.minor);
+    let back = inner.known.values().filter(|known| known.of.as_deref() == Some(id));
+    taken - back.filter(|known| !matches!(known.state, State::Failed(_))).map(|known| known.minor).sum::<i64>()
+}
+
 fn cancel(inner: &mut Inner, id: &str) -> (StatusCode, String) {
     // Broken off before it was asked for: it has no amount, and by ISO 4217 no currency.
-    let nothing = Known { kind: "payment".into(), currency: NO_CURRENCY.into(), minor: 0, state: State::UnderWay };
+    let nothing =
+        Known { kind: "payment".into(), currency: NO_CURRENCY.into(), minor: 0, of: None, state: State::UnderWay };
     let known = inner.known.entry(id.to_owned()).or_insert(nothing);
     if known.state == State::UnderWay {
         known.state = State::Failed("cancelled");

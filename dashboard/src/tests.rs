@@ -8,6 +8,8 @@ mod desk;
 mod forms;
 mod look;
 mod matrix;
+mod money_back;
+mod notices;
 mod orders;
 mod people;
 mod privacy;
@@ -64,6 +66,11 @@ fn visitor() -> Visitor {
 
 impl Stage {
     async fn new() -> Self {
+        Self::with(crate::TillSettings::default()).await
+    }
+
+    /// With terminals and payment services.
+    async fn with(till: crate::TillSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let hands = Hands::new();
         let database = scene::database(folder.path()).await;
@@ -76,7 +83,7 @@ impl Stage {
             retention: clinic::retention::Terms::default(),
             accounts_key: scene::accounts_key(),
             trusted_proxies: Vec::new(),
-            till: crate::TillSettings::default(),
+            till,
             desk: crate::DeskSettings {
                 feeds: Some(crate::FeedSetup {
                     keys: clinic::feeds::SiteKeys { card: domain::CardKey::new([3; 32]), seal: None },

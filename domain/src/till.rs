@@ -32,7 +32,8 @@ codes! {
         Owed = "owed",
         /// What the patient has paid in and not used. A liability.
         Deposit = "deposit",
-        /// What the patient has paid for services that are ordered and not rendered yet. A liability.
+        /// What the patient has paid for services that are ordered and not rendered yet, and what was set aside to go back
+        /// to their card. A liability.
         Held = "held",
         /// What services cost after the discount, and the discount: the price. Income.
         Revenue = "revenue",
@@ -75,6 +76,10 @@ codes! {
         PaidIn = "paid_in",
         /// A patient got money back.
         Refunded = "refunded",
+        /// What is to go back to a card is set aside while the terminal is asked.
+        SetAside = "set_aside",
+        /// It did not go back: it is in the deposit again.
+        Released = "released",
         /// A payment was taken back: the terminal or the bank did not keep it.
         Returned = "returned",
         /// What was owed was written off.

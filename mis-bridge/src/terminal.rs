@@ -135,24 +135,27 @@ impl HttpTerminal {
         }
     }
 
-    /// Asks once. With what was asked for, an answer about another amount is not believed.
-    async fn ask(&self, method: Method, id: &str, ask: Option<(&TerminalAsk, &str)>) -> TerminalAnswer {
-        let Some(mut request) = self.request(method, id) else { return TerminalAnswer::Silent };
-        if let Some((ask, kind)) = ask {
-            let body = serde_json::json!({
+    /// Asks once, for money with its kind. An answer about another amount is not believed.
+    async fn ask(&self, method: Method, ask: &TerminalAsk, kind: Option<&str>) -> TerminalAnswer {
+        let Some(mut request) = self.request(method, &ask.id) else { return TerminalAnswer::Silent };
+        if let Some(kind) = kind {
+            let mut body = serde_json::json!({
                 "kind": kind,
                 "minor": ask.amount.minor(),
                 "currency": ask.currency.as_str(),
                 "amount": ask.currency.decimal(ask.amount),
             });
+            if let Some(of) = &ask.of {
+                body["of"] = of.as_str().into();
+            }
             request = request.body("application/json", body.to_string());
         }
         let answer = self.client.send(request).await;
-        self.understand(answer, id, ask.map(|(ask, _)| ask))
+        self.understand(answer, ask)
     }
 
-    fn understand(&self, answer: Result<Answer, HttpError>, id: &str, ask: Option<&TerminalAsk>) -> TerminalAnswer {
-        let terminal = &self.settings.name;
+    fn understand(&self, answer: Result<Answer, HttpError>, ask: &TerminalAsk) -> TerminalAnswer {
+        let (terminal, id) = (&self.settings.name, ask.id.as_str());
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
@@ -171,9 +174,8 @@ impl HttpTerminal {
             return TerminalAnswer::Silent;
         };
         let is_ours = said.id.as_deref() == Some(id);
-        let is_the_sum = ask.is_none_or(|ask| {
-            said.minor == Some(ask.amount.minor()) && said.currency.as_deref() == Some(ask.currency.as_str())
-        });
+        let is_the_sum =
+            said.minor == Some(ask.amount.minor()) && said.currency.as_deref() == Some(ask.currency.as_str());
         match said.state.as_str() {
             "done" if is_ours && is_the_sum => match said.external.filter(|external| is_slip(external)) {
                 Some(external) => TerminalAnswer::Done { external },
@@ -197,24 +199,18 @@ impl HttpTerminal {
     /// Puts an amount under an id and waits until the terminal knows how it ended, or the time is over.
     async fn put(&self, ask: &TerminalAsk, kind: &str) -> TerminalAnswer {
         let begun = Instant::now();
-        let mut answer = self.ask(Method::PUT, &ask.id, Some((ask, kind))).await;
+        let mut answer = self.ask(Method::PUT, ask, Some(kind)).await;
         while matches!(answer, TerminalAnswer::UnderWay | TerminalAnswer::Silent)
             && begun.elapsed() + self.settings.ask_every < self.settings.within
         {
             sleep(self.settings.ask_every).await;
             // What came of it is asked, never for the money again: that it has not heard of it is told to the till.
-            match self.sum_checked(ask).await {
+            match self.ask(Method::GET, ask, None).await {
                 TerminalAnswer::Unknown => return TerminalAnswer::Unknown,
                 now => answer = now,
             }
         }
         answer
-    }
-
-    async fn sum_checked(&self, ask: &TerminalAsk) -> TerminalAnswer {
-        let Some(request) = self.request(Method::GET, &ask.id) else { return TerminalAnswer::Silent };
-        let answer = self.client.send(request).await;
-        self.understand(answer, &ask.id, Some(ask))
     }
 
     /// An end to everything, whatever the service does.
@@ -238,12 +234,12 @@ impl Terminal for HttpTerminal {
         Box::pin(self.bounded(self.put(ask, "payment")))
     }
 
-    fn state<'a>(&'a self, id: &'a str) -> BoxFuture<'a, TerminalAnswer> {
-        Box::pin(self.bounded(self.ask(Method::GET, id, None)))
+    fn state<'a>(&'a self, ask: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer> {
+        Box::pin(self.bounded(self.ask(Method::GET, ask, None)))
     }
 
-    fn cancel<'a>(&'a self, id: &'a str) -> BoxFuture<'a, TerminalAnswer> {
-        Box::pin(self.bounded(self.ask(Method::DELETE, id, None)))
+    fn cancel<'a>(&'a self, ask: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer> {
+        Box::pin(self.bounded(self.ask(Method::DELETE, ask, None)))
     }
 
     fn refund<'a>(&'a self, ask: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer> {

@@ -13,7 +13,12 @@ use mis_bridge::terminal::{HttpTerminal, Settings, SetupError};
 const TOKEN: &str = "a-token-of-the-terminal";
 
 fn ask(id: &str) -> TerminalAsk {
-    TerminalAsk { id: id.to_owned(), currency: Currency::parse("UAH").unwrap(), amount: Amount::new(101_850).unwrap() }
+    let (currency, amount) = (Currency::parse("UAH").unwrap(), Amount::new(101_850).unwrap());
+    TerminalAsk { id: id.to_owned(), currency, amount, of: None }
+}
+
+fn back(id: &str, minor: i64) -> TerminalAsk {
+    TerminalAsk { amount: Amount::new(minor).unwrap(), of: Some("pay-1".to_owned()), ..ask(id) }
 }
 
 fn settings(sim: &TerminalSim) -> Settings {
@@ -34,14 +39,28 @@ async fn stage() -> (TerminalSim, HttpTerminal) {
 #[tokio::test]
 async fn money_is_taken_once_under_an_id_and_can_be_asked_about() {
     let (sim, terminal) = stage().await;
-    assert_eq!(terminal.state("pay-1").await, TerminalAnswer::Unknown);
+    assert_eq!(terminal.state(&ask("pay-1")).await, TerminalAnswer::Unknown);
     let done = terminal.pay(&ask("pay-1")).await;
     assert_eq!(done, TerminalAnswer::Done { external: "slip-000001".to_owned() });
     assert_eq!(terminal.pay(&ask("pay-1")).await, done, "again");
-    assert_eq!(terminal.state("pay-1").await, done);
-    assert_eq!(terminal.cancel("pay-1").await, done, "too late");
+    assert_eq!(terminal.state(&ask("pay-1")).await, done);
+    assert_eq!(terminal.cancel(&ask("pay-1")).await, done, "too late");
     assert_eq!((sim.taken("UAH"), sim.asked()), (101_850, 1));
-    assert!(matches!(terminal.refund(&ask("back-1")).await, TerminalAnswer::Done { .. }));
+}
+
+#[tokio::test]
+async fn money_goes_back_once_to_the_card_that_paid_and_no_more_than_it_paid() {
+    let (sim, terminal) = stage().await;
+    terminal.pay(&ask("pay-1")).await;
+    let first = terminal.refund(&back("back-1", 100_000)).await;
+    assert!(matches!(first, TerminalAnswer::Done { .. }));
+    assert_eq!(terminal.refund(&back("back-1", 100_000)).await, first, "again");
+    let declined = TerminalAnswer::Failed(PaymentFault::Declined);
+    assert_eq!(terminal.refund(&back("back-2", 1_851)).await, declined, "more than is left of it");
+    let unpaid = TerminalAsk { of: Some("pay-9".to_owned()), ..back("back-3", 1) };
+    assert_eq!(terminal.refund(&unpaid).await, declined, "what never paid");
+    sim.set_faults(TerminalFaults { dies_after_taking: true, ..TerminalFaults::default() });
+    assert!(matches!(terminal.refund(&back("back-4", 1_850)).await, TerminalAnswer::Done { .. }));
     assert_eq!(sim.taken("UAH"), 0);
 }
 
@@ -76,9 +95,9 @@ async fn a_slow_patient_is_waited_for_and_can_be_broken_off() {
     sim.set_faults(slow);
     let terminal = HttpTerminal::new(Settings { within: Duration::from_millis(100), ..settings(&sim) }).unwrap();
     assert_eq!(terminal.pay(&ask("pay-2")).await, TerminalAnswer::UnderWay, "the time is over");
-    assert_eq!(terminal.cancel("pay-2").await, TerminalAnswer::Failed(PaymentFault::Cancelled));
+    assert_eq!(terminal.cancel(&ask("pay-2")).await, TerminalAnswer::Failed(PaymentFault::Cancelled));
     assert_eq!(terminal.pay(&ask("pay-2")).await, TerminalAnswer::Failed(PaymentFault::Cancelled), "never afterwards");
-    assert_eq!(terminal.cancel("pay-3").await, TerminalAnswer::Failed(PaymentFault::Cancelled));
+    assert_eq!(terminal.cancel(&ask("pay-3")).await, TerminalAnswer::Failed(PaymentFault::Cancelled));
     sim.set_faults(TerminalFaults::default());
     assert_eq!(
         terminal.pay(&ask("pay-3")).await,
@@ -103,12 +122,14 @@ async fn what_cannot_be_believed_says_nothing() {
         sim.set_faults(fault);
         assert_eq!(terminal.pay(&ask(&format!("pay-{at}"))).await, TerminalAnswer::Silent, "{name}");
     }
+    sim.set_faults(TerminalFaults { takes_more: 1, ..TerminalFaults::default() });
+    assert_eq!(terminal.state(&ask("pay-0")).await, TerminalAnswer::Silent, "nor is it believed later");
     sim.set_faults(TerminalFaults::default());
     let stranger = HttpTerminal::new(Settings { token: None, ..short.clone() }).unwrap();
-    assert_eq!(stranger.state("pay-9").await, TerminalAnswer::Silent, "a stranger");
+    assert_eq!(stranger.state(&ask("pay-9")).await, TerminalAnswer::Silent, "a stranger");
     let elsewhere = Settings { url: format!("{}elsewhere/", sim.url()).parse().unwrap(), ..short };
     let elsewhere = HttpTerminal::new(elsewhere).unwrap();
-    assert_eq!(elsewhere.state("pay-9").await, TerminalAnswer::Silent, "a wrong path says nothing of a payment");
+    assert_eq!(elsewhere.state(&ask("pay-9")).await, TerminalAnswer::Silent, "a wrong path says nothing of a payment");
 }
 
 #[test]

@@ -11,7 +11,8 @@ macro_rules! remove {
             sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'policy'").execute(&mut *$conn).await?;
         }
         for text in [
-            "UPDATE person SET external_ref = NULL, language = NULL, language_told = NULL, language_by = NULL WHERE id = $1",
+            "UPDATE person SET external_ref = NULL, language = NULL, language_told = NULL, language_by = NULL,
+                 erasing_ms = NULL WHERE id = $1",
             "DELETE FROM presence WHERE person = $1",
             "DELETE FROM person_alias WHERE person = $1",
             "DELETE FROM desk_pin WHERE person = $1",

@@ -2,8 +2,8 @@
 //! that are not settled yet. Part of the merge's own transaction.
 //!
 //! Settled charges stay under the record that they were registered for and are read as the other's; what is posted stays as
-//! it is. Terms of the record that is gone count for the one that is left ([`super::resolve`]); what supervisors allowed it
-//! on top of its limit is moved.
+//! it is. Terms of the record that is gone count for the one that is left ([`super::resolve`]); its memberships, and what
+//! supervisors allowed it on top of its limit, are moved.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +31,12 @@ pub(crate) trait AbsorbOn {
     /// # Errors
     /// Engine errors.
     async fn move_overrides(&mut self, from: PersonId, into: PersonId) -> Result<(), Error>;
+
+    /// A person belongs to groups and contracts as another: of two memberships that begin on one day the longer one is left.
+    ///
+    /// # Errors
+    /// Engine errors.
+    async fn move_members(&mut self, from: PersonId, into: PersonId) -> Result<u64, Error>;
 }
 
 macro_rules! absorb_on {
@@ -51,6 +57,25 @@ macro_rules! absorb_on {
                     .execute(&mut *self)
                     .await?;
                 Ok(())
+            }
+
+            async fn move_members(&mut self, from: PersonId, into: PersonId) -> Result<u64, Error> {
+                let (from, into) = (from.to_string(), into.to_string());
+                sqlx::query(
+                    "INSERT INTO payer_member (payer, person, from_day, until_day)
+                     SELECT payer, CAST($1 AS TEXT), from_day, until_day FROM payer_member WHERE person = $2
+                     ON CONFLICT (payer, person, from_day) DO UPDATE SET until_day = CASE
+                         WHEN payer_member.until_day IS NULL OR excluded.until_day IS NULL THEN NULL
+                         WHEN excluded.until_day > payer_member.until_day THEN excluded.until_day
+                         ELSE payer_member.until_day END",
+                )
+                .bind(&into)
+                .bind(&from)
+                .execute(&mut *self)
+                .await?;
+                let gone =
+                    sqlx::query("DELETE FROM payer_member WHERE person = $1").bind(&from).execute(&mut *self).await?;
+                Ok(gone.rows_affected())
             }
         }
     };
@@ -91,13 +116,15 @@ pub(crate) async fn absorb<C: LedgerOn + ChargesOn + AbsorbOn + Log + Feed>(
     }
     conn.save_accounts(&after).await?;
     conn.move_overrides(from, into).await?;
+    let members = conn.move_members(from, into).await?;
     let charges = conn.move_unsettled(from, into).await?;
-    if after.is_empty() && charges == 0 {
+    if after.is_empty() && charges == 0 && members == 0 {
         return Ok(());
     }
-    let words = moved.iter().fold(format!("till merged; charges={charges}"), |words, (currency, out, _)| {
-        format!("{words}; currency={currency}; postings={}", told(out))
-    });
+    let words =
+        moved.iter().fold(format!("till merged; charges={charges}; members={members}"), |words, (currency, out, _)| {
+            format!("{words}; currency={currency}; postings={}", told(out))
+        });
     let number = conn.append(&Draft { subject: Some(into), detail: Some(words), ..draft.clone() }).await?;
     let day = conn.posting_day(super::day_in(zone, now)).await?;
     let entry = |person: PersonId, currency: Currency, postings: Vec<Posting>| NewEntry {

@@ -174,6 +174,10 @@ pub struct PaymentLine {
     pub shift: Option<String>,
     /// Which payment it takes back.
     pub reverses: Option<String>,
+    /// The terminal or payment service.
+    pub source: Option<String>,
+    /// The payment at a terminal whose money it sends back to its card.
+    pub refunds: Option<String>,
     /// When it began.
     pub begun: UtcMillis,
     /// When it was done.
@@ -303,8 +307,8 @@ pub(super) use select_charge;
 macro_rules! select_payment {
     ($rest:literal) => {
         concat!(
-            "SELECT id, no, kind, method, state, patient, payer, currency, minor, shift, reverses, begun_ms, done_ms, day
-             FROM payment ",
+            "SELECT id, no, kind, method, state, patient, payer, currency, minor, shift, reverses, source, refunds, begun_ms,
+                 done_ms, day FROM payment ",
             $rest
         )
     };
@@ -413,6 +417,8 @@ pub(crate) struct PaymentRow {
     minor: i64,
     shift: Option<String>,
     reverses: Option<String>,
+    source: Option<String>,
+    refunds: Option<String>,
     begun_ms: i64,
     done_ms: Option<i64>,
     day: Option<i64>,
@@ -432,6 +438,8 @@ impl PaymentRow {
             amount: amount(T, "minor", self.minor)?,
             shift: self.shift,
             reverses: self.reverses,
+            source: self.source,
+            refunds: self.refunds,
             begun: UtcMillis(self.begun_ms),
             done: self.done_ms.map(UtcMillis),
             day: self.day.map(|it| day(T, "day", it)).transpose()?,

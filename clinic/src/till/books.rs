@@ -142,11 +142,43 @@ pub struct OpenAccount {
 }
 
 impl OpenAccount {
+    /// From what was counted.
+    pub(crate) const fn of((owing, deposits, charges, waiting): (i64, i64, i64, i64)) -> Self {
+        Self {
+            owing: owing.cast_unsigned(),
+            deposits: deposits.cast_unsigned(),
+            charges: charges.cast_unsigned(),
+            waiting: waiting.cast_unsigned(),
+        }
+    }
+
     /// Whether nothing is open.
     pub const fn is_settled(&self) -> bool {
         self.owing == 0 && self.deposits == 0 && self.charges == 0 && self.waiting == 0
     }
 }
+
+/// What is still open of an account, inside a transaction or a read: `count_open!(conn, &id)`.
+macro_rules! count_open {
+    ($conn:expr, $id:expr) => {{
+        let counts: (i64, i64, i64, i64) =
+            sqlx::query_as($crate::till::books::OPEN_ACCOUNT).bind($id).fetch_one(&mut *$conn).await?;
+        $crate::till::books::OpenAccount::of(counts)
+    }};
+}
+pub(crate) use count_open;
+
+/// Counts what is open: also of the records that became this one.
+pub(crate) const OPEN_ACCOUNT: &str = "WITH own (id) AS (
+         SELECT CAST($1 AS TEXT) UNION ALL SELECT person FROM person_merge WHERE into_person = $1
+     )
+     SELECT (SELECT COUNT(*) FROM till_balance WHERE person IN (SELECT id FROM own) AND owed_minor <> 0),
+         (SELECT COUNT(*) FROM till_balance WHERE person IN (SELECT id FROM own)
+              AND (deposit_minor <> 0 OR held_minor <> 0)),
+         (SELECT COUNT(*) FROM charge WHERE patient IN (SELECT id FROM own) AND state <> 'cancelled'
+              AND (state = 'ordered' OR paid_minor + written_off_minor < net_minor)),
+         (SELECT COUNT(*) FROM payment WHERE patient IN (SELECT id FROM own) AND state = 'waiting')
+             + (SELECT COUNT(*) FROM till_request WHERE patient IN (SELECT id FROM own) AND state = 'asked')";
 
 /// Whether something is still to be paid, given back or decided.
 ///
@@ -154,25 +186,7 @@ impl OpenAccount {
 /// Engine errors.
 pub(crate) async fn open_account(database: &Database, person: PersonId) -> Result<OpenAccount, Error> {
     let id = person.to_string();
-    let (owing, deposits, charges, waiting): (i64, i64, i64, i64) = read!(database, "till.open_account", |conn| {
-        Ok(sqlx::query_as(
-            "SELECT (SELECT COUNT(*) FROM till_balance WHERE person = $1 AND owed_minor <> 0),
-                 (SELECT COUNT(*) FROM till_balance WHERE person = $1 AND (deposit_minor <> 0 OR held_minor <> 0)),
-                 (SELECT COUNT(*) FROM charge WHERE patient = $1 AND state <> 'cancelled'
-                      AND paid_minor + written_off_minor < net_minor),
-                 (SELECT COUNT(*) FROM payment WHERE patient = $1 AND state = 'waiting')
-                     + (SELECT COUNT(*) FROM till_request WHERE patient = $1 AND state = 'asked')",
-        )
-        .bind(&id)
-        .fetch_one(&mut *conn)
-        .await?)
-    })?;
-    Ok(OpenAccount {
-        owing: owing.cast_unsigned(),
-        deposits: deposits.cast_unsigned(),
-        charges: charges.cast_unsigned(),
-        waiting: waiting.cast_unsigned(),
-    })
+    read!(database, "till.open_account", |conn| { Ok(count_open!(conn, &id)) })
 }
 
 type ChargeLine = (i64, i64, String, i64, String, i64, i64, String, String, i64, i64);
@@ -228,7 +242,9 @@ pub(crate) async fn of_person(database: &Database, person: PersonId) -> Result<B
         Ok(sqlx::query_as(
             "SELECT mode, currency, limit_minor, scheme, from_day, until_day,
                  CAST(CASE WHEN is_current = 1 AND withdrawn = 0 THEN 1 ELSE 0 END AS BIGINT) FROM terms
-             WHERE scope = 'patient' AND owner = $1 ORDER BY made_ms, id, version LIMIT $2",
+             WHERE scope = 'patient'
+                 AND owner IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT person FROM person_merge WHERE into_person = $1)
+             ORDER BY made_ms, id, version LIMIT $2",
         )
         .bind(&id)
         .bind(LINES_MAX)

@@ -34,7 +34,7 @@ codes! {
         Rendered = "rendered",
         /// What a patient owes is not what is open of the services rendered.
         OwedCharges = "owed_charges",
-        /// What is held for a patient is not what was paid for services that are ordered.
+        /// What is held for a patient is not what was paid for services that are ordered and set aside for a card.
         HeldCharges = "held_charges",
         /// What is used of a shared limit is not what is open of the charges that count against it. The id is the payer's.
         Pot = "pot",

@@ -159,6 +159,8 @@ pub struct Payment {
     pub external: Option<String>,
     /// The payment that this one takes back.
     pub reverses: Option<String>,
+    /// The payment at a card terminal whose money this one sends back to its card.
+    pub refunds: Option<String>,
     /// The kind of who took it: `account`, `api_key`, `peer` …
     pub actor_kind: String,
     /// Their id.
@@ -190,6 +192,9 @@ pub struct NewRefund {
     pub amount: Amount,
     /// The slip's number of the card terminal or the reference of the transfer.
     pub external: Option<String>,
+    /// The payment at a card terminal whose money goes back to its card ([`super::terminal::Terminals::refund`]), with
+    /// [`Method::Card`]; `None`: the money is given back by hand.
+    pub refunds: Option<String>,
     /// Why.
     pub reason: RefundReason,
     /// Why, in words: 10 to 500 characters. They stand in the audit log only.
@@ -199,7 +204,7 @@ pub struct NewRefund {
 /// What became of the wish to give money back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefundOutcome {
-    /// It was given back.
+    /// It was given back; or, still waiting, its terminal is asked.
     Paid(Payment),
     /// It is more than one may give back alone: somebody else must allow it.
     Asked(Request),

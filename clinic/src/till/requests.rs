@@ -89,6 +89,8 @@ pub struct Request {
     pub method: Option<Method>,
     /// The slip's number or the reference of the money back.
     pub external: Option<String>,
+    /// The payment at a card terminal whose money is to go back to its card.
+    pub refunds: Option<String>,
     /// Why, a code of [`WriteOffReason`] or [`super::payments::RefundReason`].
     pub reason: String,
     /// How far it has come.
@@ -167,6 +169,11 @@ pub(crate) async fn ask<C: TillOn + RequestsOn>(
         return Ok(Err(TillError::NotFound));
     };
     if new.kind == RequestKind::Refund {
+        if let Some(payment) = &new.refunding.refunds
+            && let Err(error) = back::refundable(conn, payment, &new.refunding, patient).await?
+        {
+            return Ok(Err(error));
+        }
         let key = (patient, new.refunding.currency);
         let account = conn.accounts(&BTreeSet::from([key])).await?.get(&key).copied().unwrap_or_default();
         let missing = new.refunding.amount.minus(account.deposit).unwrap_or(new.refunding.amount);
@@ -176,7 +183,10 @@ pub(crate) async fn ask<C: TillOn + RequestsOn>(
     }
     let no = conn.next_no("till_request").await?;
     let charge = new.charge.as_ref().map(|charge| format!(" charge={charge}")).unwrap_or_default();
-    let method = new.method.map(|method| format!(" method={method}")).unwrap_or_default();
+    let mut method = new.method.map(|method| format!(" method={method}")).unwrap_or_default();
+    if let Some(payment) = &new.refunding.refunds {
+        method.push_str(&format!(" refunds={payment}"));
+    }
     let draft = Draft {
         subject: Some(patient),
         object: Some(new.id.clone()),
@@ -202,6 +212,7 @@ pub(crate) async fn ask<C: TillOn + RequestsOn>(
         amount: new.refunding.amount,
         method: new.method,
         external: new.refunding.external,
+        refunds: new.refunding.refunds,
         reason: new.reason,
         state: RequestState::Asked,
         asked: at.now,
@@ -237,16 +248,16 @@ async fn carry_out<C: TillOn>(
             currency: request.currency,
             amount: request.amount,
             external: request.external.clone(),
+            refunds: request.refunds.clone(),
         };
         // Whoever asked hands it out, of their own drawer.
         let account = request.asked_by.clone().filter(|_| request.asked_kind == "account");
         let asker =
             By { kind: request.asked_kind.clone(), id: request.asked_by.clone(), account, draft: by.draft.clone() };
-        let payment = match back::refund(conn, &refunding, &asker, at, &more).await? {
-            Ok(payment) => payment,
+        let (payment, entry) = match back::refund(conn, &refunding, &asker, at, &more).await? {
+            Ok(done) => done,
             Err(error) => return Ok(Err(error)),
         };
-        let entry = payment.entry.unwrap_or_default();
         return Ok(Ok((Some(payment.id), entry)));
     }
     let Some(id) = &request.charge else { return Ok(Err(TillError::NotFound)) };
@@ -303,7 +314,9 @@ impl Till {
             }
             let found = conn.charges_of(&BTreeSet::from([new.charge.clone()])).await?;
             let Some(charge) = found.get(&new.charge) else { return Ok(Err(TillError::NotFound)) };
-            if charge.state != ChargeState::Rendered || new.amount > charge.open() {
+            let waiting = conn.waiting_for(&BTreeSet::from([charge.id.clone()])).await?;
+            let waiting = waiting.get(&charge.id).copied().unwrap_or_default();
+            if charge.state != ChargeState::Rendered || new.amount > charge.open().minus(waiting).unwrap_or_default() {
                 return Ok(Err(TillError::Changed));
             }
             let request = NewRequest {
@@ -320,6 +333,7 @@ impl Till {
                     currency: charge.currency,
                     amount: new.amount,
                     external: None,
+                    refunds: None,
                 },
             };
             ask(conn, request, &by, &at).await
@@ -332,13 +346,27 @@ impl Till {
     /// # Errors
     /// `Denied` without [`domain::Permission::TillApprove`]; `OwnRequest`; `NotFound`; `Changed` when it was decided
     /// otherwise or there is less than asked for; `ReasonWanted`; `NoShift` when cash is to come out of the asker's drawer
-    /// and it is closed; `Refused` when the deposit does not suffice any more.
+    /// and it is closed; `Refused` when the deposit does not suffice any more; `Invalid` for money that is to go back at a
+    /// terminal, which [`super::terminal::Terminals::decide_request`] allows.
     pub async fn decide_request(
         &self,
         acting: &Acting,
         id: &str,
         allow: bool,
         typed: &str,
+    ) -> Result<Request, TillError> {
+        acting.must(Permission::TillApprove)?;
+        self.decide(acting, id, allow, typed, false).await
+    }
+
+    /// Decides; `asks` says whether a terminal is asked afterwards.
+    pub(crate) async fn decide(
+        &self,
+        acting: &Acting,
+        id: &str,
+        allow: bool,
+        typed: &str,
+        asks: bool,
     ) -> Result<Request, TillError> {
         acting.must(Permission::TillApprove)?;
         let typed = words(typed, REASON_MIN_CHARS).ok_or(TillError::ReasonWanted)?;
@@ -354,6 +382,9 @@ impl Till {
             }
             if request.asked_kind == by.kind && request.asked_by == by.id {
                 return Ok(Err(TillError::OwnRequest));
+            }
+            if allow && !asks && request.refunds.is_some() {
+                return Ok(Err(invalid("refunds", "a terminal is asked by the terminals of the till")));
             }
             let draft = Draft {
                 subject: Some(request.patient),

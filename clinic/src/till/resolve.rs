@@ -30,7 +30,7 @@ pub(crate) type OverrideKey = (&'static str, String, Currency);
 pub(crate) struct Known {
     /// The record that is left.
     pub survivor: PersonId,
-    /// Whether the record that is left was erased.
+    /// Whether the record that is left was erased, or is being erased.
     pub is_erased: bool,
 }
 
@@ -177,8 +177,9 @@ macro_rules! resolve_on {
                 let rows: Vec<(String, Option<String>, i64)> = in_list!(
                     self,
                     $connection,
-                    "SELECT p.id, m.into_person, COALESCE(k.shredded_ms, -1) FROM person p
+                    "SELECT p.id, m.into_person, COALESCE(k.shredded_ms, own.erasing_ms, -1) FROM person p
                      LEFT JOIN person_merge m ON m.person = p.id
+                     JOIN person own ON own.id = COALESCE(m.into_person, p.id)
                      LEFT JOIN passport k ON k.person = COALESCE(m.into_person, p.id)
                      WHERE p.id IN (",
                     &ids,

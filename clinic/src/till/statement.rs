@@ -323,6 +323,10 @@ macro_rules! bound {
                 $query.push_bind(id.clone());
                 $query.push(" UNION SELECT m.id FROM charge m JOIN payer_member b ON b.person = m.patient WHERE b.payer = ");
                 $query.push_bind(id.clone());
+                $query.push(" AND m.terms IN (SELECT id FROM terms WHERE owner = ").push_bind(id.clone());
+                // Settled charges stand under the record for which they were registered.
+                $query.push(") UNION SELECT m.id FROM payer_member b JOIN person_merge g ON g.into_person = b.person JOIN charge m ON m.patient = g.person WHERE b.payer = ");
+                $query.push_bind(id.clone());
                 $query.push(" AND m.terms IN (SELECT id FROM terms WHERE owner = ").push_bind(id.clone()).push("))");
             }
             StatementOf::Everybody => {

@@ -1,6 +1,7 @@
 //! Card terminals: what the till asks of one, and how a payment at it goes on whatever happens in between. The payment is
 //! stored as waiting before the terminal is asked, with the id under which it is asked; whoever starts afterwards asks the
-//! terminal what became of it. So money is neither lost nor counted twice.
+//! terminal what became of it. So money is neither lost nor counted twice. Money that goes back to a card goes the same way;
+//! it is set aside from the deposit first.
 //!
 //! Knows no protocol: adapters stand in `mis_bridge::terminal` and implement [`Terminal`].
 
@@ -18,7 +19,8 @@ use tracing::{info, warn};
 
 use super::payments::rows::{PaymentRow, PaymentsOn, select_payment, with_parts};
 use super::payments::take::{check, settle};
-use super::payments::{NewPayment, Payment, PaymentFault, PaymentState};
+use super::payments::{NewPayment, NewRefund, Payment, PaymentFault, PaymentKind, PaymentState, RefundOutcome};
+use super::requests::Request;
 use super::shifts::invalid;
 use super::{Till, TillError};
 use crate::acting::Acting;
@@ -41,6 +43,15 @@ pub struct TerminalAsk {
     pub currency: Currency,
     /// How much.
     pub amount: Amount,
+    /// For money that goes back: the id under which the terminal took it, so that it goes to the same card.
+    pub of: Option<String>,
+}
+
+impl TerminalAsk {
+    fn about(payment: &Payment) -> Self {
+        let (id, of) = (payment.id.clone(), payment.refunds.clone());
+        Self { id, currency: payment.currency, amount: payment.amount, of }
+    }
 }
 
 /// What a terminal answers.
@@ -67,12 +78,13 @@ pub trait Terminal: Send + Sync + fmt::Debug {
     fn name(&self) -> &str;
     /// Takes money. The same id again: the same answer, nothing taken twice.
     fn pay<'a>(&'a self, ask: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer>;
-    /// What became of an id.
-    fn state<'a>(&'a self, id: &'a str) -> BoxFuture<'a, TerminalAnswer>;
+    /// What became of an id. An answer about another amount than was asked for is no answer, here as everywhere.
+    fn state<'a>(&'a self, ask: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer>;
     /// Breaks it off: afterwards the terminal never begins what it has not begun. What was taken meanwhile is
     /// [`TerminalAnswer::Done`]; also an id it has never heard of is refused from now on.
-    fn cancel<'a>(&'a self, id: &'a str) -> BoxFuture<'a, TerminalAnswer>;
-    /// Gives money back to a card.
+    fn cancel<'a>(&'a self, ask: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer>;
+    /// Gives money back to the card that paid under [`TerminalAsk::of`]. The same id again: the same answer, nothing given
+    /// twice.
     fn refund<'a>(&'a self, ask: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer>;
 }
 
@@ -130,15 +142,76 @@ impl Terminals {
     pub async fn pay(&self, acting: &Acting, new: NewPayment) -> Result<Payment, TillError> {
         let Some(name) = new.terminal.clone() else { return self.till.pay(acting, new).await };
         acting.must(Permission::PaymentTake)?;
-        let terminal = self.of(&name).ok_or_else(|| invalid("terminal", "there is no terminal of this name"))?;
+        if self.of(&name).is_none() {
+            return Err(invalid("terminal", "there is no terminal of this name"));
+        }
         if new.external.is_some() {
             return Err(invalid("external", "the terminal gives the number of its slip itself"));
         }
         let payment = self.till.take(acting, check(new)?).await?;
-        if payment.state == PaymentState::Waiting {
-            self.spawn(Arc::clone(terminal), &payment, Some(acting.clone()));
-        }
+        self.send_off(&payment, acting);
         Ok(payment)
+    }
+
+    /// Sends money of a deposit back to the card that paid at a terminal ([`NewRefund::refunds`]): set aside and stored as
+    /// waiting first, then asked in a task of its own, or, beyond what one may give back alone, asked for. Without such a
+    /// payment the same as [`Till::refund`]. Repeating the key gives the same and asks the terminal nothing twice.
+    ///
+    /// # Errors
+    /// As [`Till::refund`]; `NotTheirs` for another patient's payment, `Changed` when less is left of it, `Invalid` for a
+    /// payment that was not taken at a terminal, or at one that is not there any more.
+    pub async fn refund(&self, acting: &Acting, new: NewRefund) -> Result<RefundOutcome, TillError> {
+        acting.must(Permission::PaymentTake)?;
+        if let Some(payment) = new.refunds.clone() {
+            self.terminal_of(&payment).await?;
+        }
+        let outcome = self.till.give_back(acting, new).await?;
+        if let RefundOutcome::Paid(payment) = &outcome {
+            self.send_off(payment, acting);
+        }
+        Ok(outcome)
+    }
+
+    /// Decides about a request, as [`Till::decide_request`]; what is to go back at a terminal is sent off when it is allowed.
+    ///
+    /// # Errors
+    /// As [`Till::decide_request`] and [`Terminals::refund`].
+    pub async fn decide_request(
+        &self,
+        acting: &Acting,
+        id: &str,
+        allow: bool,
+        typed: &str,
+    ) -> Result<Request, TillError> {
+        acting.must(Permission::TillApprove)?;
+        let request = self.till.decide(acting, id, allow, typed, true).await?;
+        if let (Some(payment), true) = (&request.payment, request.refunds.is_some()) {
+            let id = payment.clone();
+            let payment = read!(self.till.database, "till.decided", |conn| { conn.payment_of_id(&id).await })?;
+            if let Some(payment) = payment {
+                self.send_off(&payment, acting);
+            }
+        }
+        Ok(request)
+    }
+
+    /// The terminal at which a payment was taken, if it is still there.
+    async fn terminal_of(&self, payment: &str) -> Result<(), TillError> {
+        let id = payment.to_owned();
+        let found = read!(self.till.database, "till.terminal_of", |conn| { conn.payment_of_id(&id).await })?;
+        let name = found.ok_or(TillError::NotFound)?.source.unwrap_or_default();
+        if self.of(&name).is_some() {
+            return Ok(());
+        }
+        Err(invalid("refunds", "the payment was not taken at a terminal that is there; give it back by hand"))
+    }
+
+    /// Asks the terminal of a payment that waits, if it is there; otherwise whoever starts with it asks.
+    fn send_off(&self, payment: &Payment, acting: &Acting) {
+        let terminal = payment.source.as_deref().and_then(|name| self.of(name));
+        if let (PaymentState::Waiting, Some(terminal)) = (payment.state, terminal) {
+            self.spawn(Arc::clone(terminal), payment, Some(acting.clone()));
+        }
     }
 
     /// Looks after a waiting payment in a task of its own, so that a page that goes away stops nothing.
@@ -146,13 +219,11 @@ impl Terminals {
         let Some(busy) = Busy::begin(&self.busy, &payment.id) else { return };
         let (this, payment) = (self.clone(), payment.clone());
         tokio::spawn(async move {
-            let answer = match &acting {
-                Some(_) => {
-                    let ask =
-                        TerminalAsk { id: payment.id.clone(), currency: payment.currency, amount: payment.amount };
-                    terminal.pay(&ask).await
-                }
-                None => this.clear_up(&*terminal, &payment.id).await,
+            let ask = TerminalAsk::about(&payment);
+            let answer = match (&acting, payment.kind) {
+                (None, _) => this.clear_up(&*terminal, &ask).await,
+                (Some(_), PaymentKind::Refunded) => terminal.refund(&ask).await,
+                (Some(_), _) => terminal.pay(&ask).await,
             };
             let acting = acting.unwrap_or_else(Acting::system);
             // Where nothing is known yet, or it could not be stored, the loop asks again.
@@ -165,9 +236,9 @@ impl Terminals {
 
     /// What became of a payment that nobody waits for any more. What the terminal has never heard of is broken off first, so
     /// that an order that is still on its way does not take money after it was given up.
-    async fn clear_up(&self, terminal: &dyn Terminal, id: &str) -> TerminalAnswer {
-        match terminal.state(id).await {
-            TerminalAnswer::Unknown => match terminal.cancel(id).await {
+    async fn clear_up(&self, terminal: &dyn Terminal, ask: &TerminalAsk) -> TerminalAnswer {
+        match terminal.state(ask).await {
+            TerminalAnswer::Unknown => match terminal.cancel(ask).await {
                 TerminalAnswer::Unknown | TerminalAnswer::Failed(PaymentFault::Cancelled) => {
                     TerminalAnswer::Failed(PaymentFault::NotAsked)
                 }
@@ -271,7 +342,7 @@ impl Terminals {
         let name = payment.source.clone().unwrap_or_default();
         let terminal =
             self.of(&name).ok_or_else(|| invalid("terminal", "there is no terminal of this name any more"))?;
-        let answer = match terminal.cancel(&payment.id).await {
+        let answer = match terminal.cancel(&TerminalAsk::about(&payment)).await {
             TerminalAnswer::Unknown => TerminalAnswer::Failed(PaymentFault::Cancelled),
             other => other,
         };

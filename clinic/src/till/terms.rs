@@ -481,6 +481,7 @@ impl Till {
             let Some(patient) = conn.survivor(patient).await? else { return Ok(None) };
             let rows: Vec<TermsRow> = sqlx::query_as(
                 "SELECT * FROM terms WHERE is_current = 1 AND withdrawn = 0 AND (owner = '-' OR owner = $1
+                     OR owner IN (SELECT person FROM person_merge WHERE into_person = $1)
                      OR owner IN (SELECT m.payer FROM payer_member m JOIN payer p ON p.id = m.payer
                          WHERE m.person = $1 AND m.from_day <= $2 AND (m.until_day IS NULL OR m.until_day >= $2)
                              AND p.ended_ms IS NULL))

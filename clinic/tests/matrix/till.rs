@@ -32,6 +32,7 @@ pub(super) fn money_back(scene: &Scene) -> NewRefund {
         currency: Currency::default(),
         amount: one(),
         external: None,
+        refunds: None,
         reason: RefundReason::Wish,
         words: WORDS.to_owned(),
     }

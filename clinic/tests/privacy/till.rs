@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clinic::erasure::{self, ErasureError, Fate, What};
 use clinic::subjects;
-use clinic::till::{Member, NewPayer, NewTerms, PayerKind};
+use clinic::till::{Member, NewPayer, NewTerms, PayerKind, TillError};
 use clinic::vault::{Blobs, KeySource, Vault};
 use domain::Clock;
 use domain::till::{Mode, Owner};
@@ -97,5 +97,87 @@ async fn nobody_is_erased_while_their_account_is_open_and_afterwards_the_books_a
         assert_eq!((plan.count(What::Memberships), plan.leads_to_somebody()), (0, false));
         let refused = stage.till.register(&stage.doctor, stage.charge(stage.key(), 0, CANARY, 1)).await;
         assert!(refused.is_err(), "whoever is erased is charged nothing");
+    }
+}
+
+/// Patients with settled accounts on terms for everybody.
+async fn settled(folder: &Path, patients: usize) -> Vec<Stage> {
+    let mut stages = Vec::new();
+    for database in both(folder).await {
+        let stage = Stage::new(database, patients).await;
+        stage.service("visit", 1_000, false).await;
+        stage.till.put_terms(&stage.chief, stage.terms(Mode::Postpaid, Some(10_000))).await.unwrap();
+        stages.push(stage);
+    }
+    stages
+}
+
+#[tokio::test]
+async fn whoever_is_being_erased_is_charged_nothing_and_nothing_is_paid_in_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    for stage in settled(folder.path(), 1).await {
+        store::transact!(stage.database, "test.erasing", |conn| {
+            sqlx::query("UPDATE person SET erasing_ms = $1").bind(NOW.0).execute(&mut *conn).await?;
+            Ok(())
+        })
+        .unwrap();
+        let refused = stage.till.register(&stage.doctor, stage.charge(stage.key(), 0, "visit", 1)).await;
+        assert!(matches!(refused, Err(TillError::NotFound)));
+        let refused = stage.till.pay(&stage.cashier, stage.payment(stage.key(), 0, vec![], 100)).await;
+        assert!(matches!(refused, Err(TillError::NotFound)));
+        // A program that was ended before anything was destroyed: at the next start the account is open again.
+        let vault = vault(folder.path(), &stage).await;
+        erasure::reapply(&stage.database, &vault, NOW).await.unwrap();
+        let refused = stage.till.register(&stage.doctor, stage.charge(stage.key(), 0, "visit", 1)).await;
+        assert!(refused.is_err(), "another program may be about it");
+        erasure::reapply(&stage.database, &vault, NOW.plus_ms(60 * 60_000)).await.unwrap();
+        stage.till.register(&stage.doctor, stage.charge(stage.key(), 0, "visit", 1)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_that_cannot_be_remembered_leaves_the_account_open() {
+    let folder = tempfile::tempdir().unwrap();
+    for stage in settled(folder.path(), 1).await {
+        let name = format!("{:?}-nowhere", stage.database.engine());
+        let key = KeySource::Own(folder.path().join(format!("{name}.key")));
+        let photos = Blobs::folder(&folder.path().join(&name));
+        // A folder stands where the list should be.
+        let list = folder.path().join(format!("{name}.log"));
+        let vault = Vault::new(stage.database.clone(), Clock::new(|| NOW), photos, key).remembering(vec![list.clone()]);
+        vault.start().await.unwrap();
+        let _ = std::fs::remove_file(&list);
+        std::fs::create_dir_all(&list).unwrap();
+        let failed = erasure::erase(&stage.database, &vault, &officer(), patient(0), GROUND, None, NOW).await;
+        assert!(matches!(failed, Err(ErasureError::Vault(_))), "{failed:?}");
+        stage.till.register(&stage.doctor, stage.charge(stage.key(), 0, "visit", 1)).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_that_comes_beside_an_erasure_is_before_it_or_refused() {
+    const PATIENTS: usize = 12;
+    let folder = tempfile::tempdir().unwrap();
+    for stage in settled(folder.path(), PATIENTS).await {
+        let vault = vault(folder.path(), &stage).await;
+        let (mut charged, mut erased) = (0, 0);
+        for who in 0..PATIENTS {
+            let (beside, other) = (stage.clone(), vault.clone());
+            let erasing = tokio::spawn(async move {
+                erasure::erase(&beside.database, &other, &officer(), patient(who), GROUND, None, NOW).await
+            });
+            // So that now the one and now the other is quicker.
+            for _ in 0..(who % 4) * 40 {
+                tokio::task::yield_now().await;
+            }
+            let registered = stage.till.register(&stage.doctor, stage.charge(stage.key(), who, "visit", 1)).await;
+            match (erasing.await.unwrap(), registered) {
+                (Ok(_), Err(TillError::NotFound)) => erased += 1,
+                (Err(ErasureError::OpenAccount(open)), Ok(_)) if open.charges == 1 => charged += 1,
+                other => panic!("both or neither: {other:?}"),
+            }
+        }
+        assert_eq!(charged + erased, PATIENTS);
+        stage.is_sound().await;
     }
 }

@@ -198,3 +198,43 @@ async fn two_programs_on_one_server_take_turns_and_neither_is_left_waiting() {
     let checked = clinic.till.check(&crate::scene::manager()).await.unwrap();
     assert!(checked.is_right(), "{:?}", checked.findings);
 }
+
+#[tokio::test]
+async fn the_registrars_task_ends_with_the_last_till_and_not_before() {
+    let folder = tempfile::tempdir().unwrap();
+    for clinic in both(folder.path()).await {
+        clinic.terms(Mode::Postpaid, Some(1_000_000), None).await;
+        // The task holds the clock as long as it lives.
+        let held = std::sync::Arc::new(());
+        let seen = std::sync::Arc::downgrade(&held);
+        let clock = domain::Clock::new(move || {
+            let _ = &held;
+            crate::scene::NOW
+        });
+        let first = clinic::till::Till::new(
+            clinic.scene.database.clone(),
+            clock,
+            chrono_tz::Europe::Kyiv,
+            clinic::till::Rules::of(crate::clinic_of::uah()),
+        );
+        let second = first.clone();
+        first.register(&doctor(1), clinic.wish(10, "blood")).await.unwrap();
+        drop(first);
+        second.register(&doctor(1), clinic.wish(10, "blood")).await.unwrap();
+        assert!(seen.upgrade().is_some());
+        // Somebody who goes away leaves what they asked for in the queue: it is done, then the task ends.
+        let wish = clinic.wish(10, "blood");
+        let asking = second.clone();
+        let asked = tokio::spawn(async move { asking.register(&doctor(1), wish).await });
+        drop(second);
+        asked.await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(20), async {
+            while seen.upgrade().is_some() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("the task ends when nobody can ask it any more");
+        assert_eq!(clinic.account(person(10)).await.owed, amount(30_000));
+    }
+}

@@ -7,7 +7,8 @@ use domain::Clock;
 use domain::money::Amount;
 use domain::till::terms::{Mode, Owner};
 
-use crate::clinic_of::{Clinic, amount, both, doctor};
+use crate::clinic_of::{Clinic, amount, both, doctor, uah};
+use crate::register::pot;
 use crate::scene::{NOW, manager, person};
 
 /// The record of the first patient is joined to that of the second.
@@ -62,6 +63,55 @@ async fn what_both_owe_and_have_is_of_the_one_that_is_left() {
         let again = clinic.till.recalculate(&doctor(1), person(11)).await.unwrap();
         assert_eq!(again.lines.len(), 5);
         assert!(again.is_same(), "{:?}", again.lines);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_a_group_holds_over_both_records_and_their_membership_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for clinic in both(folder.path()).await {
+        clinic.terms(Mode::Postpaid, Some(5_000), None).await;
+        let payer = pot(&clinic, 25_000, &[10, 12]).await;
+        clinic.terms_for(Owner::Payer(payer.clone()), Mode::Postpaid, None, Some(&payer), None, 1).await;
+        clinic.register(10, "blood").await.unwrap();
+        assert!(clinic.register(11, "blood").await.is_err(), "alone, by the terms of everybody");
+        merge(&clinic, 10, 11).await;
+        // 11 is a member now; what 10 owes counts against the group's limit still.
+        clinic.register(11, "blood").await.unwrap();
+        assert_eq!(clinic.pot_used(&payer).await, 20_000);
+        for who in [10, 11, 12] {
+            assert!(clinic.register(who, "blood").await.is_err(), "5000 are left");
+        }
+        let members = clinic.till.members(&manager(), &payer, None, 0).await.unwrap();
+        let mut members: Vec<_> = members.iter().map(|member| member.person).collect();
+        members.sort_unstable();
+        assert_eq!(members, [person(11), person(12)], "each once, the record that is left");
+        let why = clinic.till.terms_for(&manager(), person(11), clinic.till.today(), uah()).await.unwrap();
+        assert_eq!(why.lines.len(), 2, "the page says the same as the registrar");
+        // Whoever ends it ends it for both.
+        let last = domain::schedule::LocalDate(clinic.till.today().0 - 1);
+        clinic.till.end_member(&manager(), &payer, person(11), last).await.unwrap();
+        let account = clinic.account(person(11)).await;
+        assert_eq!(account.owed, amount(20_000));
+        assert!(clinic.register(11, "blood").await.is_err(), "20000 are more than 5000");
+        let checked = clinic.till.check(&manager()).await.unwrap();
+        assert!(checked.is_right(), "{:?}", checked.findings);
+    }
+}
+
+#[tokio::test]
+async fn of_two_memberships_from_one_day_the_longer_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    for clinic in both(folder.path()).await {
+        let payer = pot(&clinic, 25_000, &[10, 11]).await;
+        let today = clinic.till.today();
+        let until = Some(domain::schedule::LocalDate(today.0 + 5));
+        let from = clinic.till.members(&manager(), &payer, None, 0).await.unwrap()[0].from;
+        let short = clinic::till::Member { person: person(11), from, until };
+        clinic.till.put_member(&manager(), &payer, short).await.unwrap();
+        merge(&clinic, 10, 11).await;
+        let members = clinic.till.members(&manager(), &payer, None, 0).await.unwrap();
+        assert_eq!(members, [clinic::till::Member { person: person(11), from, until: None }]);
     }
 }
 

@@ -1,21 +1,23 @@
 //! The till itself, asked for the same; over one database engine.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use clinic::acting::Acting;
-use clinic::feeds::{Alias, Feeds, Settings, SiteKeys, Source};
-use clinic::people::Reference as Called;
-use clinic::till::payments::{NewPayment, NewRefund, RefundOutcome, RefundReason};
+use clinic::till::payments::{
+    NewPayment, NewRefund, PaymentFault, PaymentState, RefundOutcome, RefundReason, ReturnReason,
+};
 use clinic::till::requests::{NewWriteOff, RequestState, WriteOffReason};
 use clinic::till::shifts::{Closing, DifferenceReason, NewShift};
+use clinic::till::terminal::{BoxFuture, Terminal, TerminalAnswer, TerminalAsk, Terminals};
 use clinic::till::{
     CancelReason, Member, NewOverride, NewPayer, NewPrice, NewScheme, NewTerms, OverrideOwner, OverrideReason,
     PayerKind, TillError,
 };
+use domain::UtcMillis;
 use domain::money::Amount;
 use domain::schedule::LocalDate;
 use domain::till::{Method, Mode, Owner, Rounding, Step};
-use domain::{Clock, UtcMillis};
 
 use crate::history::{How, PATIENTS, PAYERS, SERVICES};
 use crate::reference::{For, Pays, Rounds, Terms, Whose};
@@ -24,11 +26,13 @@ use crate::wants::Want;
 
 pub(crate) struct Engine {
     pub(crate) stage: Stage,
-    feeds: Feeds,
-    mis: Source,
     /// Ids of charges, by their number less one.
     charges: Vec<String>,
     extras: Vec<String>,
+    /// Ids of payments, in the order in which they were begun.
+    payments: Vec<String>,
+    terminals: Terminals,
+    desk: Arc<Desk>,
     shift: Option<String>,
     pub(crate) name: &'static str,
 }
@@ -49,15 +53,35 @@ fn day(number: i64) -> LocalDate {
     LocalDate(i32::try_from(number).unwrap())
 }
 
-fn called(number: usize) -> Alias {
-    Alias::own(Called::new(&format!("P-{number}")).unwrap())
+/// A card terminal that is silent until it is told what has become of an id.
+#[derive(Debug, Default)]
+struct Desk(Mutex<BTreeMap<String, TerminalAnswer>>);
+
+impl Terminal for Desk {
+    fn name(&self) -> &str {
+        "desk-1"
+    }
+
+    fn pay<'a>(&'a self, _: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer> {
+        Box::pin(async { TerminalAnswer::Silent })
+    }
+
+    fn state<'a>(&'a self, ask: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer> {
+        let known = self.0.lock().unwrap().get(&ask.id).cloned();
+        Box::pin(async move { known.unwrap_or(TerminalAnswer::UnderWay) })
+    }
+
+    fn cancel<'a>(&'a self, _: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer> {
+        Box::pin(async { TerminalAnswer::Silent })
+    }
+
+    fn refund<'a>(&'a self, _: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer> {
+        Box::pin(async { TerminalAnswer::Silent })
+    }
 }
 
 impl Engine {
     pub(crate) async fn new(stage: Stage, name: &'static str) -> Self {
-        let keys = SiteKeys { card: domain::CardKey::new([3; 32]), seal: None };
-        let clock = Clock::new(|| UtcMillis(crate::stage::NOW));
-        let feeds = Feeds::new(stage.database.clone(), clock, None, keys, Settings::new(crate::stage::ZONE));
         let till = &stage.till;
         for number in 0..SERVICES {
             stage.service(&service(number), crate::FIRST_PRICES[number], number == SERVICES - 1).await;
@@ -66,19 +90,10 @@ impl Engine {
             let kind = if number == 0 { PayerKind::Group } else { PayerKind::Contract };
             till.put_payer(&stage.chief, NewPayer::new(&payer(number), kind, "Some people")).await.unwrap();
         }
-        store::transact!(stage.database, "test.aliases", |conn| {
-            for number in 0..PATIENTS {
-                sqlx::query("INSERT INTO person_alias (system, value, person) VALUES ('mis', $1, $2)")
-                    .bind(format!("P-{number}"))
-                    .bind(patient(number).to_string())
-                    .execute(&mut *conn)
-                    .await?;
-            }
-            Ok(())
-        })
-        .unwrap();
-        let mis = Source::new("mis").unwrap();
-        Self { stage, feeds, mis, charges: Vec::new(), extras: Vec::new(), shift: None, name }
+        let desk = Arc::new(Desk::default());
+        let terminals = Terminals::new(stage.till.clone(), vec![Arc::clone(&desk) as Arc<dyn Terminal>]);
+        let (charges, extras, payments) = (Vec::new(), Vec::new(), Vec::new());
+        Self { stage, charges, extras, payments, terminals, desk, shift: None, name }
     }
 
     /// What is wanted, and what came of it in the words of the reference.
@@ -114,32 +129,33 @@ impl Engine {
                 till.cancel(&stage.chief_doctor(), key, &self.charges[charge], CancelReason::Mistake, WHY).await?;
             }
             Want::Pay { key, who, parts, rest, how } => {
-                let parts =
-                    parts.iter().map(|(charge, minor)| (self.charges[*charge].clone(), amount(*minor))).collect();
-                let method = match how {
-                    How::Transfer => Method::Transfer,
-                    How::Cash => Method::Cash,
-                    How::Deposit => Method::Deposit,
-                };
-                till.pay(cashier, NewPayment { method, ..stage.payment(key, who, parts, rest) }).await?;
+                let new = stage.payment(key, who, self.parts(&parts), rest);
+                let payment = till.pay(cashier, NewPayment { method: method(how), ..new }).await?;
+                self.remember(payment.id);
             }
-            Want::GiveBack { key, who, minor } => {
-                let new = NewRefund {
-                    key,
-                    patient: patient(who),
-                    method: Method::Transfer,
-                    currency: uah(),
-                    amount: amount(minor),
-                    external: None,
-                    reason: RefundReason::Wish,
-                    words: WHY.to_owned(),
-                };
-                if let RefundOutcome::Asked(request) = till.refund(cashier, new).await?
-                    && request.state == RequestState::Asked
-                {
-                    till.decide_request(chief, &request.id, true, WHY).await?;
-                }
+            Want::PayFor { key, payer: number, parts, how } => {
+                let new = stage.payment(key, 0, self.parts(&parts), 0);
+                let new = NewPayment { patient: None, payer: Some(payer(number)), method: method(how), ..new };
+                let payment = till.pay(cashier, new).await?;
+                self.remember(payment.id);
             }
+            Want::Swipe { key, who, parts, rest } => {
+                let new = stage.payment(key, who, self.parts(&parts), rest);
+                let new = NewPayment { method: Method::Card, terminal: Some("desk-1".to_owned()), ..new };
+                let payment = self.terminals.pay(cashier, new).await?;
+                self.remember(payment.id);
+            }
+            Want::SendBack { key, who, payment, minor } => {
+                let refunds = Some(self.payments[payment].clone());
+                self.give_back(NewRefund { refunds, ..refund(key, who, minor, How::Card) }).await?;
+            }
+            Want::Settle { payment, is_done } => self.settle(payment, is_done).await,
+            Want::TakeBack { key, payment } => {
+                let (id, reason) = (self.payments[payment].clone(), ReturnReason::Other);
+                let payment = till.return_payment(chief, &key, &id, reason, WHY).await?;
+                self.remember(payment.id);
+            }
+            Want::GiveBack { key, who, minor, how } => self.give_back(refund(key, who, minor, how)).await?,
             Want::WriteOff { key, charge, minor, is_allowed } => {
                 let new = NewWriteOff {
                     key,
@@ -203,20 +219,17 @@ impl Engine {
                 self.extras.push(till.allow_more(chief, new).await?.id);
             }
             Want::EndMore { number } => till.end_override(chief, &self.extras[number]).await?,
-            Want::Merge { gone, into } => {
-                let acting = Acting::feed(&self.mis);
-                let now = UtcMillis(stage.now());
-                self.feeds.merge(&acting, &self.mis, &called(gone), &called(into), now).await.unwrap();
-            }
+            Want::Merge { gone, into } => stage.merge(gone, into).await,
             Want::Open { key, float } => {
                 let new = NewShift { key, drawer: "front".to_owned(), currency: None, float: amount(float) };
                 self.shift = Some(till.open_shift(cashier, new).await?.id);
             }
             Want::Close { key, counted, difference } => {
                 let shift = self.shift.take().unwrap();
+                let card = till.shift_totals(cashier, &shift).await?.card;
                 let reason = (difference != 0).then_some(DifferenceReason::Counting);
                 let words = if difference == 0 { String::new() } else { WHY.to_owned() };
-                let closing = Closing { key, shift, counted: amount(counted), card: Amount::ZERO, reason, words };
+                let closing = Closing { key, shift, counted: amount(counted), card, reason, words };
                 let closed = till.close_shift(cashier, closing).await?;
                 assert_eq!(closed.expected, Some(amount(counted - difference)), "{}", self.name);
             }
@@ -226,6 +239,48 @@ impl Engine {
             Want::Time { now } => stage.set_clock(now),
         }
         Ok("ok".to_owned())
+    }
+
+    fn parts(&self, parts: &[(usize, i64)]) -> Vec<(String, Amount)> {
+        parts.iter().map(|(charge, minor)| (self.charges[*charge].clone(), amount(*minor))).collect()
+    }
+
+    /// A repetition gives a payment that is known.
+    fn remember(&mut self, id: String) {
+        if !self.payments.contains(&id) {
+            self.payments.push(id);
+        }
+    }
+
+    async fn give_back(&mut self, new: NewRefund) -> Result<(), TillError> {
+        let stage = self.stage.clone();
+        let id = match self.terminals.refund(&stage.cashier, new).await? {
+            RefundOutcome::Paid(payment) => payment.id,
+            RefundOutcome::Asked(request) if request.state == RequestState::Asked => {
+                let done = self.terminals.decide_request(&stage.chief, &request.id, true, WHY).await?;
+                done.payment.unwrap()
+            }
+            RefundOutcome::Asked(request) => request.payment.unwrap(),
+        };
+        self.remember(id);
+        Ok(())
+    }
+
+    /// The terminal answers, and the till hears it.
+    async fn settle(&self, payment: usize, is_done: bool) {
+        let id = &self.payments[payment];
+        let answer = match is_done {
+            true => TerminalAnswer::Done { external: format!("slip-{}", &id[..12]) },
+            false => TerminalAnswer::Failed(PaymentFault::Declined),
+        };
+        self.desk.0.lock().unwrap().insert(id.clone(), answer);
+        let heard = async {
+            while self.terminals.progress(&self.stage.cashier, id).await.unwrap().0 == PaymentState::Waiting {
+                self.terminals.look_after().await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), heard).await.expect("what waits is asked about");
     }
 
     fn terms(&self, terms: &Terms, id: Option<(String, u32)>) -> NewTerms {
@@ -311,6 +366,49 @@ impl Engine {
                 number(&patient)
             ));
         }
+        type Line = (String, String, String, String, i64, Option<String>, i64);
+        let rows: Vec<Line> = store::read!(database, "test.payments", |conn| {
+            Ok(sqlx::query_as(
+                "SELECT p.id, p.kind, p.method, p.state, p.minor, p.patient,
+                     CAST(COALESCE((SELECT SUM(t.minor) FROM payment_part t WHERE t.payment = p.id), 0) AS BIGINT)
+                 FROM payment p",
+            )
+            .fetch_all(&mut *conn)
+            .await?)
+        })
+        .unwrap();
+        let mut payments: Vec<(usize, String)> = Vec::new();
+        for (id, kind, method, state, minor, patient, parts) in rows {
+            let at = self.payments.iter().position(|known| *known == id).expect("a payment that nobody asked for");
+            let patient = patient.as_deref().map(number);
+            let line = format!("payment {at}: {kind} {method} {state} minor={minor} parts={parts} patient={patient:?}");
+            payments.push((at, line));
+        }
+        payments.sort_unstable();
+        lines.extend(payments.into_iter().map(|(_, line)| line));
         lines
+    }
+}
+
+fn method(how: How) -> Method {
+    match how {
+        How::Transfer => Method::Transfer,
+        How::Cash => Method::Cash,
+        How::Deposit => Method::Deposit,
+        How::Card => Method::Card,
+    }
+}
+
+fn refund(key: String, who: usize, minor: i64, how: How) -> NewRefund {
+    NewRefund {
+        key,
+        patient: patient(who),
+        method: method(how),
+        currency: uah(),
+        amount: amount(minor),
+        external: None,
+        refunds: None,
+        reason: RefundReason::Wish,
+        words: WHY.to_owned(),
     }
 }

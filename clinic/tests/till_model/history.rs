@@ -33,10 +33,39 @@ pub(crate) enum Act {
         rest: i64,
         how: How,
     },
+    /// Of the charges that a payer stands for.
+    PayFor {
+        payer: usize,
+        charges: Vec<usize>,
+        share: i64,
+        how: How,
+    },
+    /// As a payment, at a card terminal: it waits until the terminal has answered.
+    Swipe {
+        who: usize,
+        charges: Vec<usize>,
+        share: i64,
+        rest: i64,
+    },
+    /// Back to the card of a payment at a terminal, a share of the deposit in hundredths.
+    SendBack {
+        payment: usize,
+        share: i64,
+    },
+    /// A terminal answers at last: what became of one of those that wait.
+    Settle {
+        number: usize,
+        is_done: bool,
+    },
+    /// A payment did not hold.
+    TakeBack {
+        payment: usize,
+    },
     /// Of the deposit, a share in hundredths.
     GiveBack {
         who: usize,
         share: i64,
+        is_cash: bool,
     },
     WriteOff {
         charge: usize,
@@ -114,6 +143,7 @@ pub(crate) enum How {
     Transfer,
     Cash,
     Deposit,
+    Card,
 }
 
 const MINUTE: i64 = 60_000;
@@ -172,7 +202,7 @@ fn act(draw: &mut Rng) -> Act {
     let who = draw.usize(..PATIENTS);
     // Far more numbers than charges there will be: it is taken modulo; the newest are asked for more often.
     let charge = draw.usize(..10_000);
-    match draw.u8(..100) {
+    match draw.u8(..120) {
         0..=34 => {
             let quantity = [1, 1, 1, 2, 3, 10, 0, 10_001][draw.usize(..8)];
             let shown = [0, 0, 0, 1, 1, 1, 2][draw.usize(..7)];
@@ -187,7 +217,7 @@ fn act(draw: &mut Rng) -> Act {
             let how = [How::Transfer, How::Transfer, How::Cash, How::Deposit][draw.usize(..4)];
             Act::Pay { who, charges, share: share(draw), rest, how }
         }
-        63..=65 => Act::GiveBack { who, share: share(draw) },
+        63..=65 => Act::GiveBack { who, share: share(draw), is_cash: draw.bool() },
         66..=69 => Act::WriteOff { charge, share: share(draw), is_allowed: draw.u8(..4) > 0 },
         70..=72 => Act::Price {
             service: draw.usize(..SERVICES),
@@ -218,7 +248,22 @@ fn act(draw: &mut Rng) -> Act {
             };
             Act::Time { ms }
         }
-        _ => Act::Again { act: draw.usize(..10_000), is_other: draw.u8(..3) == 0 },
+        96..=99 => Act::Again { act: draw.usize(..10_000), is_other: draw.u8(..3) == 0 },
+        100..=102 => Act::PayFor {
+            payer: draw.usize(..PAYERS),
+            charges: (0..draw.usize(1..4)).map(|_| draw.usize(..10_000)).collect(),
+            share: share(draw),
+            how: if draw.u8(..3) == 0 { How::Cash } else { How::Transfer },
+        },
+        103..=106 => Act::TakeBack { payment: charge },
+        107..=110 => Act::Swipe {
+            who,
+            charges: (0..draw.usize(..3)).map(|_| draw.usize(..10_000)).collect(),
+            share: share(draw),
+            rest: if draw.bool() { money(draw, 30_000) } else { 0 },
+        },
+        111..=113 => Act::SendBack { payment: charge, share: share(draw) },
+        _ => Act::Settle { number: charge, is_done: draw.u8(..3) > 0 },
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod engine;
 mod history;
+mod money;
 mod reference;
 #[allow(dead_code, reason = "shared with the other tests of the till")]
 mod stage;

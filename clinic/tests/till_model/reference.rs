@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::money::Payment;
+
 pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// Kyiv in winter: two hours before Greenwich.
 const ZONE_MS: i64 = 2 * 60 * 60 * 1000;
@@ -83,6 +85,8 @@ pub(crate) struct Charge {
     pub rate: i64,
     pub before: i64,
     pub terms: String,
+    /// Whose terms they were.
+    pub whom: For,
     pub pays: Pays,
     pub pot: Option<usize>,
     pub state: &'static str,
@@ -97,9 +101,15 @@ impl Charge {
 
 /// What happened with money, beside charges being registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Fact {
+pub(crate) enum Fact {
     /// Something of a charge was paid; from the deposit or with money from outside.
     Paid {
+        charge: usize,
+        minor: i64,
+        from_deposit: bool,
+    },
+    /// It was not: what paid it did not hold. What came from the deposit is there again.
+    Unpaid {
         charge: usize,
         minor: i64,
         from_deposit: bool,
@@ -108,7 +118,18 @@ enum Fact {
         patient: usize,
         minor: i64,
     },
-    GivenBack {
+    /// What was paid in did not hold.
+    TakenOut {
+        patient: usize,
+        minor: i64,
+    },
+    /// Money that was given back did not arrive.
+    CameBack {
+        patient: usize,
+        minor: i64,
+    },
+    /// The patient has had more than they ever paid: it is lost.
+    Lost {
         patient: usize,
         minor: i64,
     },
@@ -143,7 +164,10 @@ pub(crate) struct Reference {
     pub schemes: Vec<Scheme>,
     pub extras: Vec<Extra>,
     pub charges: Vec<Charge>,
-    facts: Vec<Fact>,
+    pub(crate) facts: Vec<Fact>,
+    pub payments: Vec<Payment>,
+    /// Drawers that were opened so far.
+    pub drawers: usize,
     /// Who became whom.
     pub merged: BTreeMap<usize, usize>,
     pub closed: Vec<i64>,
@@ -176,15 +200,11 @@ impl Reference {
     }
 
     pub(crate) fn paid(&self, charge: usize) -> i64 {
-        let own = &self.charges[charge];
-        // From a deposit and for nothing it is paid with the rendering.
-        if own.pays == Pays::FromDeposit && own.state != "ordered" {
-            return own.net();
-        }
         self.facts
             .iter()
             .map(|fact| match fact {
                 Fact::Paid { charge: paid, minor, .. } if *paid == charge => *minor,
+                Fact::Unpaid { charge: open, minor, .. } if *open == charge => -minor,
                 _ => 0,
             })
             .sum()
@@ -215,32 +235,42 @@ impl Reference {
                 continue;
             }
             let paid = self.paid(number);
-            match (charge.state, charge.pays) {
-                ("rendered", pays) => {
+            match charge.state {
+                "rendered" => {
                     account.rendered += charge.net();
-                    match pays {
-                        Pays::After => account.owed += self.open(number),
-                        Pays::FromDeposit => account.deposit -= charge.net(),
-                        Pays::Before => {}
-                    }
+                    account.owed += self.open(number);
                 }
-                ("ordered", _) => account.held += paid,
-                // Whatever was paid for it is a deposit now; what came from the deposit is simply back.
-                ("cancelled", Pays::FromDeposit) => {}
-                ("cancelled", _) => account.deposit += paid,
-                (other, _) => panic!("{other}"),
+                "ordered" => account.held += paid,
+                // Whatever was paid for it is a deposit now.
+                "cancelled" => account.deposit += paid,
+                other => panic!("{other}"),
             }
         }
+        let own = |whose: &usize| self.left(*whose) == patient;
         for fact in &self.facts {
             match fact {
-                Fact::Paid { charge, minor, from_deposit: true }
-                    if self.left(self.charges[*charge].patient) == patient =>
-                {
+                Fact::Paid { charge, minor, from_deposit: true } if own(&self.charges[*charge].patient) => {
                     account.deposit -= minor;
                 }
-                Fact::PaidIn { patient: whose, minor } if self.left(*whose) == patient => account.deposit += minor,
-                Fact::GivenBack { patient: whose, minor } if self.left(*whose) == patient => account.deposit -= minor,
+                Fact::Unpaid { charge, minor, from_deposit: true } if own(&self.charges[*charge].patient) => {
+                    account.deposit += minor;
+                }
+                Fact::PaidIn { patient, minor } | Fact::CameBack { patient, minor } | Fact::Lost { patient, minor }
+                    if own(patient) =>
+                {
+                    account.deposit += minor;
+                }
+                Fact::TakenOut { patient, minor } if own(patient) => account.deposit -= minor,
                 _ => {}
+            }
+        }
+        // What was given back, or is set aside for it.
+        for payment in self.payments.iter().filter(|payment| payment.kind == "refunded") {
+            if payment.patient.is_some_and(|whose| own(&whose)) && payment.state != "failed" {
+                account.deposit -= payment.minor;
+                if payment.state == "waiting" {
+                    account.held += payment.minor;
+                }
             }
         }
         account
@@ -395,12 +425,18 @@ impl Reference {
             rate,
             before,
             terms: terms.id,
+            whom: terms.whom,
             pays,
             pot,
             state,
             day: self.day(),
         });
-        Ok(self.charges.len() - 1)
+        let charge = self.charges.len() - 1;
+        // From a deposit it is paid with the rendering.
+        if pays == Pays::FromDeposit && net > 0 {
+            self.facts.push(Fact::Paid { charge, minor: net, from_deposit: true });
+        }
+        Ok(charge)
     }
 
     pub(crate) fn render(&mut self, charge: usize) -> Result<(), No> {
@@ -422,49 +458,10 @@ impl Reference {
         self.charges[charge].state = "cancelled";
     }
 
-    /// Takes a payment of so much for these charges; what is left of it becomes a deposit.
-    pub(crate) fn pay(
-        &mut self,
-        patient: usize,
-        parts: &[(usize, i64)],
-        rest: i64,
-        from_deposit: bool,
-    ) -> Result<(), No> {
-        let patient = self.left(patient);
-        if parts.iter().any(|(charge, _)| self.left(self.charges[*charge].patient) != patient) {
-            return Err("not_theirs".to_owned());
-        }
-        if parts.iter().any(|(charge, minor)| *minor > self.open(*charge)) {
-            return Err("changed".to_owned());
-        }
-        let sum: i64 = parts.iter().map(|(_, minor)| minor).sum();
-        let deposit = self.account(patient).deposit;
-        if from_deposit && sum > deposit {
-            return Err(format!("deposit left={deposit} missing={}", sum - deposit));
-        }
-        for (charge, minor) in parts {
-            self.facts.push(Fact::Paid { charge: *charge, minor: *minor, from_deposit });
-        }
-        if rest > 0 {
-            self.facts.push(Fact::PaidIn { patient, minor: rest });
-        }
-        Ok(())
-    }
-
-    pub(crate) fn give_back(&mut self, patient: usize, minor: i64) -> Result<(), No> {
-        let patient = self.left(patient);
-        let deposit = self.account(patient).deposit;
-        if minor > deposit {
-            return Err(format!("deposit left={deposit} missing={}", minor - deposit));
-        }
-        self.facts.push(Fact::GivenBack { patient, minor });
-        Ok(())
-    }
-
     /// Only what is owed can be written off.
     pub(crate) fn write_off(&mut self, charge: usize, minor: i64) -> Result<(), No> {
         let is_owed = self.charges[charge].state == "rendered";
-        if !is_owed || minor > self.open(charge) {
+        if !is_owed || minor > self.open(charge) - self.waiting(charge) {
             return Err("changed".to_owned());
         }
         self.facts.push(Fact::WrittenOff { charge, minor });

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use chrono_tz::Tz;
 use clinic::Database;
 use clinic::acting::{Acting, Actor};
+use clinic::feeds::{Alias, Feeds, Settings, SiteKeys, Source};
+use clinic::people::Reference as Called;
 use clinic::till::check::Checked;
 use clinic::till::payments::{NewPayment, NewRefund, RefundOutcome, RefundReason};
 use clinic::till::{NewCharge, NewPrice, NewService, NewTerms, Rules, Till, TillError};
@@ -187,11 +189,35 @@ impl Stage {
             currency: uah(),
             amount: amount(minor),
             external: None,
+            refunds: None,
             reason: RefundReason::Wish,
             words: WHY.to_owned(),
         };
         let outcome = self.till.refund(&self.cashier, new).await.unwrap();
         assert!(matches!(outcome, RefundOutcome::Paid(_)), "{outcome:?}");
+    }
+
+    /// One record becomes another, as the medical system says it.
+    pub(crate) async fn merge(&self, gone: usize, into: usize) {
+        store::transact!(self.database, "test.aliases", |conn| {
+            for number in [gone, into] {
+                sqlx::query(
+                    "INSERT INTO person_alias (system, value, person) VALUES ('mis', $1, $2) ON CONFLICT DO NOTHING",
+                )
+                .bind(format!("P-{number}"))
+                .bind(patient(number).to_string())
+                .execute(&mut *conn)
+                .await?;
+            }
+            Ok(())
+        })
+        .unwrap();
+        let keys = SiteKeys { card: domain::CardKey::new([3; 32]), seal: None };
+        let now = UtcMillis(self.now());
+        let feeds = Feeds::new(self.database.clone(), Clock::new(move || now), None, keys, Settings::new(ZONE));
+        let (mis, called) = (Source::new("mis").unwrap(), |number| Called::new(&format!("P-{number}")).unwrap());
+        let (gone, into) = (Alias::own(called(gone)), Alias::own(called(into)));
+        feeds.merge(&Acting::feed(&mis), &mis, &gone, &into, now).await.unwrap();
     }
 
     pub(crate) async fn check(&self) -> Checked {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::history::{Act, How};
+use crate::money::By;
 use crate::reference::{Asked, DAY_MS, Extra, For, Pays, Reference, Scheme, Terms, Whose};
 
 const ZONE_MS: i64 = 2 * 60 * 60 * 1000;
@@ -32,10 +33,37 @@ pub(crate) enum Want {
         rest: i64,
         how: How,
     },
+    PayFor {
+        key: String,
+        payer: usize,
+        parts: Vec<(usize, i64)>,
+        how: How,
+    },
+    Swipe {
+        key: String,
+        who: usize,
+        parts: Vec<(usize, i64)>,
+        rest: i64,
+    },
+    SendBack {
+        key: String,
+        who: usize,
+        payment: usize,
+        minor: i64,
+    },
+    Settle {
+        payment: usize,
+        is_done: bool,
+    },
+    TakeBack {
+        key: String,
+        payment: usize,
+    },
     GiveBack {
         key: String,
         who: usize,
         minor: i64,
+        how: How,
     },
     WriteOff {
         key: String,
@@ -132,29 +160,53 @@ impl Model {
             }
             Act::Cancel { charge } if charges > 0 => vec![Want::Cancel { key, charge: charge % charges }],
             Act::Pay { who, charges: wanted, share, rest, how } => {
-                let own: Vec<usize> = (0..charges)
-                    .filter(|charge| known.left(known.charges[*charge].patient) == known.left(*who))
-                    .filter(|charge| known.open(*charge) > 0)
-                    .collect();
-                let mut parts: BTreeMap<usize, i64> = BTreeMap::new();
-                for number in wanted {
-                    // Now and then somebody else's, or one that is paid.
-                    let charge = match own.is_empty() || number % 12 == 0 {
-                        true if charges > 0 => number % charges,
-                        true => continue,
-                        false => own[number % own.len()],
-                    };
-                    parts.insert(charge, (known.open(charge) * share / 100).max(1));
-                }
+                let parts = self
+                    .some_parts(wanted, *share, |charge| known.left(known.charges[charge].patient) == known.left(*who));
                 let rest = if *how == How::Deposit { 0 } else { *rest };
                 if parts.is_empty() && rest == 0 {
                     return Vec::new();
                 }
-                vec![Want::Pay { key, who: *who, parts: parts.into_iter().collect(), rest, how: *how }]
+                vec![Want::Pay { key, who: *who, parts, rest, how: *how }]
             }
-            Act::GiveBack { who, share } => {
+            Act::PayFor { payer, charges: wanted, share, how } => {
+                let parts = self.some_parts(wanted, *share, |charge| known.stands_for(*payer, charge));
+                if parts.is_empty() {
+                    return Vec::new();
+                }
+                vec![Want::PayFor { key, payer: *payer, parts, how: *how }]
+            }
+            Act::Swipe { who, charges: wanted, share, rest } => {
+                let parts = self
+                    .some_parts(wanted, *share, |charge| known.left(known.charges[charge].patient) == known.left(*who));
+                if parts.is_empty() && *rest == 0 {
+                    return Vec::new();
+                }
+                vec![Want::Swipe { key, who: *who, parts, rest: *rest }]
+            }
+            Act::SendBack { payment, share } => {
+                let all = known.payments.iter().enumerate();
+                let at_terminals: Vec<usize> = all
+                    .filter(|(_, payment)| payment.kind == "paid" && payment.is_terminal)
+                    .map(|(number, _)| number)
+                    .collect();
+                let Some(payment) = at_terminals.get(payment % at_terminals.len().max(1)) else { return Vec::new() };
+                let who = known.left(known.payments[*payment].patient.unwrap());
+                let minor = (known.account(who).deposit * share / 100).max(1);
+                vec![Want::SendBack { key, who, payment: *payment, minor }]
+            }
+            Act::Settle { number, is_done } => {
+                let waiting = self.waiting();
+                let payment = waiting.get(number % waiting.len().max(1));
+                payment.map(|payment| Want::Settle { payment: *payment, is_done: *is_done }).into_iter().collect()
+            }
+            Act::TakeBack { payment } if !known.payments.is_empty() => {
+                vec![Want::TakeBack { key, payment: payment % known.payments.len() }]
+            }
+            Act::GiveBack { who, share, is_cash } => {
                 let minor = (known.account(known.left(*who)).deposit * share / 100).max(1);
-                vec![Want::GiveBack { key, who: *who, minor }]
+                // More than that somebody else allows, and then it is asked whether the drawer has it.
+                let how = if *is_cash && minor <= 5_000 { How::Cash } else { How::Transfer };
+                vec![Want::GiveBack { key, who: *who, minor, how }]
             }
             Act::WriteOff { charge, share, is_allowed } if charges > 0 => {
                 let charge = self.some_charge(*charge, "rendered");
@@ -220,12 +272,15 @@ impl Model {
                 vec![Want::Merge { gone: *gone, into: *into }]
             }
             Act::Open { float } if known.drawer.is_none() => vec![Want::Open { key, float: *float }],
-            Act::Close { difference } => self.close(&key, *difference).into_iter().collect(),
+            Act::Close { difference } => {
+                // Nothing is closed over a payment that waits for its terminal.
+                self.all_settled().into_iter().chain(self.close(&key, *difference)).collect()
+            }
             Act::CloseDays { is_today_too } => {
                 let upto = if *is_today_too { today } else { today - 1 };
                 let mut all: Vec<Want> = (self.first_day..=upto).map(|day| Want::CloseDay { day }).collect();
                 if !all.is_empty() {
-                    all.splice(..0, self.close(&key, 0));
+                    all.splice(..0, self.all_settled().into_iter().chain(self.close(&key, 0)));
                 }
                 all
             }
@@ -236,7 +291,9 @@ impl Model {
                     match &mut want {
                         Want::Register { quantity, .. } => *quantity += 1,
                         Want::Pay { rest, how, .. } if *how != How::Deposit => *rest += 1,
-                        Want::GiveBack { minor, .. } => *minor += 1,
+                        Want::GiveBack { minor, .. } | Want::SendBack { minor, .. } => *minor += 1,
+                        Want::Swipe { rest, .. } => *rest += 1,
+                        Want::PayFor { parts, .. } => parts[0].1 += 1,
                         Want::WriteOff { minor, .. } => *minor += 1,
                         _ => {}
                     }
@@ -245,6 +302,35 @@ impl Model {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Some of the charges, and a share of what is open of each; rather those that fit.
+    fn some_parts(&self, wanted: &[usize], share: i64, fits: impl Fn(usize) -> bool) -> Vec<(usize, i64)> {
+        let known = &self.reference;
+        let charges = known.charges.len();
+        let own: Vec<usize> =
+            (0..charges).filter(|charge| fits(*charge)).filter(|charge| known.open(*charge) > 0).collect();
+        let mut parts: BTreeMap<usize, i64> = BTreeMap::new();
+        for number in wanted {
+            // Now and then somebody else's, or one that is paid.
+            let charge = match own.is_empty() || number % 12 == 0 {
+                true if charges > 0 => number % charges,
+                true => continue,
+                false => own[number % own.len()],
+            };
+            parts.insert(charge, (known.open(charge) * share / 100).max(1));
+        }
+        parts.into_iter().collect()
+    }
+
+    /// Payments that wait for a terminal.
+    fn waiting(&self) -> Vec<usize> {
+        let all = self.reference.payments.iter().enumerate();
+        all.filter(|(_, payment)| payment.state == "waiting").map(|(number, _)| number).collect()
+    }
+
+    fn all_settled(&self) -> Vec<Want> {
+        self.waiting().into_iter().map(|payment| Want::Settle { payment, is_done: true }).collect()
     }
 
     /// One of the charges, rather one in this state.
@@ -271,6 +357,10 @@ impl Model {
             | Want::Render { key, .. }
             | Want::Cancel { key, .. }
             | Want::Pay { key, .. }
+            | Want::PayFor { key, .. }
+            | Want::Swipe { key, .. }
+            | Want::SendBack { key, .. }
+            | Want::TakeBack { key, .. }
             | Want::GiveBack { key, .. }
             | Want::WriteOff { key, .. } => Some(key.clone()),
             _ => None,
@@ -304,19 +394,16 @@ impl Model {
                 known.cancel(charge);
                 Ok(())
             }
-            Want::Pay { who, parts, rest, how, .. } => {
-                // First whether it is open, then whether there is a drawer for it.
-                let done = match known.clone().pay(who, &parts, rest, how == How::Deposit) {
-                    Ok(()) if how == How::Cash && known.drawer.is_none() => Err("no_shift".to_owned()),
-                    Ok(()) => known.pay(who, &parts, rest, how == How::Deposit),
-                    Err(no) => Err(no),
-                };
-                if let (Ok(()), How::Cash, Some(drawer)) = (&done, how, &mut known.drawer) {
-                    *drawer += parts.iter().map(|(_, minor)| minor).sum::<i64>() + rest;
-                }
-                done
+            Want::Pay { who, parts, rest, how, .. } => known.pay(By::Patient(who), &parts, rest, how, false),
+            Want::PayFor { payer, parts, how, .. } => known.pay(By::Payer(payer), &parts, 0, how, false),
+            Want::Swipe { who, parts, rest, .. } => known.pay(By::Patient(who), &parts, rest, How::Card, true),
+            Want::SendBack { who, payment, minor, .. } => known.give_back(who, minor, How::Card, Some(payment)),
+            Want::Settle { payment, is_done } => {
+                known.settle(payment, is_done);
+                Ok(())
             }
-            Want::GiveBack { who, minor, .. } => known.give_back(who, minor),
+            Want::TakeBack { payment, .. } => known.take_back(payment),
+            Want::GiveBack { who, minor, how, .. } => known.give_back(who, minor, how, None),
             Want::WriteOff { charge, minor, is_allowed, .. } => {
                 if is_allowed {
                     known.write_off(charge, minor)
@@ -351,11 +438,14 @@ impl Model {
             }
             Want::Member { payer, who, from, until } => {
                 for (its, member, since, last) in &mut known.members {
+                    let member = known.merged.get(member).unwrap_or(member);
                     if *its == payer && *member == who && *since < from && last.is_none_or(|last| last >= from) {
                         *last = Some(from - 1);
                     }
                 }
-                known.members.retain(|(its, member, since, _)| (*its, *member, *since) != (payer, who, from));
+                let merged = &known.merged;
+                let own = |member: &usize| merged.get(member).unwrap_or(member) == &who;
+                known.members.retain(|(its, member, since, _)| !(*its == payer && own(member) && *since == from));
                 known.members.push((payer, who, from, until));
                 Ok(())
             }
@@ -384,6 +474,7 @@ impl Model {
             }
             Want::Open { float, .. } => {
                 known.drawer = Some(float);
+                known.drawers += 1;
                 Ok(())
             }
             Want::Close { .. } => {
@@ -441,6 +532,9 @@ impl Model {
                 charge.pot,
                 charge.day,
             ));
+        }
+        for (number, payment) in known.payments.iter().enumerate() {
+            lines.push(payment.line(number, payment.patient.map(|patient| known.left(patient))));
         }
         lines
     }

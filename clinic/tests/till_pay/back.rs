@@ -18,6 +18,7 @@ fn refund(stage: &Stage, minor: i64) -> NewRefund {
         currency: uah(),
         amount: amount(minor),
         external: None,
+        refunds: None,
         reason: RefundReason::Wish,
         words: WHY.to_owned(),
     }

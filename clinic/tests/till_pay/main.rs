@@ -17,6 +17,8 @@ mod back;
 mod drawers;
 mod notices;
 mod payments;
+mod planted;
+mod refunds;
 mod terminals;
 mod told;
 

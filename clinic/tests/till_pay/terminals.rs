@@ -14,7 +14,7 @@ use crate::{account, again, charge, part, story};
 
 /// How a terminal behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mood {
+pub(crate) enum Mood {
     Good,
     Declines,
     /// Takes the money; its answer is lost.
@@ -26,27 +26,27 @@ enum Mood {
 }
 
 #[derive(Debug)]
-struct Fake {
+pub(crate) struct Fake {
     mood: Mutex<Mood>,
     /// What it has done, by id.
-    known: Mutex<BTreeMap<String, TerminalAnswer>>,
+    pub(crate) known: Mutex<BTreeMap<String, TerminalAnswer>>,
     taken: Mutex<i64>,
 }
 
 impl Fake {
-    fn new(mood: Mood) -> Arc<Self> {
+    pub(crate) fn new(mood: Mood) -> Arc<Self> {
         Arc::new(Self { mood: Mutex::new(mood), known: Mutex::default(), taken: Mutex::new(0) })
     }
 
-    fn feel(&self, mood: Mood) {
+    pub(crate) fn feel(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
     }
 
-    fn taken(&self) -> i64 {
+    pub(crate) fn taken(&self) -> i64 {
         *self.taken.lock().unwrap()
     }
 
-    fn ask(&self, ask: &TerminalAsk) -> TerminalAnswer {
+    fn ask(&self, ask: &TerminalAsk, sign: i64) -> TerminalAnswer {
         let mood = *self.mood.lock().unwrap();
         if mood == Mood::Dead {
             return TerminalAnswer::Silent;
@@ -56,7 +56,7 @@ impl Fake {
             Mood::Declines => TerminalAnswer::Failed(PaymentFault::Declined),
             Mood::Slow => TerminalAnswer::UnderWay,
             _ => {
-                *self.taken.lock().unwrap() += ask.amount.minor();
+                *self.taken.lock().unwrap() += sign * ask.amount.minor();
                 TerminalAnswer::Done { external: format!("slip-{}", &ask.id[..8]) }
             }
         });
@@ -70,25 +70,25 @@ impl Terminal for Fake {
     }
 
     fn pay<'a>(&'a self, ask: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer> {
-        Box::pin(async move { self.ask(ask) })
+        Box::pin(async move { self.ask(ask, 1) })
     }
 
-    fn state<'a>(&'a self, id: &'a str) -> BoxFuture<'a, TerminalAnswer> {
+    fn state<'a>(&'a self, ask: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer> {
         Box::pin(async move {
             if *self.mood.lock().unwrap() == Mood::Dead {
                 return TerminalAnswer::Silent;
             }
-            self.known.lock().unwrap().get(id).cloned().unwrap_or(TerminalAnswer::Unknown)
+            self.known.lock().unwrap().get(&ask.id).cloned().unwrap_or(TerminalAnswer::Unknown)
         })
     }
 
-    fn cancel<'a>(&'a self, id: &'a str) -> BoxFuture<'a, TerminalAnswer> {
+    fn cancel<'a>(&'a self, ask: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer> {
         Box::pin(async move {
             if *self.mood.lock().unwrap() == Mood::Dead {
                 return TerminalAnswer::Silent;
             }
             let mut known = self.known.lock().unwrap();
-            let answer = known.entry(id.to_owned()).or_insert(TerminalAnswer::UnderWay);
+            let answer = known.entry(ask.id.clone()).or_insert(TerminalAnswer::UnderWay);
             if *answer == TerminalAnswer::UnderWay {
                 *answer = TerminalAnswer::Failed(PaymentFault::Cancelled);
             }
@@ -97,20 +97,21 @@ impl Terminal for Fake {
     }
 
     fn refund<'a>(&'a self, ask: &'a TerminalAsk) -> BoxFuture<'a, TerminalAnswer> {
-        Box::pin(async move { self.ask(ask) })
+        assert!(ask.of.is_some(), "a terminal is told to which card");
+        Box::pin(async move { self.ask(ask, -1) })
     }
 }
 
-fn terminals(stage: &Stage, fake: &Arc<Fake>) -> Terminals {
+pub(crate) fn terminals(stage: &Stage, fake: &Arc<Fake>) -> Terminals {
     Terminals::new(stage.till.clone(), vec![Arc::clone(fake) as Arc<dyn Terminal>])
 }
 
-fn at_terminal(new: NewPayment) -> NewPayment {
+pub(crate) fn at_terminal(new: NewPayment) -> NewPayment {
     NewPayment { method: Method::Card, terminal: Some("desk-1".to_owned()), ..new }
 }
 
 /// Waits until a payment is settled.
-async fn settled(stage: &Stage, terminals: &Terminals, id: &str) -> Payment {
+pub(crate) async fn settled(stage: &Stage, terminals: &Terminals, id: &str) -> Payment {
     let done = tokio::time::timeout(Duration::from_secs(20), async {
         while terminals.progress(&stage.cashier, id).await.unwrap().0 == PaymentState::Waiting {
             tokio::task::yield_now().await;
@@ -195,7 +196,7 @@ story!(a_payment_that_never_reached_the_terminal_fails_and_can_never_reach_it_la
     let payment = settled(&stage, &after, &begun.id).await;
     assert_eq!((payment.state, payment.fault), (PaymentState::Failed, Some(PaymentFault::NotAsked)));
     // An order that was still on its way comes now.
-    let ask = TerminalAsk { id: begun.id.clone(), currency: begun.currency, amount: begun.amount };
+    let ask = TerminalAsk { id: begun.id.clone(), currency: begun.currency, amount: begun.amount, of: None };
     assert_eq!(fake.pay(&ask).await, TerminalAnswer::Failed(PaymentFault::Cancelled));
     assert_eq!((fake.taken(), again(&stage, &one).await.open()), (0, amount(1_000)));
 });

@@ -92,6 +92,16 @@ pub fn refunded(method: Method, amount: Amount) -> Vec<Posting> {
     if method == Method::Deposit { Vec::new() } else { list([(Ledger::Deposit, method.ledger(), amount)]) }
 }
 
+/// What is to go back to a card leaves the deposit before the terminal is asked, so that nothing else uses it.
+pub fn set_aside(amount: Amount) -> Vec<Posting> {
+    list([(Ledger::Deposit, Ledger::Held, amount)])
+}
+
+/// What was set aside has gone back to the card.
+pub fn sent_back(method: Method, amount: Amount) -> Vec<Posting> {
+    if method == Method::Deposit { Vec::new() } else { list([(Ledger::Held, method.ledger(), amount)]) }
+}
+
 /// What is owed is written off.
 pub fn written_off(amount: Amount) -> Vec<Posting> {
     list([(Ledger::WriteOff, Ledger::Owed, amount)])

@@ -72,6 +72,9 @@ pub(super) const fn of(code: CheckCode) -> &'static str {
         CheckCode::HeldCharges => by_patient!(
             "SELECT COALESCE(m.into_person, c.patient) AS person, c.currency, c.paid_minor AS expected, 0 AS found
              FROM charge c LEFT JOIN person_merge m ON m.person = c.patient WHERE c.state = 'ordered'
+             UNION ALL SELECT COALESCE(m.into_person, p.patient), p.currency, p.minor, 0
+             FROM payment p LEFT JOIN person_merge m ON m.person = p.patient
+             WHERE p.kind = 'refunded' AND p.state = 'waiting'
              UNION ALL SELECT COALESCE(m.into_person, b.person), b.currency, 0, b.held_minor
              FROM till_balance b LEFT JOIN person_merge m ON m.person = b.person"
         ),

@@ -7,18 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::money::Amount;
+use domain::schedule::LocalDate;
 use domain::till::{ChargeState, Method};
-use domain::{Permission, PersonId};
+use domain::{Permission, PersonId, UtcMillis};
 use store::{Error, transact};
 
 use super::moves::{Moves, TillOn, What};
 use super::rows::PaymentsOn;
-use super::take::{At, By, about, changes, check_external, shift_for, told};
-use super::{NewRefund, Payment, PaymentKind, PaymentState, RefundOutcome, ReturnReason};
+use super::take::{At, By, about, answered, changes, check_external, shift_for, told};
+use super::{NewRefund, Payment, PaymentFault, PaymentKind, PaymentState, RefundOutcome, ReturnReason};
 use crate::acting::Acting;
 use crate::audit::{Action, Draft};
 use crate::break_glass::{REASON_MIN_CHARS, words};
-use crate::changes::ChangeKind;
+use crate::changes::{Change, ChangeKind};
 use crate::draw;
 use crate::till::keys::{self, Asked};
 use crate::till::requests::{NewRequest, RequestKind, RequestsOn};
@@ -36,16 +37,50 @@ pub(crate) struct Refunding {
     pub(crate) currency: domain::money::Currency,
     pub(crate) amount: Amount,
     pub(crate) external: Option<String>,
+    /// The payment at a terminal whose money goes back to its card.
+    pub(crate) refunds: Option<String>,
 }
 
-/// Gives money back inside a transaction. `more` is said in the audit log's entry beside the payment.
+/// The payment at a terminal whose money goes back to its card: of this patient, and with so much left of it.
+pub(crate) async fn refundable<C: TillOn>(
+    conn: &mut C,
+    payment: &str,
+    refund: &Refunding,
+    patient: PersonId,
+) -> Result<Result<Payment, TillError>, Error> {
+    let Some(old) = conn.payment_of_id(payment).await? else { return Ok(Err(TillError::NotFound)) };
+    let Some(payer) = old.patient else { return Ok(Err(TillError::NotTheirs)) };
+    if conn.survivors(&BTreeSet::from([payer])).await?.into_values().next() != Some(patient) {
+        return Ok(Err(TillError::NotTheirs));
+    }
+    if old.kind != PaymentKind::Paid || old.method != Method::Card || old.source.is_none() {
+        return Ok(Err(invalid("refunds", "money goes back only to a card that has paid at a terminal")));
+    }
+    if refund.method != Method::Card || refund.external.is_some() {
+        return Ok(Err(invalid(
+            "method",
+            "what goes back at the terminal is a card payment; it gives the slip itself",
+        )));
+    }
+    if old.currency != refund.currency {
+        return Ok(Err(invalid("currency", "the payment was in another currency")));
+    }
+    let left = old.amount.minus(conn.refunded_of(&old.id).await?).unwrap_or_default();
+    if old.state != PaymentState::Done || refund.amount > left {
+        return Ok(Err(TillError::Changed));
+    }
+    Ok(Ok(old))
+}
+
+/// Gives money back inside a transaction, or, where it goes back at a terminal, sets it aside and stores the payment as
+/// waiting. `more` is said in the audit log's entry beside the payment; its number is returned with the payment.
 pub(crate) async fn refund<C: TillOn>(
     conn: &mut C,
     refund: &Refunding,
     by: &By,
     at: &At,
     more: &str,
-) -> Result<Result<Payment, TillError>, Error> {
+) -> Result<Result<(Payment, u64), TillError>, Error> {
     let Some(patient) = conn.survivors(&BTreeSet::from([refund.patient])).await?.into_values().next() else {
         return Ok(Err(TillError::NotFound));
     };
@@ -58,13 +93,21 @@ pub(crate) async fn refund<C: TillOn>(
     {
         return Ok(Err(invalid("amount", "there is not so much cash in the drawer")));
     }
+    let mut source = None;
+    if let Some(old) = &refund.refunds {
+        source = match refundable(conn, old, refund, patient).await? {
+            Ok(old) => old.source,
+            Err(error) => return Ok(Err(error)),
+        };
+    }
+    let waits = refund.refunds.is_some();
     let day = conn.posting_day(at.today).await?;
     let mut payment = Payment {
         id: at.id.clone(),
         no: None,
         kind: PaymentKind::Refunded,
         method: refund.method,
-        state: PaymentState::Done,
+        state: if waits { PaymentState::Waiting } else { PaymentState::Done },
         patient: Some(patient),
         payer: None,
         currency: refund.currency,
@@ -72,14 +115,15 @@ pub(crate) async fn refund<C: TillOn>(
         parts: Vec::new(),
         deposit: refund.amount,
         shift: shift.map(|shift| shift.id),
-        source: None,
+        source,
         external: refund.external.clone(),
         reverses: None,
+        refunds: refund.refunds.clone(),
         actor_kind: by.kind.clone(),
         actor: by.id.clone(),
         begun: at.now,
-        done: Some(at.now),
-        day: Some(day),
+        done: (!waits).then_some(at.now),
+        day: (!waits).then_some(day),
         fault: None,
         entry: None,
     };
@@ -91,14 +135,87 @@ pub(crate) async fn refund<C: TillOn>(
         shift: payment.shift.clone(),
     };
     let mut moves = Moves::load(conn, what, BTreeMap::new(), &[patient]).await?;
-    if let Err(error) = moves.refund(patient, refund.method, refund.amount) {
+    let moved = match waits {
+        true => moves.set_aside(patient, refund.amount),
+        false => moves.refund(patient, refund.method, refund.amount),
+    };
+    if let Err(error) = moved {
         return Ok(Err(error));
     }
-    payment.no = Some(conn.next_no("payment").await?);
+    if !waits {
+        payment.no = Some(conn.next_no("payment").await?);
+    }
     let draft = Draft { detail: Some(format!("{}{more}", told(&payment))), ..about(&payment, by.draft.clone()) };
-    payment.entry = Some(moves.write(conn, draft).await?);
+    let entry = moves.write(conn, draft).await?;
+    payment.entry = (!waits).then_some(entry);
     conn.insert_payment(&payment, &refund.key, &refund.asked).await?;
-    conn.append_changes(&changes(&payment, ChangeKind::PaymentTaken, &moves, at.now)).await?;
+    let told = match waits {
+        // Nothing has come or gone yet; but less is in the deposit.
+        true => vec![account_changed(patient, at.now)],
+        false => changes(&payment, ChangeKind::PaymentTaken, &moves, at.now),
+    };
+    conn.append_changes(&told).await?;
+    Ok(Ok((payment, entry)))
+}
+
+fn account_changed(patient: PersonId, now: UtcMillis) -> Change {
+    Change {
+        patient: Some(patient),
+        reason: Some("payment".to_owned()),
+        ..Change::new(now, now, ChangeKind::TermsChanged)
+    }
+}
+
+/// What became of money that was to go back at a terminal: it has gone, or is in the deposit again.
+pub(crate) async fn settle_refund<C: TillOn>(
+    conn: &mut C,
+    mut payment: Payment,
+    outcome: &Result<String, PaymentFault>,
+    draft: Draft,
+    now: UtcMillis,
+    today: LocalDate,
+) -> Result<Result<Payment, TillError>, Error> {
+    if let Ok(external) = outcome {
+        answered(conn, &mut payment, external).await?;
+    }
+    let Some(given) = payment.patient else { return Ok(Err(TillError::NotFound)) };
+    let Some(patient) = conn.survivors(&BTreeSet::from([given])).await?.into_values().next() else {
+        return Ok(Err(TillError::NotFound));
+    };
+    let day = conn.posting_day(today).await?;
+    let what =
+        What { now, day, currency: payment.currency, payment: Some(payment.id.clone()), shift: payment.shift.clone() };
+    let mut moves = Moves::load(conn, what, BTreeMap::new(), &[patient]).await?;
+    let moved = match outcome {
+        Ok(_) => moves.send_back(patient, payment.method, payment.amount),
+        Err(_) => moves.release(patient, payment.amount),
+    };
+    if let Err(error) = moved {
+        return Ok(Err(error));
+    }
+    payment.done = Some(now);
+    let mut detail = String::new();
+    match outcome {
+        Ok(_) => {
+            payment.no = Some(conn.next_no("payment").await?);
+            payment.state = PaymentState::Done;
+            payment.day = Some(day);
+        }
+        Err(fault) => {
+            payment.state = PaymentState::Failed;
+            payment.fault = Some(*fault);
+            detail = format!(" fault={fault}");
+        }
+    }
+    let detail = Some(format!("{}{detail}", told(&payment)));
+    let draft = Draft { detail, action: Action::PaymentReturned, ..about(&payment, draft) };
+    payment.entry = Some(moves.write(conn, draft).await?);
+    conn.update_payment(&payment).await?;
+    let told = match outcome {
+        Ok(_) => changes(&payment, ChangeKind::PaymentTaken, &moves, now),
+        Err(_) => vec![account_changed(patient, now)],
+    };
+    conn.append_changes(&told).await?;
     Ok(Ok(payment))
 }
 
@@ -189,6 +306,7 @@ pub(crate) async fn take_back<C: TillOn>(
         source,
         external,
         reverses: Some(old.id.clone()),
+        refunds: None,
         actor_kind: by.kind.clone(),
         actor: by.id.clone(),
         begun: at.now,
@@ -242,8 +360,17 @@ impl Till {
     ///
     /// # Errors
     /// As [`Till::pay`]; `ReasonWanted`; `Refused` when the deposit does not suffice; `Invalid` when there is not so much
-    /// cash in the drawer.
+    /// cash in the drawer. [`NewRefund::refunds`] must be empty here.
     pub async fn refund(&self, acting: &Acting, new: NewRefund) -> Result<RefundOutcome, TillError> {
+        acting.must(Permission::PaymentTake)?;
+        if new.refunds.is_some() {
+            return Err(invalid("refunds", "a terminal is asked by the terminals of the till"));
+        }
+        self.give_back(acting, new).await
+    }
+
+    /// Gives back, sets aside for a terminal, or asks for it.
+    pub(crate) async fn give_back(&self, acting: &Acting, new: NewRefund) -> Result<RefundOutcome, TillError> {
         acting.must(Permission::PaymentTake)?;
         keys::check(&new.key)?;
         if !new.amount.is_positive() {
@@ -260,6 +387,7 @@ impl Till {
             .with(new.currency)
             .with(new.amount.minor())
             .with_some(new.external.as_deref())
+            .with_some(new.refunds.as_deref())
             .with(new.reason)
             .hash();
         let now = self.clock.now();
@@ -276,6 +404,7 @@ impl Till {
             currency: new.currency,
             amount: new.amount,
             external: new.external,
+            refunds: new.refunds,
         };
         let reason = new.reason;
         transact!(self.database, "till.refund", |conn| {
@@ -293,7 +422,7 @@ impl Till {
             if is_alone {
                 let more = format!(" reason={reason}");
                 let done = refund(conn, &refunding, &by, &at, &more).await?;
-                return Ok(done.map(RefundOutcome::Paid));
+                return Ok(done.map(|(payment, _)| RefundOutcome::Paid(payment)));
             }
             let new = NewRequest {
                 id: request.clone(),

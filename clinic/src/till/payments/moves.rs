@@ -225,6 +225,36 @@ impl Moves {
         Ok(())
     }
 
+    /// What is to go back to a card leaves the deposit: nothing else can use it while the terminal is asked.
+    pub(crate) fn set_aside(&mut self, patient: PersonId, amount: Amount) -> Result<(), TillError> {
+        let account = self.accounts.entry(patient).or_default();
+        let missing = minus(amount, account.deposit)?;
+        if missing.is_positive() {
+            return Err(Refusal::Deposit { left: account.deposit.max(Amount::ZERO), missing }.into());
+        }
+        account.deposit = minus(account.deposit, amount)?;
+        account.held = plus(account.held, amount)?;
+        self.entry(EntryKind::SetAside, Some(patient), None, posting::set_aside(amount));
+        Ok(())
+    }
+
+    /// What was set aside has gone back to the card.
+    pub(crate) fn send_back(&mut self, patient: PersonId, method: Method, amount: Amount) -> Result<(), TillError> {
+        let account = self.accounts.entry(patient).or_default();
+        account.held = minus(account.held, amount)?;
+        self.entry(EntryKind::Refunded, Some(patient), None, posting::sent_back(method, amount));
+        Ok(())
+    }
+
+    /// What was set aside has not gone back: it is in the deposit again.
+    pub(crate) fn release(&mut self, patient: PersonId, amount: Amount) -> Result<(), TillError> {
+        let account = self.accounts.entry(patient).or_default();
+        account.held = minus(account.held, amount)?;
+        account.deposit = plus(account.deposit, amount)?;
+        self.entry(EntryKind::Released, Some(patient), None, posting::reversed(&posting::set_aside(amount)));
+        Ok(())
+    }
+
     /// Money given back did not arrive: it is in the deposit again.
     pub(crate) fn unrefund(&mut self, patient: PersonId, method: Method, amount: Amount) -> Result<(), TillError> {
         let account = self.accounts.entry(patient).or_default();

@@ -21,7 +21,7 @@ const MANY_MAX: usize = 500;
 macro_rules! select_payment {
     ($rest:literal) => {
         concat!(
-            "SELECT id, no, asked, kind, method, state, patient, payer, currency, minor, shift, source, external, reverses, \
+            "SELECT id, no, asked, kind, method, state, patient, payer, currency, minor, shift, source, external, reverses, refunds, \
              actor_kind, actor, begun_ms, done_ms, day, fault, entry FROM payment ",
             $rest
         )
@@ -46,6 +46,7 @@ pub(crate) struct PaymentRow {
     source: Option<String>,
     external: Option<String>,
     reverses: Option<String>,
+    refunds: Option<String>,
     actor_kind: String,
     actor: Option<String>,
     begun_ms: i64,
@@ -77,6 +78,7 @@ impl PaymentRow {
             source: self.source,
             external: self.external,
             reverses: self.reverses,
+            refunds: self.refunds,
             actor_kind: self.actor_kind,
             actor: self.actor,
             begun: UtcMillis(self.begun_ms),
@@ -131,9 +133,11 @@ pub(crate) trait PaymentsOn {
         patient: PersonId,
         currency: Currency,
     ) -> Result<Vec<(String, Amount)>, Error>;
+    /// How much of a payment has gone back to its card, or is on its way.
+    async fn refunded_of(&mut self, payment: &str) -> Result<Amount, Error>;
     /// Whether there is such a payer.
     async fn is_payer(&mut self, payer: &str) -> Result<bool, Error>;
-    /// Whether there is such a patient whom nobody erased.
+    /// Whether there is such a patient whom nobody has erased or is erasing; of a record that became another one, that one.
     async fn is_person(&mut self, person: PersonId) -> Result<bool, Error>;
     /// The records that are left of persons; who was merged into nobody is left as they are.
     async fn survivors(&mut self, persons: &BTreeSet<PersonId>) -> Result<BTreeMap<PersonId, PersonId>, Error>;
@@ -179,9 +183,9 @@ macro_rules! payments_on {
             async fn insert_payment(&mut self, payment: &Payment, key: &str, asked: &str) -> Result<(), Error> {
                 sqlx::query(
                     "INSERT INTO payment (id, no, key, asked, kind, method, state, patient, payer, currency, minor, shift,
-                         source, external, reverses, actor_kind, actor, begun_ms, done_ms, day, fault, entry)
+                         source, external, reverses, refunds, actor_kind, actor, begun_ms, done_ms, day, fault, entry)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-                         $21, $22)",
+                         $21, $22, $23)",
                 )
                 .bind(&payment.id)
                 .bind(payment.no.map(u64::cast_signed))
@@ -198,6 +202,7 @@ macro_rules! payments_on {
                 .bind(payment.source.as_deref())
                 .bind(payment.external.as_deref())
                 .bind(payment.reverses.as_deref())
+                .bind(payment.refunds.as_deref())
                 .bind(&payment.actor_kind)
                 .bind(payment.actor.as_deref())
                 .bind(payment.begun.0)
@@ -346,6 +351,17 @@ macro_rules! payments_on {
                 rows.into_iter().map(|(charge, minor)| Ok((charge, amount("ledger", "minor", minor)?))).collect()
             }
 
+            async fn refunded_of(&mut self, payment: &str) -> Result<Amount, Error> {
+                let minor: i64 = sqlx::query_scalar(
+                    "SELECT CAST(COALESCE(SUM(minor), 0) AS BIGINT) FROM payment
+                     WHERE refunds = $1 AND state IN ('waiting', 'done')",
+                )
+                .bind(payment)
+                .fetch_one(&mut *self)
+                .await?;
+                amount("payment", "minor", minor)
+            }
+
             async fn is_payer(&mut self, payer: &str) -> Result<bool, Error> {
                 let found: Option<String> =
                     sqlx::query_scalar("SELECT id FROM payer WHERE id = $1").bind(payer).fetch_optional(&mut *self).await?;
@@ -353,10 +369,15 @@ macro_rules! payments_on {
             }
 
             async fn is_person(&mut self, person: PersonId) -> Result<bool, Error> {
-                let found: Option<String> = sqlx::query_scalar("SELECT id FROM person WHERE id = $1")
-                    .bind(person.to_string())
-                    .fetch_optional(&mut *self)
-                    .await?;
+                let found: Option<String> = sqlx::query_scalar(
+                    "SELECT person.id FROM person LEFT JOIN person_merge ON person_merge.person = person.id
+                     JOIN person AS own ON own.id = COALESCE(person_merge.into_person, person.id)
+                     LEFT JOIN passport ON passport.person = own.id
+                     WHERE person.id = $1 AND own.erasing_ms IS NULL AND passport.shredded_ms IS NULL",
+                )
+                .bind(person.to_string())
+                .fetch_optional(&mut *self)
+                .await?;
                 Ok(found.is_some())
             }
 

@@ -241,6 +241,7 @@ pub(crate) async fn take<C: TillOn>(
         source: wanted.source.clone(),
         external: new.external.clone(),
         reverses: None,
+        refunds: None,
         actor_kind: by.kind.clone(),
         actor: by.id.clone(),
         begun: at.now,
@@ -345,12 +346,13 @@ pub(crate) fn told(payment: &Payment) -> String {
     let no = payment.no.map(|no| format!(" receipt={no}")).unwrap_or_default();
     let source = payment.source.as_ref().map(|source| format!(" source={source}")).unwrap_or_default();
     let reverses = payment.reverses.as_ref().map(|other| format!(" reverses={other}")).unwrap_or_default();
+    let refunds = payment.refunds.as_ref().map(|other| format!(" refunds={other}")).unwrap_or_default();
     let charge = match payment.parts.as_slice() {
         [(charge, _)] => format!(" charge={charge}"),
         _ => String::new(),
     };
     format!(
-        "payment={}{no} kind={} method={} state={} minor={} currency={} parts={}{charge} deposit={}{source}{reverses}",
+        "payment={}{no} kind={} method={} state={} minor={} currency={} parts={}{charge} deposit={}{source}{reverses}{refunds}",
         payment.id,
         payment.kind,
         payment.method,
@@ -384,6 +386,21 @@ pub(crate) fn changes(payment: &Payment, kind: ChangeKind, moves: &Moves, now: U
     std::iter::once(about).chain(others).collect()
 }
 
+/// What has changed while the terminal was asked: its id of it, and whose it is.
+pub(crate) async fn answered<C: TillOn>(conn: &mut C, payment: &mut Payment, external: &str) -> Result<(), Error> {
+    // The terminal's id of it, unless another payment has the same: then it is not worth refusing the money.
+    let source = payment.source.clone().unwrap_or_default();
+    let taken = conn.payment_of_source(&source, external).await?;
+    if taken.is_none_or(|other| other.id == payment.id) && check_external(Some(external)).is_ok() {
+        payment.external = Some(external.to_owned());
+    }
+    // Records may have become one while the terminal was asked.
+    if let Some(patient) = payment.patient {
+        payment.patient = conn.survivors(&BTreeSet::from([patient])).await?.get(&patient).copied();
+    }
+    Ok(())
+}
+
 /// What became of a payment that waited: settled once, whoever asks again.
 pub(crate) async fn settle<C: TillOn>(
     conn: &mut C,
@@ -398,18 +415,12 @@ pub(crate) async fn settle<C: TillOn>(
         return Ok(Ok(payment));
     }
     let draft = Draft { detail: None, ..draft };
+    if payment.kind == PaymentKind::Refunded {
+        return super::back::settle_refund(conn, payment, outcome, draft, now, today).await;
+    }
     match outcome {
         Ok(external) => {
-            // The terminal's id of it, unless another payment has the same: then it is not worth refusing the money.
-            let source = payment.source.clone().unwrap_or_default();
-            let taken = conn.payment_of_source(&source, external).await?;
-            if taken.is_none_or(|other| other.id == payment.id) && check_external(Some(external)).is_ok() {
-                payment.external = Some(external.clone());
-            }
-            // Records may have become one while the terminal was asked.
-            if let Some(patient) = payment.patient {
-                payment.patient = conn.survivors(&BTreeSet::from([patient])).await?.get(&patient).copied();
-            }
+            answered(conn, &mut payment, external).await?;
             let ids: BTreeSet<String> = payment.parts.iter().map(|(charge, _)| charge.clone()).collect();
             let charges = conn.charges_of(&ids).await?;
             let before = payment.parts.clone();

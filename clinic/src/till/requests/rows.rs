@@ -13,7 +13,7 @@ use crate::till::ledger::{amount, currency};
 macro_rules! select_request {
     ($rest:literal) => {
         concat!(
-            "SELECT id, no, asked, kind, patient, charge, currency, minor, method, external, reason, state, asked_ms, \
+            "SELECT id, no, asked, kind, patient, charge, currency, minor, method, external, refunds, reason, state, asked_ms, \
              asked_kind, asked_by, ask_entry, decided_ms, decided_kind, decided_by, decide_entry, payment \
              FROM till_request ",
             $rest
@@ -35,6 +35,7 @@ pub(super) struct RequestRow {
     minor: i64,
     method: Option<String>,
     external: Option<String>,
+    refunds: Option<String>,
     reason: String,
     state: String,
     asked_ms: i64,
@@ -59,6 +60,7 @@ impl RequestRow {
             amount: amount(T, "minor", self.minor)?,
             method: self.method.as_deref().map(|text| code(T, "method", text, Method::parse)).transpose()?,
             external: self.external,
+            refunds: self.refunds,
             state: code(T, "state", &self.state, RequestState::parse)?,
             asked: UtcMillis(self.asked_ms),
             ask_entry: self.ask_entry.cast_unsigned(),
@@ -108,8 +110,8 @@ macro_rules! requests_on {
             async fn insert_request(&mut self, request: &Request, key: &str, asked: &str) -> Result<(), Error> {
                 sqlx::query(
                     "INSERT INTO till_request (id, no, key, asked, kind, patient, charge, currency, minor, method, external,
-                         reason, state, asked_ms, asked_kind, asked_by, ask_entry)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+                         refunds, reason, state, asked_ms, asked_kind, asked_by, ask_entry)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
                 )
                 .bind(&request.id)
                 .bind(request.no.cast_signed())
@@ -122,6 +124,7 @@ macro_rules! requests_on {
                 .bind(request.amount.minor())
                 .bind(request.method.map(Method::as_str))
                 .bind(request.external.as_deref())
+                .bind(request.refunds.as_deref())
                 .bind(&request.reason)
                 .bind(request.state.as_str())
                 .bind(request.asked.0)

@@ -31,6 +31,10 @@ use crate::words::{label, short_id};
 pub const ITEMS_MAX: usize = 200;
 /// Lines of what was before.
 const LATELY_MAX: usize = 30;
+/// Payments at terminals that are offered for giving money back, the newest.
+const CARDS_MAX: usize = 5;
+/// What stands before the id of a payment whose card the money goes back to, in place of a method.
+pub(super) const TO_CARD: &str = "card:";
 
 #[derive(Template)]
 #[template(path = "cashier/account.html")]
@@ -354,12 +358,7 @@ async fn page(visit: &Visit, known: Known, query: &Query, kept: Kept, problem: P
             drawer,
             may_take,
             deposit: balance.deposit.is_positive().then(|| text(balance.deposit)),
-            back_methods: choices(
-                &texts,
-                "till-method-",
-                Method::ALL.iter().filter(|method| **method != Method::Deposit).map(|method| method.as_str()),
-                None,
-            ),
+            back_methods: back_methods(visit, &known),
             refund_reasons: choices(&texts, "cashier-refund-", RefundReason::ALL.iter().map(|it| it.as_str()), None),
             write_off_reasons: choices(
                 &texts,
@@ -384,6 +383,46 @@ async fn page(visit: &Visit, known: Known, query: &Query, kept: Kept, problem: P
             problem,
         },
     )
+}
+
+/// How money can be given back: to the cards that have paid at terminals, then by hand.
+fn back_methods(visit: &Visit, known: &Known) -> Vec<Choice> {
+    let texts = visit.texts();
+    let by_hand = Method::ALL.iter().filter(|method| **method != Method::Deposit).map(|method| method.as_str());
+    let to_card = to_cards(visit, known).map(|(payment, left)| {
+        let values = [
+            ("no", payment.no.map(|no| no.to_string()).unwrap_or_default()),
+            ("terminal", payment.source.clone().unwrap_or_default()),
+            ("left", money::amount(&texts, known.currency, left)),
+        ];
+        let (code, text) = (format!("{TO_CARD}{}", payment.id), texts.with("cashier-back-to-card", &values));
+        Choice { code, text, is_set: false }
+    });
+    to_card.take(CARDS_MAX).chain(choices(&texts, "till-method-", by_hand, None)).collect()
+}
+
+/// The patient's payments at terminals that are there, with what is left of each that could go back to its card; the newest
+/// first.
+fn to_cards<'a>(visit: &Visit, known: &'a Known) -> impl Iterator<Item = (&'a PaymentLine, Amount)> {
+    let names: Vec<String> = visit.app.terminals.names().iter().map(|name| (*name).to_owned()).collect();
+    let all = &known.account.payments;
+    let back = move |id: &str| {
+        let its = all.iter().filter(|other| other.refunds.as_deref() == Some(id));
+        sum(its.filter(|other| matches!(other.state.as_str(), "waiting" | "done")).map(|other| other.amount))
+    };
+    let (currency, mut shown) = (known.currency, all.iter());
+    std::iter::from_fn(move || {
+        shown.find_map(|payment| {
+            let is_there = payment.source.as_ref().is_some_and(|source| names.contains(source));
+            let is_such = payment.kind == "paid"
+                && payment.state == "done"
+                && payment.method == Method::Card
+                && payment.patient.is_some()
+                && payment.currency == currency;
+            let left = payment.amount.minus(back(&payment.id)).unwrap_or(Amount::ZERO);
+            (is_there && is_such && left.is_positive()).then_some((payment, left))
+        })
+    })
 }
 
 fn currencies(account: &PatientAccount, own: Currency) -> Vec<Choice> {

@@ -11,7 +11,7 @@ use clinic::till::requests::{NewWriteOff, WriteOffReason};
 use domain::money::{Amount, Currency};
 use domain::till::Method;
 
-use super::account::{Known, again, anew};
+use super::account::{Known, TO_CARD, again, anew};
 use super::sure::{self, Act};
 use super::{explain, minor, read, sum, typed, words_of};
 use crate::fault::Fault;
@@ -298,10 +298,13 @@ pub async fn give_back(visit: Visit, Path(id): Path<String>, body: Bytes) -> Res
     let reason = form.one("reason").and_then(RefundReason::parse).ok_or_else(|| texts.t("cashier-no-reason"));
     let wish = reason.and_then(|reason| {
         let amount = amount_of(&texts, known.currency, &form)?;
-        let method = form.one("method").and_then(Method::parse).filter(|method| *method != Method::Deposit);
-        Ok((reason, amount, method.ok_or_else(|| texts.t("cashier-no-method"))?))
+        let how = form.one("method").unwrap_or_default();
+        let refunds = how.strip_prefix(TO_CARD).map(str::to_owned);
+        let method = if refunds.is_some() { Some(Method::Card) } else { Method::parse(how) };
+        let method = method.filter(|method| *method != Method::Deposit);
+        Ok((reason, amount, method.ok_or_else(|| texts.t("cashier-no-method"))?, refunds))
     });
-    let (reason, amount, method) = match wish {
+    let (reason, amount, method, refunds) = match wish {
         Ok(wish) => wish,
         Err(problem) => return again(&visit, known, ("back", &form), problem).await,
     };
@@ -316,7 +319,10 @@ pub async fn give_back(visit: Visit, Path(id): Path<String>, body: Bytes) -> Res
             return again(&visit, known, ("back", &form), problem).await;
         }
         let is_alone = amount <= alone;
-        let how = texts.code("cashier-by-", method.as_str());
+        let how = match &refunds {
+            Some(_) => texts.t("cashier-to-the-card"),
+            None => texts.code("cashier-by-", method.as_str()),
+        };
         let key = if is_alone { "cashier-sure-give" } else { "cashier-sure-ask" };
         let title = texts.with(key, &[("amount", text(amount)), ("how", how)]);
         let act = Act {
@@ -340,11 +346,12 @@ pub async fn give_back(visit: Visit, Path(id): Path<String>, body: Bytes) -> Res
         method,
         currency: known.currency,
         amount,
-        external: form.one("external").filter(|_| method != Method::Cash).map(str::to_owned),
+        external: form.one("external").filter(|_| method != Method::Cash && refunds.is_none()).map(str::to_owned),
+        refunds,
         reason,
         words: words_of(&form),
     };
-    match visit.app.till.refund(&acting, new).await {
+    match visit.app.terminals.refund(&acting, new).await {
         Ok(RefundOutcome::Paid(payment)) => Ok(after(&known, &payment, "refunded", Amount::ZERO)),
         Ok(RefundOutcome::Asked(_)) => Ok(go(&format!("/till/patient/{}?done=asked", known.patient))),
         Err(error) => not_done(&visit, &id, ("back", &form), error).await,

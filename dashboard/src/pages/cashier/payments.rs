@@ -78,6 +78,9 @@ struct One {
     is_waiting: bool,
     receipt: Option<String>,
     reverses: Option<String>,
+    refunds: Option<String>,
+    at_terminal: String,
+    at_terminal_text: String,
     returns: Option<Returns>,
     may_leave: bool,
     problem: Option<String>,
@@ -316,6 +319,7 @@ async fn page(
     }
     let by = Hands::new(visit).name(&payment.actor_kind, payment.actor.as_deref()).await?;
     facts.push((texts.t("cashier-by"), by));
+    let goes_back = payment.kind == PaymentKind::Refunded;
     let may_return = payment.state == PaymentState::Done
         && payment.kind == PaymentKind::Paid
         && acting.rights.allows(Permission::TillApprove);
@@ -347,6 +351,12 @@ async fn page(
             parts,
             is_waiting: payment.state == PaymentState::Waiting,
             receipt: payment.no.map(|_| format!("/till/payments/{}/receipt.pdf", payment.id)),
+            refunds: payment.refunds.map(|other| format!("/till/payments/{other}")),
+            at_terminal: texts.t(if goes_back { "cashier-back-at-terminal" } else { "cashier-at-terminal" }),
+            at_terminal_text: texts.t(match goes_back {
+                true => "cashier-back-at-terminal-text",
+                false => "cashier-at-terminal-text",
+            }),
             reverses: payment.reverses.map(|other| format!("/till/payments/{other}")),
             returns,
             may_leave: acting.rights.allows(Permission::PaymentTake),

@@ -184,7 +184,8 @@ async fn opened(
         (texts.t("cashier-asked-at"), times.full(request.asked)),
     ];
     if let Some(method) = request.method {
-        facts.push((texts.t("cashier-col-method"), texts.code("till-method-", method.as_str())));
+        let to = if request.refunds.is_some() { texts.t("cashier-to-the-card") } else { String::new() };
+        facts.push((texts.t("cashier-col-method"), format!("{} {to}", texts.code("till-method-", method.as_str()))));
     }
     facts.push((texts.t("irregular-entry"), request.ask_entry.to_string()));
     if let Some(at) = request.decided {
@@ -223,7 +224,7 @@ pub async fn decide(visit: Visit, Path(id): Path<String>, body: Bytes) -> Result
     let words = words_of(&form);
     let problem = match form.one("verdict") {
         Some(verdict @ ("allow" | "refuse")) => {
-            match visit.app.till.decide_request(&acting, &id, verdict == "allow", &words).await {
+            match visit.app.terminals.decide_request(&acting, &id, verdict == "allow", &words).await {
                 Ok(_) if verdict == "allow" => return Ok(go("/till/requests?done=allowed")),
                 Ok(_) => return Ok(go("/till/requests?done=refused")),
                 Err(error) => explain(&texts, visit.app.till.rules().currency, error)?,
