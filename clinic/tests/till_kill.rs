@@ -21,8 +21,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use clinic::Database;
-use domain::till::Mode;
-use stage::{Stage, amount};
+use clinic::till::CancelReason;
+use clinic::till::payments::{NewRefund, RefundOutcome, RefundReason};
+use domain::till::{Method, Mode};
+use stage::{Stage, WHY, amount, patient, uah};
 
 /// Kills in one run on SQLite; a third of that, of two programs at once, on PostgreSQL.
 const KILLS: u32 = 12;
@@ -49,7 +51,8 @@ fn say(line: &str) {
     out.flush().unwrap();
 }
 
-/// The child: every writer registers a service and pays the one before, again and again, each beginning with the last thing
+/// The child: every writer registers a service, pays it, now and then takes it back and gives the money back, again and again,
+/// each beginning with the last thing
 /// that it cannot know the outcome of.
 async fn work(told: &str) {
     let [url, child, begin] = told.split('|').collect::<Vec<_>>()[..] else { panic!("{told}") };
@@ -81,6 +84,28 @@ async fn work(told: &str) {
                     let new = stage.payment(format!("pay-{key}"), who, vec![(charge.id.clone(), part)], 0);
                     let Ok(payment) = stage.till.pay(&stage.cashier, new).await else { continue };
                     say(&format!("payment pay-{key} {}", payment.no.unwrap()));
+                    if number % 5 > 0 {
+                        continue;
+                    }
+                    // Taken back, and what was paid for it goes back as money.
+                    let (act, why) = (format!("take-{key}"), CancelReason::Mistake);
+                    if stage.till.cancel(&stage.chief_doctor(), act, &charge.id, why, WHY).await.is_err() {
+                        continue;
+                    }
+                    let new = NewRefund {
+                        key: format!("back-{key}"),
+                        patient: patient(who),
+                        method: Method::Transfer,
+                        currency: uah(),
+                        amount: part,
+                        external: None,
+                        refunds: None,
+                        reason: RefundReason::ServiceCancelled,
+                        words: WHY.to_owned(),
+                    };
+                    if let Ok(RefundOutcome::Paid(payment)) = stage.till.refund(&stage.cashier, new).await {
+                        say(&format!("payment back-{key} {}", payment.no.unwrap()));
+                    }
                 }
             })
         })

@@ -171,6 +171,16 @@ impl Feeds {
             if from == into {
                 return Ok(Some(MergeOutcome::Unchanged(left)));
             }
+            // Whoever is being erased is nobody to this source in a moment; their account stays as it was found.
+            let erasing: i64 =
+                sqlx::query_scalar("SELECT COUNT(*) FROM person WHERE (id = $1 OR id = $2) AND erasing_ms IS NOT NULL")
+                    .bind(&from)
+                    .bind(&into)
+                    .fetch_one(&mut *conn)
+                    .await?;
+            if erasing > 0 {
+                return Ok(None);
+            }
             let gone = parse_person(&from)?;
             sqlx::query("UPDATE person_merge SET into_person = $1 WHERE into_person = $2")
                 .bind(&into)

@@ -291,6 +291,8 @@ impl Model {
                     match &mut want {
                         Want::Register { quantity, .. } => *quantity += 1,
                         Want::Pay { rest, how, .. } if *how != How::Deposit => *rest += 1,
+                        // One unit more in cash would be asked for, which is another way.
+                        Want::GiveBack { minor: 5_000, how: How::Cash, .. } => {}
                         Want::GiveBack { minor, .. } | Want::SendBack { minor, .. } => *minor += 1,
                         Want::Swipe { rest, .. } => *rest += 1,
                         Want::PayFor { parts, .. } => parts[0].1 += 1,

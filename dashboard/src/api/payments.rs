@@ -115,6 +115,9 @@ pub struct PaymentBody {
     /// The payment that it takes back.
     #[serde(skip_serializing_if = "Option::is_none")]
     reverses: Option<String>,
+    /// The payment at a card terminal whose money it sends back to its card.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refunds: Option<String>,
     /// When it began.
     #[schema(format = DateTime)]
     begun: String,
@@ -254,6 +257,7 @@ fn body(payment: &Payment) -> PaymentBody {
         deposit: say(payment.deposit),
         source: payment.source.clone(),
         reverses: payment.reverses.clone(),
+        refunds: payment.refunds.clone(),
         begun: payment.begun.to_rfc3339(),
         done: payment.done.map(|at| at.to_rfc3339()),
     }

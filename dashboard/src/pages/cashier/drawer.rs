@@ -137,10 +137,19 @@ impl Counted {
         };
         Ok(Self {
             cash,
-            slips: typed(texts, currency, form.one("slips"))?,
+            slips: slips(texts, currency, form.one("slips"))?,
             reason: form.one("reason").and_then(DifferenceReason::parse),
             words: words_of(form),
         })
+    }
+}
+
+/// The sum of the card slips: below zero where more went back to cards than came.
+fn slips(texts: &Texts, currency: Currency, text: Option<&str>) -> Result<Option<Amount>, String> {
+    let text = text.map(str::trim);
+    match text.and_then(|text| text.strip_prefix(['-', '\u{2212}'])) {
+        Some(rest) => Ok(typed(texts, currency, Some(rest))?.and_then(|amount| amount.times(-1))),
+        None => typed(texts, currency, text),
     }
 }
 
@@ -542,6 +551,16 @@ mod tests {
         {
             assert!(counted(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn slips_may_be_below_zero_where_more_went_back_than_came() {
+        let slips = |form: &str| {
+            let counted = Counted::read(&Language::En.texts(), Currency::parse("UAH").unwrap(), &Query::read(form))?;
+            Ok::<_, String>(counted.slips.map(Amount::minor))
+        };
+        assert_eq!((slips("slips=-10.50"), slips("slips=10.50")), (Ok(Some(-1_050)), Ok(Some(1_050))));
+        assert!(slips("slips=--1").is_err() && slips("slips=-").is_err());
     }
 
     #[test]
