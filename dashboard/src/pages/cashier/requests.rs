@@ -184,8 +184,11 @@ async fn opened(
         (texts.t("cashier-asked-at"), times.full(request.asked)),
     ];
     if let Some(method) = request.method {
-        let to = if request.refunds.is_some() { texts.t("cashier-to-the-card") } else { String::new() };
-        facts.push((texts.t("cashier-col-method"), format!("{} {to}", texts.code("till-method-", method.as_str()))));
+        let how = match request.refunds {
+            Some(_) => texts.t("cashier-to-the-card"),
+            None => texts.code("till-method-", method.as_str()),
+        };
+        facts.push((texts.t("cashier-col-method"), how));
     }
     facts.push((texts.t("irregular-entry"), request.ask_entry.to_string()));
     if let Some(at) = request.decided {
