@@ -1,5 +1,5 @@
 // The script of the cash desk: sums while one types, the change to give back, what a drawer should hold, a form that is sent
-// once, a terminal that is waited for, and a reader in this computer's own port. Without it everything works; the server
+// once, a terminal that is waited for, and a card at the reader. Without it everything works; the server
 // computes all of it again, and its keys make sure that nothing is paid twice.
 
 const find = (selector, from = document) => from.querySelector(selector);
@@ -105,70 +105,14 @@ if (waiting) {
   setTimeout(ask, AGAIN);
 }
 
+// The reader in this computer's own port: whose card it is opens their account. The line is kept nowhere.
 const card = find("[data-serial]");
-if (card && navigator.serial) serial(card);
-
-// A desktop reader in this computer's own port. What it sends is handed on line by line and kept nowhere.
-function serial(card) {
-  const LINE_MAX = 256;
-  const AGAIN = 2000;
-  const words = find("[data-serial-text]", card), choose = find("[data-serial-choose]", card), text = card.dataset;
-  let isReading = false;
-  card.hidden = false;
-
-  async function post(line) {
-    try {
-      const answer = await fetch("/till/card", { method: "POST", headers: { "x-tapward-form": text.form, "content-type": "text/plain" }, body: line });
-      if (answer.status === 401 || answer.status === 403) { location.reload(); return; }
-      const told = answer.ok ? await answer.json() : null;
-      if (told?.go) location.assign(told.go);
-      else if (told?.text) words.textContent = told.text;
-    } catch { /* the connection is away */ }
-  }
-
-  async function listen(port) {
-    if (isReading) return;
-    isReading = true;
-    try {
-      await port.open({ baudRate: 9600 });
-    } catch {
-      isReading = false;
-      words.textContent = text.tBusy;
-      return;
-    }
-    words.textContent = text.tOn;
-    card.classList.add("is-on");
-    let line = "";
-    const decoder = new TextDecoder("latin1");
-    try {
-      const reader = port.readable.getReader();
-      for (;;) {
-        const { value, done } = await reader.read();
-        if (done) break;
-        for (const letter of decoder.decode(value, { stream: true })) {
-          if (letter === "\r" || letter === "\n" || letter === "\u0003") {
-            if (line) post(line);
-            line = "";
-          } else if (line.length < LINE_MAX) line += letter;
-        }
-      }
-    } catch { /* unplugged */ }
-    line = "";
-    isReading = false;
-    card.classList.remove("is-on");
-    words.textContent = text.tOff;
-    try { await port.close(); } catch { /* it is gone */ }
-    setTimeout(known, AGAIN);
-  }
-
-  async function known() {
-    const [port] = await navigator.serial.getPorts();
-    if (port) listen(port);
-  }
-
-  choose.addEventListener("click", async () => {
-    try { listen(await navigator.serial.requestPort()); } catch { /* nothing was chosen */ }
-  });
-  navigator.serial.addEventListener?.("connect", known);
-  known();
-}
+card?.addEventListener("line", async (read) => {
+  try {
+    const answer = await fetch("/till/card", { method: "POST", headers: { "x-tapward-form": card.dataset.form, "content-type": "text/plain" }, body: read.detail });
+    if (answer.status === 401 || answer.status === 403) { location.reload(); return; }
+    const told = answer.ok ? await answer.json() : null;
+    if (told?.go) location.assign(told.go);
+    else if (told?.text) find("[data-serial-text]", card).textContent = told.text;
+  } catch { /* the connection is away */ }
+});

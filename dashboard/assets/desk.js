@@ -92,7 +92,7 @@ function desk(page) {
 
   function say(tone, words) {
     const said = document.createElement("p");
-    said.className = "note " + tone;
+    said.className = "note live " + tone;
     said.textContent = words;
     notice.replaceChildren(said);
     clearTimeout(saidTimer);
@@ -154,8 +154,16 @@ function desk(page) {
   tick();
   addEventListener("pagehide", () => source?.close());
   addEventListener("pageshow", (shown) => { if (shown.persisted) location.reload(); });
-  const card = find("[data-serial]");
-  if (card && navigator.serial) serial(card, () => form, say);
+  find("[data-serial]")?.addEventListener("line", (read) => card(read.detail, form, say));
+}
+
+// A line of the reader in this computer's port: handed on and kept nowhere.
+async function card(line, form, say) {
+  try {
+    const answer = await fetch("/desk/tap", { method: "POST", headers: { "x-tapward-form": form, "content-type": "text/plain" }, body: line });
+    const told = answer.ok ? await answer.json() : null;
+    if (told?.text) say("bad", told.text);
+  } catch { /* the connection is away; the page says so by itself */ }
 }
 
 // Services of the visit: what is typed is looked for at once, arrows choose, Enter registers, and what was refused opens by
@@ -164,12 +172,13 @@ function services(form, say, done) {
   const SOON = 120;          // ms after the last letter
   const section = find("[data-services]"), place = section && find("[data-adder]", section);
   if (!place) return { refresh() {} };
-  let timer = 0, asked = 0, isSending = false;
+  let timer = 0, asked = 0, isSending = false, isLate = false;
 
   const list = () => find("[data-offers]", place);
   const field = () => find("#find-service", place);
   const rows = () => [...place.querySelectorAll("[data-offer]")];
   const chosen = () => find("[data-offer][aria-current]", place);
+  const count = (row) => find("[name=pieces]", row);
 
   function choose(row) {
     chosen()?.removeAttribute("aria-current");
@@ -178,41 +187,66 @@ function services(form, say, done) {
     row.scrollIntoView({ block: "nearest" });
   }
 
-  // The part is put in place without taking the field from under the hands.
-  function put(html, keepsTyping) {
+  // The part is put in place without taking the field from under the hands: what is typed, how many, and which line is
+  // chosen stay as they are.
+  function put(html, keeps) {
     const typed = field()?.value ?? "", held = document.activeElement, wasIn = place.contains(held);
     const id = wasIn ? held.id : "", at = wasIn && held.matches("input[type=search]") ? held.selectionStart : null;
-    const wasOpen = !!find("[data-to-patient][open]", place);
+    const wasOpen = !!find("[data-to-patient][open]", place), was = chosen()?.dataset.offer;
+    const counts = new Map(rows().map((row) => [row.dataset.offer, count(row)?.value]));
     place.innerHTML = html;
     section.hidden = !html.trim() && !find("[data-part=services]", section)?.innerHTML.trim();
     const now = field();
-    if (now && keepsTyping) now.value = typed;
+    if (keeps) {
+      if (now) now.value = typed;
+      for (const row of rows()) {
+        const pieces = count(row), before = counts.get(row.dataset.offer);
+        if (pieces && before !== undefined && before !== pieces.value) { pieces.value = before; price(row); }
+      }
+      choose(rows().find((row) => row.dataset.offer === was) ?? (typed.trim() ? rows()[0] : null));
+    }
     if (wasOpen) find("[data-to-patient]", place)?.setAttribute("open", "");
     if (id) {
       const again = document.getElementById(id);
-      again?.focus();
+      again?.focus({ preventScroll: true });
       if (at !== null && again) again.setSelectionRange(at, at);
     }
   }
 
-  async function look(words, keepsTyping, picks) {
+  async function look(words, keeps) {
     const number = ++asked, was = list()?.dataset ?? {};
     const query = new URLSearchParams();
-    for (const [name, value] of Object.entries({ find: words, wanted: was.wanted, pieces: was.pieces, net: was.net, old: was.old })) if (value) query.set(name, value);
+    for (const [name, value] of Object.entries({ find: words, wanted: was.wanted, pieces: was.pieces, old: was.old })) if (value) query.set(name, value);
     try {
       const answer = await fetch("/desk/services?" + query, { cache: "no-store" });
-      if (!answer.ok || number !== asked) return;
-      put(await answer.text(), keepsTyping);
-      if (picks) choose(rows()[0]);
+      if (!answer.ok) return;
+      const html = await answer.text();
+      if (number === asked) put(html, keeps);
     } catch { /* the connection is away; the page says so by itself */ }
   }
 
+  // What so many pieces cost: until the server has said it nothing is shown, and what is sent before is asked again.
+  async function price(row) {
+    const pieces = count(row), wanted = pieces.value;
+    find("[name=of]", row).value = "";
+    find("[data-net]", row).textContent = "…";
+    if (!pieces.checkValidity()) return;
+    try {
+      const answer = await fetch("/desk/services?" + new URLSearchParams({ offer: row.dataset.offer, pieces: wanted }), { cache: "no-store" });
+      if (!answer.ok) return;
+      const holder = document.createElement("template");
+      holder.innerHTML = await answer.text();
+      if (pieces.value === wanted) for (const part of ["[data-sum]", "[data-hint]"]) find(part, row).replaceWith(find(part, holder.content));
+    } catch { /* as above */ }
+  }
+
   place.addEventListener("input", (typed) => {
+    if (typed.target.name === "pieces") { price(typed.target.closest("[data-offer]")); return; }
     if (typed.target !== field()) return;
     clearTimeout(timer);
     choose(null);
     asked += 1;
-    timer = setTimeout(() => look(field().value, true, field().value.trim() !== ""), SOON);
+    timer = setTimeout(() => look(field().value, true), SOON);
   });
 
   place.addEventListener("keydown", (press) => {
@@ -234,94 +268,45 @@ function services(form, say, done) {
     const way = sent.target;
     if (way.matches("[data-adder-find]")) {
       sent.preventDefault();
-      look(field().value, true, field().value.trim() !== "");
+      look(field().value, true);
       return;
     }
     if (!way.matches("[data-register]")) return;
     sent.preventDefault();
     if (isSending) return;
     isSending = true;
+    clearTimeout(timer);
     asked += 1;
     find("[name=form]", way).value = form();
+    const before = field()?.value;
     try {
       const answer = await fetch("/desk/services", { method: "POST", headers: { "x-tapward-part": "1", "x-tapward-form": form() }, body: new URLSearchParams(new FormData(way)) });
       if (answer.status !== 200 && answer.status !== 422) { location.reload(); return; }
-      put(await answer.text(), false);
+      const html = await answer.text();
+      // Who types on while this is sent keeps what was typed.
+      const goesOn = field()?.value !== before;
+      put(html, goesOn);
+      if (goesOn) isLate = true;
       if (answer.ok) {
         say("ok", done.replace("#", way.dataset.name));
-        field()?.focus();
-      } else find("[data-ready] button, [data-refused] summary, [role=alert]", place)?.focus();
+        field()?.focus({ preventScroll: true });
+      } else if (!goesOn) {
+        const next = find("[data-ready] button, [data-refused] summary", place);
+        next?.focus({ preventScroll: true });
+        (next?.closest("[data-ready], [data-refused]") ?? find("[role=alert]", place))?.scrollIntoView({ block: "nearest" });
+      }
     } catch { say("bad", place.dataset.tBusy); }
-    finally { isSending = false; }
+    finally {
+      isSending = false;
+      if (isLate) { isLate = false; look(field()?.value ?? "", true); }
+    }
   });
 
   return {
     refresh(isOther) {
-      if (isSending) return;
-      look(isOther ? "" : field()?.value ?? "", !isOther, false);
+      // What is being sent is answered with how things stand then; what comes meanwhile is looked at afterwards.
+      if (isSending) { isLate = true; return; }
+      look(isOther ? "" : field()?.value ?? "", !isOther);
     },
   };
-}
-
-// A desktop reader in this computer's own port. What it sends is handed on line by line and kept nowhere.
-function serial(card, form, say) {
-  const LINE_MAX = 256;
-  const AGAIN = 2000;
-  const words = find("[data-serial-text]", card), choose = find("[data-serial-choose]", card), text = card.dataset;
-  let isReading = false;
-  card.hidden = false;
-
-  async function post(line) {
-    try {
-      const answer = await fetch("/desk/tap", { method: "POST", headers: { "x-tapward-form": form(), "content-type": "text/plain" }, body: line });
-      const told = answer.ok ? await answer.json() : null;
-      if (told?.text) say("bad", told.text);
-    } catch { /* the connection is away; the page says so by itself */ }
-  }
-
-  async function read(port) {
-    if (isReading) return;
-    isReading = true;
-    try {
-      await port.open({ baudRate: 9600 });
-    } catch {
-      isReading = false;
-      words.textContent = text.tBusy;
-      return;
-    }
-    words.textContent = text.tOn;
-    card.classList.add("is-on");
-    let line = "";
-    const decoder = new TextDecoder("latin1");
-    try {
-      const reader = port.readable.getReader();
-      for (;;) {
-        const { value, done } = await reader.read();
-        if (done) break;
-        for (const letter of decoder.decode(value, { stream: true })) {
-          if (letter === "\r" || letter === "\n" || letter === "\u0003") {
-            if (line) post(line);
-            line = "";
-          } else if (line.length < LINE_MAX) line += letter;
-        }
-      }
-    } catch { /* unplugged */ }
-    line = "";
-    isReading = false;
-    card.classList.remove("is-on");
-    words.textContent = text.tOff;
-    try { await port.close(); } catch { /* it is gone */ }
-    setTimeout(known, AGAIN);
-  }
-
-  async function known() {
-    const [port] = await navigator.serial.getPorts();
-    if (port) read(port);
-  }
-
-  choose.addEventListener("click", async () => {
-    try { read(await navigator.serial.requestPort()); } catch { /* nothing was chosen */ }
-  });
-  navigator.serial.addEventListener?.("connect", known);
-  known();
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chromium::until;
+use chromium::{click, keys, shows, until};
 use clinic::accounts::{Accounts, Login, NewAccount, Password, SessionRules, Visitor};
 use clinic::acting::Acting;
 use clinic::audit::Purpose;
@@ -237,7 +237,7 @@ impl Stage {
         page.goto(&self.url("/desk")).await.unwrap();
         until(page, "a stranger", "return !!document.getElementById('code')").await;
         page.find(Locator::Id("code")).await.unwrap().send_keys(&code.reveal().to_lowercase()).await.unwrap();
-        page.find(Locator::Css("button.primary")).await.unwrap().click().await.unwrap();
+        click(page, "form[action='/desk/enrol'] button").await;
         until(page, "a workstation", "return document.querySelector('[data-link-state=live]') !== null").await;
     }
 
@@ -254,8 +254,8 @@ impl Stage {
     async fn open(&mut self, page: &Client, doctor: u32) {
         self.tap(doctor).await;
         until(page, "the PIN", "return document.activeElement?.id === 'pin'").await;
-        page.find(Locator::Id("pin")).await.unwrap().send_keys(PIN).await.unwrap();
-        page.find(Locator::Css(".pin-form .primary")).await.unwrap().click().await.unwrap();
+        keys(page, PIN).await;
+        click(page, ".pin-form .primary").await;
         until(page, "open", "return document.body.dataset.state === 'open'").await;
     }
 
@@ -313,33 +313,33 @@ async fn a_doctor_and_a_patient_tap_and_the_page_follows() {
     stage.tap(DOCTOR).await;
     until(page, "the PIN", "return document.activeElement?.id === 'pin'").await;
     stage.picture(page, "desk-pin").await;
-    page.find(Locator::Id("pin")).await.unwrap().send_keys("1357").await.unwrap();
-    page.find(Locator::Css(".pin-form .primary")).await.unwrap().click().await.unwrap();
-    until(page, "a wrong PIN", "return !!document.querySelector('[data-notice] .bad')").await;
-    page.find(Locator::Id("pin")).await.unwrap().send_keys(PIN).await.unwrap();
-    page.find(Locator::Css(".pin-form .primary")).await.unwrap().click().await.unwrap();
+    keys(page, "1357").await;
+    until(page, "another page follows", "window.isOld = true; return true").await;
+    click(page, ".pin-form .primary").await;
+    let asked = "return !window.isOld && !!document.querySelector('[data-notice] .bad') && document.activeElement?.id === 'pin'";
+    until(page, "a wrong PIN", asked).await;
+    keys(page, PIN).await;
+    click(page, ".pin-form .primary").await;
     until(page, "open", "return document.body.dataset.state === 'open'").await;
-    let seen = text(page).await;
-    assert!(seen.contains("Petrenko") && seen.contains("Bondar") && seen.contains("card only until"), "{seen}");
+    shows(page, &["Petrenko", "Bondar", "card only until"]).await;
     stage.picture(page, "desk-open").await;
 
     let tapped = wall_ms();
     stage.tap(PATIENT).await;
     until(page, "the patient", "return document.querySelector('.patient h1')?.innerText.includes('Ivanenko')").await;
     println!("tap committed to the patient on the page: {} ms", wall_ms() - tapped);
-    let seen = text(page).await;
-    assert!(seen.contains("by card") && seen.contains("P-10000") && seen.contains("planned 20 min"), "{seen}");
+    shows(page, &["by card", "P-10000", "planned 20 min"]).await;
     until(page, "a photograph", "return document.querySelector('.patient img')?.naturalWidth > 100").await;
     stage.picture(page, "desk-visit").await;
     // A tap again changes nothing; the key ends the visit.
     stage.tap(PATIENT).await;
-    until(page, "said", "return document.querySelector('[data-notice]').innerText.includes('goes on')").await;
+    until(page, "said", "return document.querySelector('[data-notice]')?.innerText.includes('goes on') === true").await;
     assert_eq!(count(&stage.database, "visits").await, 1);
-    page.find(Locator::Css("body")).await.unwrap().send_keys("e").await.unwrap();
-    until(page, "ended", "return document.body.innerText.includes('Ready for the next patient')").await;
+    keys(page, "e").await;
+    shows(page, &["Ready for the next patient"]).await;
     assert_eq!(count(&stage.database, "running").await, 0);
     page.goto(&stage.url("/desk/day")).await.unwrap();
-    assert!(text(page).await.contains("Ivanenko"));
+    shows(page, &["Ivanenko"]).await;
     stage.picture(page, "desk-day").await;
 
     // Another doctor's tap: the first is out before the second is in, and an old page does nothing.
@@ -347,15 +347,15 @@ async fn a_doctor_and_a_patient_tap_and_the_page_follows() {
     until(page, "live", "return document.querySelector('[data-link-state=live]') !== null").await;
     let old = page.execute("return document.querySelector('input[name=form]').value", vec![]).await.unwrap();
     stage.open(page, OTHER_DOCTOR).await;
-    let seen = text(page).await;
-    assert!(seen.contains("Sydorenko") && !seen.contains("Petrenko"), "{seen}");
+    let other = "return document.body.innerText.includes('Sydorenko') && !document.body.innerText.includes('Petrenko')";
+    until(page, "the other doctor alone", other).await;
     assert_eq!(count(&stage.database, "open").await, 1);
     let post = format!(
         "return fetch('/desk/lock', {{method: 'POST', redirect: 'manual', headers: {{'x-tapward-form': '{}'}}}}).then(a => a.status)",
         old.as_str().unwrap()
     );
     assert_eq!(page.execute(&post, vec![]).await.unwrap().as_i64(), Some(403), "a page of the one before");
-    page.find(Locator::Css("body")).await.unwrap().send_keys("l").await.unwrap();
+    keys(page, "l").await;
     until(page, "locked", "return document.body.dataset.state === 'locked'").await;
     stage.picture(page, "desk-locked").await;
     stage.tap(OTHER_DOCTOR).await;
@@ -371,21 +371,23 @@ async fn work_without_the_card_takes_three_steps_and_is_reviewed() {
     let page = browser.page();
     stage.enrol(page).await;
     stage.open(page, DOCTOR).await;
-    page.find(Locator::Css("body")).await.unwrap().send_keys("o").await.unwrap();
-    until(page, "who", "return location.pathname === '/desk/without'").await;
+    keys(page, "o").await;
+    let who = "return location.pathname === '/desk/without' && document.activeElement?.id === 'find-words'";
+    until(page, "who", who).await;
     stage.picture(page, "desk-without-who").await;
-    page.find(Locator::Id("find-words")).await.unwrap().send_keys("kowal").await.unwrap();
-    page.find(Locator::Css("form[role=search] .primary")).await.unwrap().click().await.unwrap();
-    until(page, "found", "return !!document.querySelector('a.hit')").await;
-    page.find(Locator::Css("a.hit")).await.unwrap().click().await.unwrap();
-    until(page, "why", "return !!document.getElementById('words')").await;
-    page.execute("document.querySelector('input[value=card_forgotten]').click(); return 1", vec![]).await.unwrap();
-    page.find(Locator::Id("words")).await.unwrap().send_keys("left it at home today").await.unwrap();
+    keys(page, "kowal").await;
+    click(page, "form[role=search] .primary").await;
+    // The first page offers the patients of today; the one that was searched for is the only one found.
+    until(page, "found", "return document.querySelectorAll('a.hit').length === 1").await;
+    click(page, "a.hit").await;
+    until(page, "why", "document.querySelector('input[value=card_forgotten]').click(); return true").await;
+    until(page, "words", "document.getElementById('words').focus(); return document.activeElement.id === 'words'")
+        .await;
+    keys(page, "left it at home today").await;
     stage.picture(page, "desk-without-why").await;
-    page.find(Locator::Css("form.fields .primary")).await.unwrap().click().await.unwrap();
+    click(page, "form.fields .primary").await;
     until(page, "started", "return document.querySelector('.patient h1')?.innerText.includes('Kowalska')").await;
-    let seen = text(page).await;
-    assert!(seen.contains("without card"), "{seen}");
+    shows(page, &["without card"]).await;
     stage.picture(page, "desk-without-visit").await;
     assert_eq!(count(&stage.database, "irregular").await, 1);
 
@@ -443,8 +445,9 @@ async fn a_reader_in_the_computers_own_port_is_a_reader_of_the_workstation() {
     until(page, "said", "return document.querySelector('[data-notice] .bad')?.innerText.includes('not read well')")
         .await;
     stage.picture(page, "phone-desk-pin").await;
-    page.find(Locator::Id("pin")).await.unwrap().send_keys(PIN).await.unwrap();
-    page.find(Locator::Css(".pin-form .primary")).await.unwrap().click().await.unwrap();
+    until(page, "the field", "return document.activeElement?.id === 'pin'").await;
+    keys(page, PIN).await;
+    click(page, ".pin-form .primary").await;
     until(page, "open", "return document.body.dataset.state === 'open'").await;
     for (path, name) in [
         ("/desk", "phone-desk"),

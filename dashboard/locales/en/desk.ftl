@@ -98,6 +98,10 @@ desk-next-count = { $n ->
     [one] { $n } today
    *[other] { $n } today
 }
+desk-next-more = { $n ->
+    [one] { $n } more today
+   *[other] { $n } more today
+}
 desk-next-none = No more appointments today.
 desk-next-inside = in the building since { $a }
 desk-next-away = not arrived

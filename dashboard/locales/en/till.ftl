@@ -198,3 +198,7 @@ services-without-text = For work without the patient before you, as after a tele
 services-without-find = Find a service
 services-without-pick = Choose a service.
 till-problem-field-session = Tap your card or enter your PIN first: the workstation is locked, or your last tap is too long ago.
+services-earlier = Ordered before
+services-without-sum = { $name }: { $sum } to pay altogether.
+without-problem-nobody = There is no such patient, or the record was erased. Choose the patient again.
+desk-said-without-ordered = Ordered, and recorded for review. It is rendered once it is paid.

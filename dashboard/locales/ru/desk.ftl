@@ -101,6 +101,11 @@ desk-next-count = { $n ->
     [few] { $n } сегодня
    *[many] { $n } сегодня
 }
+desk-next-more = { $n ->
+    [one] Ещё { $n } сегодня
+    [few] Ещё { $n } сегодня
+   *[many] Ещё { $n } сегодня
+}
 desk-next-none = Записей на сегодня больше нет.
 desk-next-inside = в здании с { $a }
 desk-next-away = не пришёл

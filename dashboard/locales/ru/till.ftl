@@ -198,3 +198,7 @@ services-without-text = Для работы без пациента перед �
 services-without-find = Найти услугу
 services-without-pick = Выберите услугу.
 till-problem-field-session = Сначала приложите карту или введите ПИН: рабочее место заблокировано, или последнее касание было слишком давно.
+services-earlier = Заказано ранее
+services-without-sum = { $name }: всего к оплате { $sum }.
+without-problem-nobody = Такого пациента нет, или его запись удалена. Выберите пациента ещё раз.
+desk-said-without-ordered = Заказано и записано для проверки. Услуга оказывается после оплаты.

@@ -12,6 +12,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("tapward.css", "text/css; charset=utf-8", include_str!("../../assets/tapward.css")),
     ("live.js", "text/javascript; charset=utf-8", include_str!("../../assets/live.js")),
     ("desk.js", "text/javascript; charset=utf-8", include_str!("../../assets/desk.js")),
+    ("reader.js", "text/javascript; charset=utf-8", include_str!("../../assets/reader.js")),
     ("local-keys.js", "text/javascript; charset=utf-8", include_str!("../../assets/local-keys.js")),
     ("vault.js", "text/javascript; charset=utf-8", include_str!("../../assets/vault.js")),
     ("cashier.js", "text/javascript; charset=utf-8", include_str!("../../assets/cashier.js")),

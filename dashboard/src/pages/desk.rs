@@ -85,6 +85,7 @@ fn read(body: &Bytes) -> Result<Query, Fault> {
 struct Page {
     frame: Frame,
     script: String,
+    reader: String,
     room: String,
     state: &'static str,
     places: Places,
@@ -159,6 +160,7 @@ async fn page_with(
     let page = Page {
         frame: Frame::new(visit, "desk"),
         script: assets::path("desk.js"),
+        reader: assets::path("reader.js"),
         room: room_of(desk),
         state: board.state,
         places: places("desk"),

@@ -2,12 +2,14 @@
 //! the test by name.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests and what they share")]
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
@@ -48,6 +50,11 @@ pub struct Browser {
 impl Browser {
     /// With a window of this inner size; below 500 pixels it is a phone.
     pub async fn start(width: u32, height: u32) -> Self {
+        Self::speaking("en", width, height).await
+    }
+
+    /// The same of somebody who reads this language.
+    pub async fn speaking(language: &str, width: u32, height: u32) -> Self {
         let mut process = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -72,7 +79,7 @@ impl Browser {
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
             "--ignore-certificate-errors", "--hide-scrollbars", "--force-device-scale-factor=1",
-            "--disable-dev-shm-usage", format!("--window-size={width},{height}"),
+            "--disable-dev-shm-usage", format!("--accept-lang={language}"), format!("--window-size={width},{height}"),
             format!("--user-data-dir={}", profile.path().display()),
         ]});
         if width < 500 {
@@ -117,4 +124,37 @@ pub async fn until(page: &Client, what: &str, script: &str) {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Presses an element as soon as it is there and nothing lies over it, in one step of the page: what is drawn anew between
+/// looking and pressing cannot come in between.
+pub async fn click(page: &Client, what: &str) {
+    let script = format!(
+        "const it = document.querySelector({}); if (!it || it.disabled) return false; \
+         it.scrollIntoView({{ block: 'center', behavior: 'instant' }}); const at = it.getBoundingClientRect(); \
+         const top = document.elementFromPoint(at.left + at.width / 2, at.top + at.height / 2); \
+         if (top !== it && !it.contains(top)) return false; \
+         it.focus(); it.click(); return true",
+        json!(what)
+    );
+    until(page, &format!("{what} to press"), &script).await;
+}
+
+/// Types at a keyboard: to whatever has the focus then, as a page's own script may put another field under the hands.
+/// `\u{e007}` is Enter.
+pub async fn keys(page: &Client, text: &str) {
+    let pressed = text.chars().fold(KeyActions::new("keyboard".to_owned()), |keys, letter| {
+        keys.then(KeyAction::Down { value: letter }).then(KeyAction::Up { value: letter })
+    });
+    page.perform_actions(pressed).await.unwrap();
+}
+
+/// Waits until the page says all of it; spaces that do not break are spaces.
+pub async fn shows(page: &Client, words: &[&str]) {
+    let script = format!(
+        "const said = document.body.innerText.replace(/[\\s\\u00a0]+/g, ' '); \
+         return {}.every((words) => said.includes(words))",
+        json!(words)
+    );
+    until(page, &format!("{words:?}"), &script).await;
 }

@@ -39,6 +39,7 @@ pub const LINE_MAX_BYTES: usize = 256;
 struct Page {
     frame: Frame,
     script: String,
+    reader: String,
     typed: String,
     found: Option<Vec<Hit>>,
     more: bool,
@@ -117,6 +118,7 @@ async fn page(
         &Page {
             frame: Frame::new(visit, "till"),
             script: assets::path("cashier.js"),
+            reader: assets::path("reader.js"),
             typed,
             found,
             more,

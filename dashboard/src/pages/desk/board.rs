@@ -21,8 +21,10 @@ use crate::times::Times;
 use crate::visit::Visit;
 use crate::words::{label, short_id};
 
-/// Appointments listed beside the patient.
+/// Appointments listed where no visit runs.
 const NEXT_MAX: u32 = 12;
+/// Appointments listed beside a patient: as many as are not higher than the patient, so that the services stand right below.
+const NEXT_BESIDE: usize = 3;
 
 /// The parts of the page.
 #[derive(Debug, Clone, Default)]
@@ -83,6 +85,9 @@ struct Side {
     x: Texts,
     state: &'static str,
     next: Vec<NextLine>,
+    /// How many there are altogether, and how many of them are not listed.
+    count: usize,
+    more: usize,
     unexplained: usize,
 }
 
@@ -210,7 +215,7 @@ pub async fn board(visit: &Visit, desk: &AtDesk, seen: &mut Seen) -> Result<Boar
         launches: app.settings.desk.launches.iter().map(|link| (link.name.clone(), link.url.clone())).collect(),
         confirmations: 0,
     };
-    let mut side = Side { x: texts, state, next: Vec::new(), unexplained: 0 };
+    let mut side = Side { x: texts, state, next: Vec::new(), count: 0, more: 0, unexplained: 0 };
     if let (Some(session), Some(acting)) = (session, desk.acting.as_ref().filter(|_| desk.is_open())) {
         if let Some(provider) = &app.openid {
             main.launches.extend(provider.starts().await.map_err(openid::fault)?);
@@ -234,6 +239,11 @@ pub async fn board(visit: &Visit, desk: &AtDesk, seen: &mut Seen) -> Result<Boar
             main.ask = Some(ask(visit, acting, session, &asked).await?);
         }
         side.next = next(visit, acting, session, now).await?;
+        side.count = side.next.len();
+        if running.is_some() {
+            side.next.truncate(NEXT_BESIDE);
+        }
+        side.more = side.count - side.next.len();
         side.unexplained =
             app.irregular.own(acting, session.person).await?.iter().filter(|it| it.review.is_none()).count();
     }
@@ -402,7 +412,11 @@ async fn ask(visit: &Visit, acting: &Acting, session: &DeskSession, asked: &Aske
             _ => asked.appointments.iter().take(8).map(choice).collect(),
         },
         needs_words: question.why.needs_words() && !started,
-        go: texts.t(if started { "desk-ask-link" } else { "desk-ask-start" }),
+        go: texts.t(match (started, asked.appointments.is_empty()) {
+            (true, true) => "desk-ask-none",
+            (true, false) => "desk-ask-link",
+            (false, _) => "desk-ask-start",
+        }),
     })
 }
 

@@ -39,14 +39,15 @@ pub struct Money {
     has_pot: bool,
     read: UtcMillis,
     charges: Vec<Charge>,
+    /// Ordered before, in another visit or without one, and not rendered.
+    orders: Vec<Charge>,
     offers: Option<Offers>,
     /// Names of the services in it, by code and language.
     names: BTreeMap<String, String>,
 }
 
 impl Money {
-    /// Whether a change makes other sums: of this patient, or of somebody who may share the pot. What others of a group are
-    /// given is not followed: it is found when something is registered.
+    /// Whether a change makes other sums: of this patient, or of somebody who may share the pot.
     pub fn is_touched_by(&self, change: &Change) -> bool {
         use ChangeKind as K;
         let is_theirs = change.patient.is_some_and(|patient| self.patients.contains(&patient));
@@ -56,6 +57,22 @@ impl Money {
             K::TermsChanged => is_theirs || change.patient.is_none(),
             _ => false,
         }
+    }
+
+    /// Whether a change may make the shared pot another one: then [`Money::is_pot_other`] tells.
+    pub fn may_touch_pot(&self, change: &Change) -> bool {
+        use ChangeKind as K;
+        self.has_pot && matches!(change.kind, K::ChargeRendered | K::ChargeCancelled)
+    }
+
+    /// Whether the members of the group owe another sum of the shared pot than was read.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn is_pot_other(&self, visit: &Visit, acting: &Acting) -> Result<bool, Fault> {
+        let Some(pot) = self.offers.as_ref().and_then(|offers| offers.pot.as_ref()) else { return Ok(false) };
+        let used = visit.app.till.pot_used(acting, &pot.payer).await?;
+        Ok(used != Some(pot.left.used))
     }
 }
 
@@ -95,6 +112,16 @@ struct Panel {
     total: String,
     open: Option<String>,
     reasons: Vec<(&'static str, String)>,
+    orders: String,
+}
+
+/// What was ordered before, with a button at what is paid.
+#[derive(Template)]
+#[template(path = "desk/orders.html")]
+struct Orders {
+    x: Texts,
+    form: String,
+    lines: Vec<Line>,
 }
 
 #[derive(Template)]
@@ -128,7 +155,7 @@ pub async fn parts(
         None => read(visit, acting, running, now).await?,
     };
     let texts = visit.texts();
-    let panel = panel(&texts, form, &money, visit.app.till.rules().currency);
+    let panel = panel(&texts, form, &money, visit.app.till.rules().currency)?;
     let panel = panel.render()?;
     let limits = match &money.offers {
         Some(offers) => Limits { bars: bars(&texts, offers), notes: notes(&texts, offers) }.render()?,
@@ -147,15 +174,10 @@ async fn read(visit: &Visit, acting: &Acting, running: &PatientVisit, now: UtcMi
         Err(TillError::Denied(_) | TillError::NotFound) => None,
         Err(error) => return Err(error.into()),
     };
-    let mut names = BTreeMap::new();
-    for charge in &charges {
-        if !names.contains_key(&charge.service) {
-            let service = till.service(acting, &charge.service).await?;
-            let language = visit.texts().language().code();
-            let name = service.map_or_else(|| charge.service.clone(), |(service, _)| service.name(language).to_owned());
-            names.insert(charge.service.clone(), name);
-        }
-    }
+    let orders = till.orders_of(acting, running.patient).await?;
+    let orders: Vec<Charge> =
+        orders.into_iter().filter(|order| order.visit.as_deref() != Some(running.id.as_str())).collect();
+    let names = names_of(visit, acting, charges.iter().chain(&orders)).await?;
     let survivor = offers.as_ref().map_or(running.patient, |offers| offers.patient);
     Ok(Money {
         visit: running.id.clone(),
@@ -163,37 +185,93 @@ async fn read(visit: &Visit, acting: &Acting, running: &PatientVisit, now: UtcMi
         has_pot: offers.as_ref().is_some_and(|offers| offers.pot.is_some()),
         read: now,
         charges,
+        orders,
         offers,
         names,
     })
 }
 
-fn panel(texts: &Texts, form: &str, money: &Money, clinics: Currency) -> Panel {
+/// The names of the services of charges in the language of the page, by code.
+async fn names_of(
+    visit: &Visit,
+    acting: &Acting,
+    charges: impl Iterator<Item = &Charge>,
+) -> Result<BTreeMap<String, String>, Fault> {
+    let mut names = BTreeMap::new();
+    for charge in charges {
+        if !names.contains_key(&charge.service) {
+            let service = visit.app.till.service(acting, &charge.service).await?;
+            let language = visit.texts().language().code();
+            let name = service.map_or_else(|| charge.service.clone(), |(service, _)| service.name(language).to_owned());
+            names.insert(charge.service.clone(), name);
+        }
+    }
+    Ok(names)
+}
+
+/// What was ordered for a patient and is not rendered, drawn; empty if there is nothing, or for who may not see it.
+///
+/// # Errors
+/// The database.
+pub async fn orders(visit: &Visit, acting: &Acting, form: &str, patient: PersonId) -> Result<String, Fault> {
+    if !acting.rights.allows(Permission::ChargeSee) {
+        return Ok(String::new());
+    }
+    let orders = visit.app.till.orders_of(acting, patient).await?;
+    let names = names_of(visit, acting, orders.iter()).await?;
+    let may_change = acting.rights.allows(Permission::ServiceRegister);
+    draw_orders(&visit.texts(), form, &orders, &names, may_change)
+}
+
+fn draw_orders(
+    texts: &Texts,
+    form: &str,
+    orders: &[Charge],
+    names: &BTreeMap<String, String>,
+    may_change: bool,
+) -> Result<String, Fault> {
+    if orders.is_empty() {
+        return Ok(String::new());
+    }
+    let say = |currency, amount| money::amount(texts, currency, amount);
+    let lines = orders.iter().map(|order| line(texts, order, names, may_change, say)).collect();
+    Ok(Orders { x: *texts, form: form.to_owned(), lines }.render()?)
+}
+
+/// One charge; sums are said by `say`.
+fn line(
+    texts: &Texts,
+    charge: &Charge,
+    names: &BTreeMap<String, String>,
+    may_change: bool,
+    say: impl Fn(Currency, Amount) -> String,
+) -> Line {
+    let open = charge.open();
+    let (tone, state) = state_of(texts, charge);
+    let is_ordered = charge.state == ChargeState::Ordered;
+    let rate = charge.price.discount.rate;
+    Line {
+        charge: charge.id.clone(),
+        no: charge.no,
+        name: names.get(&charge.service).unwrap_or(&charge.service).clone(),
+        pieces: (charge.quantity > 1).then(|| texts.n("services-pieces", i64::from(charge.quantity))),
+        price: say(charge.currency, charge.price.gross),
+        discount: if rate == 0 { "–".to_owned() } else { money::rate(texts, rate) },
+        net: say(charge.currency, charge.price.net),
+        tone,
+        state,
+        to_pay: (is_ordered && open.is_positive()).then(|| money::amount(texts, charge.currency, open)),
+        may_render: may_change && is_ordered && !open.is_positive(),
+        may_cancel: may_change && charge.state != ChargeState::Cancelled,
+    }
+}
+
+fn panel(texts: &Texts, form: &str, money: &Money, clinics: Currency) -> Result<Panel, Fault> {
     let currency = money.offers.as_ref().map_or(clinics, |offers| offers.currency);
     let may_change = money.offers.is_some();
     let say = |of: Currency, amount| match of == currency {
         true => money::bare(texts, of, amount),
         false => money::amount(texts, of, amount),
-    };
-    let line = |charge: &Charge| {
-        let open = charge.open();
-        let (tone, state) = state_of(texts, charge);
-        let is_ordered = charge.state == ChargeState::Ordered;
-        let rate = charge.price.discount.rate;
-        Line {
-            charge: charge.id.clone(),
-            no: charge.no,
-            name: money.names.get(&charge.service).unwrap_or(&charge.service).clone(),
-            pieces: (charge.quantity > 1).then(|| texts.n("services-pieces", i64::from(charge.quantity))),
-            price: say(charge.currency, charge.price.gross),
-            discount: if rate == 0 { "–".to_owned() } else { money::rate(texts, rate) },
-            net: say(charge.currency, charge.price.net),
-            tone,
-            state,
-            to_pay: (is_ordered && open.is_positive()).then(|| money::amount(texts, charge.currency, open)),
-            may_render: may_change && is_ordered && !open.is_positive(),
-            may_cancel: may_change && charge.state != ChargeState::Cancelled,
-        }
     };
     let counts = |charge: &&Charge| charge.state != ChargeState::Cancelled && charge.currency == currency;
     let sum = |of: fn(&Charge) -> Amount| {
@@ -201,19 +279,20 @@ fn panel(texts: &Texts, form: &str, money: &Money, clinics: Currency) -> Panel {
         all.fold(Amount::ZERO, |sum, amount| sum.plus(amount).unwrap_or(sum))
     };
     let open = sum(Charge::open);
-    Panel {
+    Ok(Panel {
         x: *texts,
         form: form.to_owned(),
         how: money.offers.as_ref().map(|offers| how(texts, offers)).unwrap_or_default(),
         currency: currency.to_string(),
-        lines: money.charges.iter().map(line).collect(),
+        lines: money.charges.iter().map(|charge| line(texts, charge, &money.names, may_change, say)).collect(),
         total: money::bare(texts, currency, sum(|charge| charge.price.net)),
         open: open.is_positive().then(|| money::amount(texts, currency, open)),
         reasons: CancelReason::ALL
             .iter()
             .map(|reason| (reason.as_str(), texts.code("till-cancel-", reason.as_str())))
             .collect(),
-    }
+        orders: draw_orders(texts, form, &money.orders, &money.names, may_change)?,
+    })
 }
 
 /// How far a charge has come: its mark and its word.

@@ -52,6 +52,9 @@ struct Streamer {
     last: u64,
     shown: Board,
     seen: Seen,
+    /// Somebody was given something, and the patient here shares a pot with others: the next beat looks whether it is theirs.
+    /// So a busy clinic costs a desk one small question in two seconds.
+    is_pot_doubtful: bool,
 }
 
 /// `GET /desk/stream`
@@ -65,7 +68,8 @@ pub async fn stream(visit: Visit, desk: AtDesk, query: Query, headers: HeaderMap
     };
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
     tokio::spawn(async move {
-        let streamer = Streamer { visit, desk, sender, last, shown: Board::default(), seen: Seen::default() };
+        let (shown, seen) = (Board::default(), Seen::default());
+        let streamer = Streamer { visit, desk, sender, last, shown, seen, is_pot_doubtful: false };
         let end = streamer.run().await;
         tracing::debug!(?end, "desk.stream.ended");
     });
@@ -114,6 +118,7 @@ impl Streamer {
     }
 
     async fn beat(&mut self) -> Result<(), End> {
+        self.look_at_pot().await?;
         let (now, times) = (self.visit.app.now(), self.visit.times());
         // Work in the medical system or another page counts as use too: near the warning it is asked again.
         let idle = now.since_ms(clinic_ms(self.shown.used_ms));
@@ -125,6 +130,18 @@ impl Streamer {
             "now": now.0, "clock": times.clock(now), "form": self.desk.form_token(now), "used": self.shown.used_ms,
         });
         self.send(SseEvent::default().event("beat").data(data.to_string())).await
+    }
+
+    async fn look_at_pot(&mut self) -> Result<(), End> {
+        if !std::mem::take(&mut self.is_pot_doubtful) {
+            return Ok(());
+        }
+        let (Some(money), Some(acting)) = (&self.seen.money, &self.desk.acting) else { return Ok(()) };
+        if !money.is_pot_other(&self.visit, acting).await.map_err(|_| End::Failed)? {
+            return Ok(());
+        }
+        self.seen.money = None;
+        self.draw().await
     }
 
     async fn catch_up(&mut self) -> Result<(), End> {
@@ -140,6 +157,7 @@ impl Streamer {
         let is_other_sum = found.iter().any(|change| is_money(change) || change.kind == ChangeKind::PersonMerged);
         let is_touched = is_other_sum || found.iter().any(|change| is_ours(change));
         let said: Vec<_> = found.iter().filter(|change| here(change) || is_paid(change)).cloned().collect();
+        self.is_pot_doubtful |= found.iter().any(|change| money.is_some_and(|money| money.may_touch_pot(change)));
         self.last = last;
         if is_other_sum {
             self.seen.money = None;

@@ -121,6 +121,12 @@ pub async fn find(visit: Visit, desk: AtDesk, body: Bytes) -> Result<Response, F
     page(&visit, &desk, step).await
 }
 
+/// The first step once more, for a patient who is not there: mistyped, or erased meanwhile.
+pub(super) async fn who_again(visit: &Visit, desk: &AtDesk) -> Result<Response, Fault> {
+    let problem = Some(visit.texts().t("without-problem-nobody"));
+    page(visit, desk, Step { problem, ..Step::default() }).await
+}
+
 /// `POST /desk/without`
 pub async fn start(visit: Visit, desk: AtDesk, body: Bytes) -> Result<Response, Fault> {
     let form = read(&body)?;

@@ -8,6 +8,7 @@ use axum::response::{Html, IntoResponse, Response};
 use clinic::till::{CancelReason, NewCharge, TillError};
 use domain::money::Amount;
 use domain::till::Refusal;
+use domain::till::register::QUANTITY_MAX;
 
 use super::super::{page_with, read};
 use super::adder::{self, Wish};
@@ -21,17 +22,26 @@ use crate::visit::Visit;
 /// Says that the page's script asks, and wants its part only.
 const PART: &str = "x-tapward-part";
 
-/// `GET /desk/services`: what fits the words, as the part of the page.
+/// `GET /desk/services`: what fits the words, as the part of the page; with `offer` and `pieces` one line of it, with what
+/// so many cost together.
 pub async fn find(visit: Visit, desk: AtDesk, query: Query) -> Result<Response, Fault> {
     desk.signed_in()?;
+    if let Some(service) = query.one("offer") {
+        let pieces = query.one("pieces").and_then(|text| text.parse().ok()).ok_or(Fault::Invalid)?;
+        return Ok(bare(StatusCode::OK, adder::one(&visit, &desk, service, pieces).await?));
+    }
     part(&visit, &desk, Wish::read(&query), StatusCode::OK).await
 }
 
 async fn part(visit: &Visit, desk: &AtDesk, wish: Wish, status: StatusCode) -> Result<Response, Fault> {
-    let drawn = adder::adder(visit, desk, wish).await?;
+    Ok(bare(status, adder::adder(visit, desk, wish).await?))
+}
+
+/// A piece of a page, for its script.
+fn bare(status: StatusCode, drawn: String) -> Response {
     let mut response = (status, Html(drawn)).into_response();
     response.extensions_mut().insert(Dressed);
-    Ok(response)
+    response
 }
 
 /// `POST /desk/services`: registers a service in the visit that runs here.
@@ -41,7 +51,7 @@ pub async fn register(visit: Visit, desk: AtDesk, headers: HeaderMap, body: Byte
     let (app, texts) = (&visit.app, visit.texts());
     let is_part = headers.contains_key(PART);
     let mut wish = Wish { find: form.one("find").unwrap_or_default().to_owned(), pieces: 1, ..Wish::default() };
-    let pieces = form.one("pieces").unwrap_or("1").parse::<u32>().ok();
+    let pieces = form.one("pieces").unwrap_or("1").parse().ok().filter(|pieces| (1..=QUANTITY_MAX).contains(pieces));
     let (Some(service), Some(key)) = (form.one("service"), form.one("key")) else { return Err(Fault::Invalid) };
     let running = app.visits.current(acting, &desk.workstation.point).await?;
     // A page that was opened in an earlier visit registers nothing in the next one's.
@@ -51,10 +61,15 @@ pub async fn register(visit: Visit, desk: AtDesk, headers: HeaderMap, body: Byte
         wish.problem = Some(texts.code("till-problem-field-", field));
         return answer(&visit, &desk, is_part, wish).await;
     };
-    let minor = |name| form.one(name).and_then(|text| text.parse().ok()).and_then(Amount::new);
-    // A form for several pieces says what all of them cost; a line of the list says it of one.
-    let one = minor("shown");
-    let shown = minor("net").or_else(|| one.and_then(|one| one.times(i64::from(pieces))));
+    wish.pieces = pieces;
+    // What was shown counts for as many pieces as it was shown for. For another number the page says what they cost, and
+    // asks: nobody orders what they have not seen the price of.
+    let is_for_all = form.one("of").and_then(|text| text.parse().ok()) == Some(pieces);
+    let shown = form.one("net").filter(|_| is_for_all).and_then(|text| text.parse().ok()).and_then(Amount::new);
+    let Some(shown) = shown else {
+        wish.wanted = Some(service.to_owned());
+        return answer(&visit, &desk, is_part, wish).await;
+    };
     let new = NewCharge {
         key: key.to_owned(),
         patient: running.patient,
@@ -64,7 +79,7 @@ pub async fn register(visit: Visit, desk: AtDesk, headers: HeaderMap, body: Byte
         service: service.to_owned(),
         quantity: pieces,
         currency: None,
-        shown,
+        shown: Some(shown),
     };
     let currency = app.till.rules().currency;
     match app.till.register(acting, new).await {
@@ -72,19 +87,7 @@ pub async fn register(visit: Visit, desk: AtDesk, headers: HeaderMap, body: Byte
         Ok(charge) => Ok(go(if charge.rendered.is_some() { "/desk?said=registered" } else { "/desk?said=ordered" })),
         Err(TillError::Refused(refusal)) => {
             wish.wanted = Some(service.to_owned());
-            wish.pieces = pieces;
-            match refusal {
-                Refusal::PriceChanged { now, .. } => {
-                    wish.net = Some(now);
-                    // The price of one piece is as it was shown: the discount of several is rounded once, not for each.
-                    let found = app.till.offers(acting, running.patient, service, clinic::till::OFFERS_MAX).await?;
-                    let offer = found.services.iter().find(|offer| offer.service == service);
-                    let is_as_shown = offer.and_then(|offer| offer.price).map(|price| price.net) == one;
-                    wish.old = shown.filter(|_| pieces == 1 || !is_as_shown);
-                }
-                Refusal::PatientLimit { .. } | Refusal::PotLimit { .. } | Refusal::Deposit { .. } => wish.net = shown,
-                _ => {}
-            }
+            wish.old = matches!(refusal, Refusal::PriceChanged { .. }).then_some(shown);
             wish.refusal = Some(refusal);
             answer(&visit, &desk, is_part, wish).await
         }

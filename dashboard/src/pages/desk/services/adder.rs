@@ -5,7 +5,7 @@
 use askama::Template;
 use clinic::acting::Acting;
 use clinic::people::{self, PersonError};
-use clinic::till::{Offer, Offers, TillError};
+use clinic::till::{Offer, TillError};
 use clinic::visits::Visit as PatientVisit;
 use domain::money::{Amount, Currency};
 use domain::till::{Mode, Refusal};
@@ -32,9 +32,7 @@ pub struct Wish {
     pub wanted: Option<String>,
     /// How many of it; 0 counts as one.
     pub pieces: u32,
-    /// What all pieces cost, as far as it is known.
-    pub net: Option<Amount>,
-    /// What was shown before, if that was another sum.
+    /// What all pieces were shown to cost before, if that was another sum.
     pub old: Option<Amount>,
     /// Why it was refused, when that was just now.
     pub refusal: Option<Refusal>,
@@ -50,7 +48,6 @@ impl Wish {
             find: cut(query.one("find").unwrap_or_default()),
             wanted: query.one("wanted").map(cut),
             pieces: query.one("pieces").and_then(|text| text.parse().ok()).unwrap_or(1),
-            net: amount("net"),
             old: amount("old"),
             refusal: None,
             problem: None,
@@ -76,7 +73,6 @@ struct Adder {
     /// So that the script asks for the same again.
     wanted: String,
     pieces: u32,
-    net: String,
     old: String,
     problem: Option<String>,
     card: Option<Card>,
@@ -84,15 +80,29 @@ struct Adder {
     has_more: bool,
 }
 
+/// One line of it alone: a service in as many pieces as were typed.
+#[derive(Template)]
+#[template(path = "desk/offer.html")]
+struct One {
+    x: Texts,
+    form: String,
+    visit: String,
+    find: String,
+    offer: Row,
+}
+
 struct Row {
     key: String,
     service: String,
     name: String,
     sub: String,
+    /// Of one piece.
     price: String,
     discount: Option<String>,
+    /// What all pieces cost.
     net: String,
-    /// Minor units of what is to be paid, as it is shown.
+    pieces: u32,
+    /// Minor units of what is to be paid for all of them, as it is shown.
     shown: i64,
     /// What stands in the way, in a word.
     hindered: Option<String>,
@@ -103,15 +113,17 @@ struct Row {
 /// What became of the wanted service.
 enum Card {
     /// It cannot be registered now.
-    Refused(RefusedCard),
+    Refused(String),
     /// It can, for another sum than was shown, or now that there is enough.
     Ready(ReadyCard),
 }
 
+/// A refusal, for the specialist and, in the patient's language, for the patient.
+#[derive(Template)]
+#[template(path = "desk/refused.html")]
 struct RefusedCard {
     what: String,
     said: Refused,
-    /// The same for the patient, in the patient's language.
     patient: Refused,
     patient_name: String,
     language: &'static str,
@@ -158,26 +170,10 @@ async fn draw(
         Err(error) => return Err(error.into()),
     };
     let wanted = match &wish.wanted {
-        Some(code) => wanted(visit, acting, running.patient, code, &found).await?,
+        Some(code) => offer_of(visit, acting, running.patient, code, wish.pieces()).await?,
         None => None,
     };
-    let card = match &wanted {
-        Some(offer) => {
-            let language = spoken(visit, acting, running.patient).await?;
-            Some(card(&texts, language, &found, offer, &wish)?)
-        }
-        None => match wish.refusal {
-            Some(refusal) => {
-                let language = spoken(visit, acting, running.patient).await?;
-                Some(Card::Refused(refused(&texts, language, found.currency, "", &refusal, "")))
-            }
-            None => None,
-        },
-    };
-    let net = match (&wanted, wish.pieces()) {
-        (Some(offer), 1) => offer.price.map(|price| price.net),
-        _ => wish.net,
-    };
+    let card = card(visit, acting, running.patient, wanted.as_ref(), &wish).await?;
     let minor = |amount: Option<Amount>| amount.map(|amount| amount.minor().to_string()).unwrap_or_default();
     let page = Adder {
         x: texts,
@@ -185,30 +181,47 @@ async fn draw(
         visit: running.id.clone(),
         wanted: wanted.as_ref().map(|offer| offer.service.clone()).unwrap_or_default(),
         pieces: wish.pieces(),
-        net: minor(net),
         old: minor(wish.old),
         find: wish.find,
         problem: wish.problem,
         card,
-        offers: found.services.iter().map(|offer| row(&texts, found.currency, offer)).collect::<Result<_, _>>()?,
+        offers: found.services.iter().map(|offer| row(&texts, found.currency, offer, 1)).collect::<Result<_, _>>()?,
         has_more: found.has_more,
     };
     Ok(page.render()?)
 }
 
-/// The wanted service as it can be had now; `None`: it is given no more.
-pub async fn wanted(
+/// One line for as many pieces of a service as were typed: what they cost together, and what stands in the way.
+///
+/// # Errors
+/// [`Fault::NotFound`] without a visit that runs, or for a service that is given no more; the database.
+pub async fn one(visit: &Visit, desk: &AtDesk, service: &str, pieces: u32) -> Result<String, Fault> {
+    let (_, acting) = desk.signed_in()?;
+    let running = visit.app.visits.current(acting, &desk.workstation.point).await?.ok_or(Fault::NotFound)?;
+    let offer = offer_of(visit, acting, running.patient, service, pieces).await?.ok_or(Fault::NotFound)?;
+    let (texts, currency) = (visit.texts(), visit.app.till.rules().currency);
+    let page = One {
+        x: texts,
+        form: desk.form_token(visit.app.now()),
+        visit: running.id,
+        find: String::new(),
+        offer: row(&texts, currency, &offer, pieces)?,
+    };
+    Ok(page.render()?)
+}
+
+/// A service in so many pieces as it can be had now; `None`: it is given no more.
+///
+/// # Errors
+/// The database; who may not register, and a patient who is not there.
+pub async fn offer_of(
     visit: &Visit,
     acting: &Acting,
     patient: PersonId,
     code: &str,
-    found: &Offers,
+    pieces: u32,
 ) -> Result<Option<Offer>, Fault> {
-    if let Some(offer) = found.services.iter().find(|offer| offer.service == code) {
-        return Ok(Some(offer.clone()));
-    }
-    let more = visit.app.till.offers(acting, patient, code, clinic::till::OFFERS_MAX).await?;
-    Ok(more.services.into_iter().find(|offer| offer.service == code))
+    Ok(visit.app.till.offer(acting, patient, code, pieces).await?)
 }
 
 /// The language that the patient is spoken to in; the site's where it is not known or we do not have it.
@@ -228,105 +241,81 @@ pub fn name_in(offer: &Offer, language: Language) -> String {
     found.unwrap_or(&offer.service).clone()
 }
 
-fn card(texts: &Texts, language: Language, found: &Offers, offer: &Offer, wish: &Wish) -> Result<Card, Fault> {
-    let name = with_pieces(texts, &name_in(offer, texts.language()), wish.pieces());
-    let net = match wish.pieces() {
-        1 => offer.price.map(|price| price.net),
-        _ => wish.net,
+/// Why so many pieces of a service are refused to a patient, drawn.
+///
+/// # Errors
+/// The database.
+pub async fn refused(
+    visit: &Visit,
+    acting: &Acting,
+    patient: PersonId,
+    offer: Option<&Offer>,
+    pieces: u32,
+    refusal: &Refusal,
+) -> Result<String, Fault> {
+    let (texts, language) = (visit.texts(), spoken(visit, acting, patient).await?);
+    let currency = visit.app.till.rules().currency;
+    let name = |texts: &Texts| match offer {
+        Some(offer) => with_pieces(texts, &name_in(offer, texts.language()), pieces),
+        None => String::new(),
     };
+    let card = RefusedCard {
+        what: name(&texts),
+        said: money::refused(&texts, currency, refusal),
+        patient: money::refused_to_patient(&language.texts(), currency, refusal),
+        patient_name: name(&language.texts()),
+        language: language.code(),
+        show: texts.t("services-show"),
+        close: texts.t("services-show-close"),
+    };
+    Ok(card.render()?)
+}
+
+/// What became of what is wanted, as things stand now.
+async fn card(
+    visit: &Visit,
+    acting: &Acting,
+    patient: PersonId,
+    wanted: Option<&Offer>,
+    wish: &Wish,
+) -> Result<Option<Card>, Fault> {
     // What the till has just said counts; later it is worked out from what is left now.
     let hindered = match wish.refusal {
-        Some(Refusal::PriceChanged { .. }) => None,
-        Some(refusal) => Some(refusal),
-        None => hindrance(found, offer, net),
+        None | Some(Refusal::PriceChanged { .. }) => wanted.and_then(|offer| offer.refusal),
+        said => said,
     };
     if let Some(refusal) = hindered {
-        let patient = with_pieces(&language.texts(), &name_in(offer, language), wish.pieces());
-        return Ok(Card::Refused(refused(texts, language, found.currency, &name, &refusal, &patient)));
+        let card = refused(visit, acting, patient, wanted, wish.pieces(), &refusal).await?;
+        return Ok(Some(Card::Refused(card)));
     }
-    let Some(net) = net else {
-        let refusal = Refusal::NoPrice;
-        let patient = name_in(offer, language);
-        return Ok(Card::Refused(refused(texts, language, found.currency, &name, &refusal, &patient)));
-    };
-    let sum = money::amount(texts, found.currency, net);
-    let changed = wish.old.filter(|old| *old != net);
-    let is_prepaid = offer.mode == Some(Mode::Prepaid);
-    let (title, text) = match changed {
+    let Some((offer, price)) = wanted.and_then(|offer| Some((offer, offer.price?))) else { return Ok(None) };
+    let (texts, currency, net) = (visit.texts(), visit.app.till.rules().currency, price.net);
+    let (title, text) = match wish.old.filter(|old| *old != net) {
         Some(shown) => {
-            let said = money::refused(texts, found.currency, &Refusal::PriceChanged { shown, now: net });
+            let said = money::refused(&texts, currency, &Refusal::PriceChanged { shown, now: net });
             (said.fact, format!("{} {}", said.left, said.todo))
         }
         None => (texts.t("services-ready"), texts.t("services-ready-text")),
     };
-    Ok(Card::Ready(ReadyCard {
+    let go = if offer.mode == Some(Mode::Prepaid) { "services-order-for" } else { "services-register-for" };
+    let name = with_pieces(&texts, &name_in(offer, texts.language()), wish.pieces());
+    Ok(Some(Card::Ready(ReadyCard {
         title,
         text,
         key: key()?,
         service: offer.service.clone(),
         pieces: wish.pieces(),
         shown: net.minor(),
-        go: texts.with(
-            if is_prepaid { "services-order-for" } else { "services-register-for" },
-            &[("name", name), ("sum", sum)],
-        ),
-    }))
+        go: texts.with(go, &[("name", name), ("sum", money::amount(&texts, currency, net))]),
+    })))
 }
 
-fn with_pieces(texts: &Texts, name: &str, pieces: u32) -> String {
+/// `Blood count × 3`
+pub fn with_pieces(texts: &Texts, name: &str, pieces: u32) -> String {
     if pieces > 1 { format!("{name} {}", texts.n("services-pieces", i64::from(pieces))) } else { name.to_owned() }
 }
 
-fn refused(
-    texts: &Texts,
-    language: Language,
-    currency: Currency,
-    what: &str,
-    refusal: &Refusal,
-    patient_name: &str,
-) -> RefusedCard {
-    let theirs = language.texts();
-    RefusedCard {
-        what: what.to_owned(),
-        said: money::refused(texts, currency, refusal),
-        patient: money::refused_to_patient(&theirs, currency, refusal),
-        patient_name: patient_name.to_owned(),
-        language: language.code(),
-        show: texts.t("services-show"),
-        close: texts.t("services-show-close"),
-    }
-}
-
-/// What stands in the way of a service that costs `net` altogether, by what is left now.
-fn hindrance(found: &Offers, offer: &Offer, net: Option<Amount>) -> Option<Refusal> {
-    let one = offer.price.map(|price| price.net);
-    if net.is_none() || net == one {
-        return offer.refusal;
-    }
-    let net = net.unwrap_or(Amount::ZERO);
-    if let Some(refusal @ (Refusal::NoTerms | Refusal::OtherCurrency | Refusal::NoPrice)) = offer.refusal {
-        return Some(refusal);
-    }
-    let missing = |left: Amount| net.minus(left).filter(|missing| missing.is_positive());
-    match offer.mode? {
-        Mode::Prepaid => None,
-        Mode::Deposit => {
-            let left = found.account.deposit;
-            missing(left).map(|missing| Refusal::Deposit { left, missing })
-        }
-        Mode::Postpaid => {
-            let own = found.limit.and_then(|it| {
-                missing(it.left).map(|missing| Refusal::PatientLimit { limit: it.limit, left: it.left, missing })
-            });
-            own.or_else(|| {
-                let it = found.pot.as_ref()?.left;
-                missing(it.left).map(|missing| Refusal::PotLimit { limit: it.limit, left: it.left, missing })
-            })
-        }
-    }
-}
-
-fn row(texts: &Texts, currency: Currency, offer: &Offer) -> Result<Row, Fault> {
+fn row(texts: &Texts, currency: Currency, offer: &Offer, pieces: u32) -> Result<Row, Fault> {
     let mut sub = vec![offer.service.clone()];
     if !offer.category.is_empty() {
         sub.push(offer.category.clone());
@@ -345,6 +334,7 @@ fn row(texts: &Texts, currency: Currency, offer: &Offer) -> Result<Row, Fault> {
         price: say(offer.unit),
         discount: rate.map(|rate| money::rate(texts, rate)),
         net: say(offer.price.map(|price| price.net)),
+        pieces,
         shown: offer.price.map_or(0, |price| price.net.minor()),
         hindered: offer.refusal.map(|refusal| texts.code("services-hindered-", refusal.code())),
         may_try: offer.price.is_some(),
