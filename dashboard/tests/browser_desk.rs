@@ -415,13 +415,8 @@ async fn work_without_the_card_takes_three_steps_and_is_reviewed() {
     stage.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reader_in_the_computers_own_port_is_a_reader_of_the_workstation() {
-    let stage = stage().await;
-    let browser = chromium::Browser::start(390, 844).await;
-    let page = browser.page();
-    stage.enrol(page).await;
-    fits(page, "the empty workstation").await;
+/// Plugs a reader in: what `feed` is given comes from its port.
+async fn plug(page: &Client) {
     let fake = "const port = { open: async () => {}, close: async () => {}, \
                 readable: new ReadableStream({ start(c) { window.feed = (t) => c.enqueue(new TextEncoder().encode(t)) } }) }; \
                 Object.defineProperty(navigator, 'serial', { configurable: true, value: { requestPort: async () => port, getPorts: async () => [] } }); \
@@ -435,6 +430,16 @@ async fn a_reader_in_the_computers_own_port_is_a_reader_of_the_workstation() {
         "return !!window.feed && document.querySelector('[data-serial]').classList.contains('is-on')",
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_in_the_computers_own_port_is_a_reader_of_the_workstation() {
+    let stage = stage().await;
+    let browser = chromium::Browser::start(390, 844).await;
+    let page = browser.page();
+    stage.enrol(page).await;
+    fits(page, "the empty workstation").await;
+    plug(page).await;
     // In two pieces, as a port delivers it; then a line that is no card.
     let number = format!("{:08X}", 0x04A1_0000 + DOCTOR);
     page.execute(&format!("feed('{}'); feed('{}\\r\\n'); return 1", &number[..3], &number[3..]), vec![]).await.unwrap();
@@ -459,6 +464,16 @@ async fn a_reader_in_the_computers_own_port_is_a_reader_of_the_workstation() {
         fits(page, path).await;
         stage.picture(page, name).await;
     }
+    // The same at a cash desk: a line that is no card is said, a patient's card opens their account.
+    stage.sign_in(page, Shipped::Administrator).await;
+    page.goto(&stage.url("/till")).await.unwrap();
+    plug(page).await;
+    page.execute("feed('nonsense\\r\\n'); return 1", vec![]).await.unwrap();
+    shows(page, &["This card belongs to nobody here."]).await;
+    stage.picture(page, "phone-till-reader").await;
+    page.execute(&format!("feed('{:08X}\\r\\n'); return 1", 0x04A1_0000 + PATIENT), vec![]).await.unwrap();
+    let account = format!("return location.pathname === '/till/patient/{}'", person(PATIENT));
+    until(page, "their account", &account).await;
     browser.end().await;
     stage.end().await;
 }

@@ -1,6 +1,6 @@
 //! What is offered before anything is registered.
 
-use clinic::till::{Left, NewCharge, TillError};
+use clinic::till::{CancelReason, Left, NewCharge, TillError};
 use domain::money::Amount;
 use domain::till::Refusal;
 use domain::till::terms::{Mode, Owner};
@@ -104,5 +104,23 @@ async fn what_is_used_of_a_shared_pot_is_told_by_itself() {
         clinic.register(11, "blood").await.unwrap();
         assert_eq!(clinic.till.pot_used(&doctor(1), &payer).await.unwrap(), Some(amount(10_000)));
         assert_eq!(clinic.till.pot_used(&doctor(1), "nobody").await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn what_was_ordered_is_listed_for_later_visits_until_it_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    for clinic in both(folder.path()).await {
+        clinic.terms(Mode::Prepaid, None, None).await;
+        let (first, second) = (clinic.register(10, "blood").await.unwrap(), clinic.register(10, "scan").await.unwrap());
+        clinic.register(11, "blood").await.unwrap();
+        let listed = async || {
+            let orders = clinic.till.orders_of(&doctor(1), person(10)).await.unwrap();
+            orders.into_iter().map(|order| order.id).collect::<Vec<_>>()
+        };
+        assert_eq!(listed().await, [first.id.clone(), second.id.clone()]);
+        let key = clinic.key();
+        clinic.till.cancel(&doctor(1), key, &first.id, CancelReason::Mistake, "").await.unwrap();
+        assert_eq!(listed().await, [second.id]);
     }
 }

@@ -105,6 +105,8 @@ struct Patient {
 
 struct Ask {
     id: String,
+    /// Whether it is about the visit that runs, which is shown above it.
+    is_here: bool,
     title: String,
     text: String,
     name: String,
@@ -402,6 +404,7 @@ async fn ask(visit: &Visit, acting: &Acting, session: &DeskSession, asked: &Aske
     let started = question.visit.is_some();
     Ok(Ask {
         id: question.id.clone(),
+        is_here: started,
         title: texts.code("desk-ask-", code),
         text: texts.code("desk-ask-text-", code),
         name: name_of(&faces, question.patient),
