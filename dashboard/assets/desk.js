@@ -99,6 +99,12 @@ function desk(page) {
     saidTimer = setTimeout(() => notice.replaceChildren(), SAID_FOR);
   }
 
+  // What was said before does not stand beside what is refused now.
+  function hush() {
+    clearTimeout(saidTimer);
+    notice.replaceChildren();
+  }
+
   function heard() {
     heardAt = performance.now();
     if (link.dataset.linkState === "live") return;
@@ -149,7 +155,7 @@ function desk(page) {
   }
   for (const sign of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventListener(sign, here, { passive: true });
 
-  const adder = services(() => form, say, text.tServiceDone);
+  const adder = services(() => form, say, hush, text.tServiceDone);
   connect();
   tick();
   addEventListener("pagehide", () => source?.close());
@@ -168,7 +174,7 @@ async function card(line, form, say) {
 
 // Services of the visit: what is typed is looked for at once, arrows choose, Enter registers, and what was refused opens by
 // itself when the patient has paid. What the server answers is put in place; without this script the forms do the same.
-function services(form, say, done) {
+function services(form, say, hush, done) {
   const SOON = 120;          // ms after the last letter
   const section = find("[data-services]"), place = section && find("[data-adder]", section);
   if (!place) return { refresh() {} };
@@ -290,7 +296,8 @@ function services(form, say, done) {
       if (answer.ok) {
         say("ok", done.replace("#", way.dataset.name));
         field()?.focus({ preventScroll: true });
-      } else if (!goesOn) {
+      } else hush();
+      if (!answer.ok && !goesOn) {
         const next = find("[data-ready] button, [data-refused] summary", place);
         next?.focus({ preventScroll: true });
         (next?.closest("[data-ready], [data-refused]") ?? find("[role=alert]", place))?.scrollIntoView({ block: "nearest" });
