@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::request::Parts;
-use clinic::accounts::{AccountError, DeviceToken, HalfToken, Session, SessionToken, Visitor};
+use clinic::accounts::{AccountError, DeviceToken, HalfToken, Password, Session, SessionToken, Visitor};
 use clinic::acting::Acting;
 use domain::Rights;
 
@@ -141,6 +141,24 @@ impl Visit {
     /// Who is signed in; the guard lets nobody else reach a page that asks.
     pub fn signed_in(&self) -> Result<&Session, Fault> {
         self.session.as_ref().ok_or(Fault::SignIn)
+    }
+
+    /// Whether a form that does something grave asks for the password: who is signed in has not given it lately.
+    pub fn is_stale(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| !session.is_fresh)
+    }
+
+    /// Whoever does something grave gives their own password, if they have not lately.
+    ///
+    /// # Errors
+    /// [`AccountError::NoAccount`] when nobody is signed in; a wrong password, or too many of them; the database.
+    pub async fn confirm(&self, password: Option<&str>) -> Result<(), AccountError> {
+        let session = self.session.as_ref().ok_or(AccountError::NoAccount)?;
+        if session.is_fresh {
+            return Ok(());
+        }
+        let password = Password::new(password.unwrap_or_default());
+        self.app.accounts.confirm(session, password, self.visitor.address).await
     }
 
     /// What the one who is signed in may do.

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::Form;
 use axum::http::StatusCode;
 use axum::response::Response;
-use clinic::accounts::{AccountError, AccountId, AccountSummary, LinkToken, Login, NewAccount, Password, Session};
+use clinic::accounts::{AccountError, AccountId, AccountSummary, LinkToken, Login, NewAccount};
 use clinic::acting::Acting;
 use clinic::disclosures::{self, Class, Disclosure};
 use clinic::roles::{self, Grant, RoleError, RoleId, RoleLine};
@@ -180,7 +180,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
         is_filtered,
         panel,
         new: (may_edit && open == Some("new")).then(New::default),
-        ask_password: !session.is_fresh,
+        ask_password: visit.is_stale(),
         link: None,
         problem: None,
         done: None,
@@ -255,7 +255,7 @@ async fn create_now(visit: &Visit, typed: &Create) -> Result<(Login, LinkToken),
     let session = visit.session.as_ref().ok_or(AccountError::NoAccount)?;
     let login = Login::new(&typed.login)?;
     let roles = vec![grant(&typed.role, &typed.zone)?];
-    confirm(visit, session, &typed.password).await?;
+    visit.confirm(Some(&typed.password)).await?;
     let locale = visit.language.code().to_owned();
     let new = NewAccount { login: login.clone(), shown_name: typed.shown_name.clone(), roles, locale };
     let link = visit.app.accounts.create(&session.acting(&visit.visitor), new).await?;
@@ -269,13 +269,6 @@ fn grant(role: &str, zone: &str) -> Result<Grant, RoleError> {
         zone => Some(ZoneId::new(zone).map_err(|_| RoleError::NoZone)?),
     };
     Ok(Grant { role, zone })
-}
-
-async fn confirm(visit: &Visit, session: &Session, password: &str) -> Result<(), AccountError> {
-    if session.is_fresh {
-        return Ok(());
-    }
-    visit.app.accounts.confirm(session, Password::new(password), visit.visitor.address).await
 }
 
 /// `POST /accounts/roles`: the boxes left ticked, and one more role if chosen.
@@ -298,7 +291,7 @@ async fn give_now(visit: &Visit, typed: &Query, id: &AccountId) -> Result<(), Ac
     if let Some(role) = typed.one("role") {
         grants.push(grant(role, typed.one("zone").unwrap_or_default())?);
     }
-    confirm(visit, session, typed.one("password").unwrap_or_default()).await?;
+    visit.confirm(typed.one("password")).await?;
     let acting = session.acting(&visit.visitor);
     Ok(roles::give(&visit.app.database, &acting, visit.app.now(), id, &grants).await?)
 }
@@ -335,7 +328,7 @@ async fn change_now(visit: &Visit, typed: &Change, id: &AccountId) -> Result<Opt
         accounts.end_sessions_of(&acting, id).await?;
         return Ok(None);
     }
-    confirm(visit, session, &typed.password).await?;
+    visit.confirm(Some(&typed.password)).await?;
     match typed.what.as_str() {
         "disable" => accounts.set_disabled(&acting, id, true).await?,
         "enable" => accounts.set_disabled(&acting, id, false).await?,

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
-use clinic::accounts::{AccountError, Password};
+use clinic::accounts::AccountError;
 use clinic::api_keys::{ApiKey, ApiKeyError, KeyId, KeyToken, LIFE_DAYS, LIFE_MAX_DAYS, NAME_MAX_CHARS, NEVER, NewKey};
 use clinic::policy;
 use domain::{Field, Network, Permission, ZoneId, Zones};
@@ -102,7 +102,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
 }
 
 async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
-    let (session, acting, frame) = (visit.signed_in()?, visit.acting()?, Frame::new(visit, "api_keys"));
+    let (acting, frame) = (visit.acting()?, Frame::new(visit, "api_keys"));
     let known = visit.app.api_keys.list(&acting).await.map_err(fault)?;
     let search = query.one("q").unwrap_or_default().chars().take(64).collect::<String>();
     let open = query.one("open");
@@ -130,7 +130,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
         form: None,
         open: panel,
         made: None,
-        ask_password: !session.is_fresh,
+        ask_password: visit.is_stale(),
         problem: None,
         done: None,
         frame,
@@ -308,7 +308,7 @@ pub async fn create(visit: Visit, body: Bytes) -> Result<Response, Fault> {
 }
 
 async fn create_now(visit: &Visit, typed: &Query) -> Result<(String, KeyToken, u16), Refused> {
-    confirm(visit, typed).await?;
+    visit.confirm(typed.one("password")).await?;
     let acting = visit.acting().map_err(|_| AccountError::NoAccount)?;
     let zones: BTreeSet<ZoneId> = typed.all("zone").filter_map(|zone| ZoneId::new(zone).ok()).collect();
     let lines = typed.all("networks").flat_map(str::split_whitespace);
@@ -338,15 +338,6 @@ pub async fn end(visit: Visit, body: Bytes) -> Result<Response, Fault> {
 
 fn read(body: &Bytes) -> Result<Query, Fault> {
     Ok(Query::read(std::str::from_utf8(body).map_err(|_| Fault::Invalid)?))
-}
-
-async fn confirm(visit: &Visit, typed: &Query) -> Result<(), AccountError> {
-    let session = visit.session.as_ref().ok_or(AccountError::NoAccount)?;
-    if session.is_fresh {
-        return Ok(());
-    }
-    let password = Password::new(typed.one("password").unwrap_or_default());
-    visit.app.accounts.confirm(session, password, visit.visitor.address).await
 }
 
 fn fault(error: ApiKeyError) -> Fault {

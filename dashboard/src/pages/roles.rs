@@ -6,7 +6,7 @@ use askama::Template;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
-use clinic::accounts::{AccountError, Password};
+use clinic::accounts::AccountError;
 use clinic::roles::{self, OwnId, RoleId, RoleLine, RoleText};
 use domain::{Field, Permission};
 
@@ -160,7 +160,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
 }
 
 async fn page(visit: &Visit, query: &Query) -> Result<(Page, Vec<RoleLine>), Fault> {
-    let (session, acting, frame) = (visit.signed_in()?, visit.acting()?, Frame::new(visit, "roles"));
+    let (acting, frame) = (visit.acting()?, Frame::new(visit, "roles"));
     let known = roles::list(&visit.app.database, &acting).await?;
     let search = query.one("q").unwrap_or_default().chars().take(64).collect::<String>();
     let open = query.one("open");
@@ -182,7 +182,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<(Page, Vec<RoleLine>), Fau
         all: known.len(),
         panel: None,
         may_edit: acting.rights.allows(Permission::RoleEdit),
-        ask_password: !session.is_fresh,
+        ask_password: visit.is_stale(),
         problem: None,
         done: None,
         frame,
@@ -326,21 +326,12 @@ fn read(body: &Bytes) -> Result<Query, Fault> {
     Ok(Query::read(std::str::from_utf8(body).map_err(|_| Fault::Invalid)?))
 }
 
-async fn confirm(visit: &Visit, typed: &Query) -> Result<(), AccountError> {
-    let session = visit.session.as_ref().ok_or(AccountError::NoAccount)?;
-    if session.is_fresh {
-        return Ok(());
-    }
-    let password = Password::new(typed.one("password").unwrap_or_default());
-    visit.app.accounts.confirm(session, password, visit.visitor.address).await
-}
-
 /// `POST /roles/create`
 pub async fn create(visit: Visit, body: Bytes) -> Result<Response, Fault> {
     let typed = read(&body)?;
     let text = text_of(&typed);
     let made = async {
-        confirm(&visit, &typed).await?;
+        visit.confirm(typed.one("password")).await?;
         let acting = visit.acting().map_err(|_| AccountError::NoAccount)?;
         Ok(roles::create(&visit.app.database, &acting, visit.app.now(), &text).await?)
     };
@@ -356,7 +347,7 @@ pub async fn change(visit: Visit, body: Bytes) -> Result<Response, Fault> {
     let id = typed.one("role").and_then(OwnId::parse).ok_or(Fault::NotFound)?;
     let text = text_of(&typed);
     let changed = async {
-        confirm(&visit, &typed).await?;
+        visit.confirm(typed.one("password")).await?;
         let acting = visit.acting().map_err(|_| AccountError::NoAccount)?;
         Ok(roles::change(&visit.app.database, &acting, visit.app.now(), &id, &text).await?)
     };
@@ -372,7 +363,7 @@ pub async fn remove(visit: Visit, body: Bytes) -> Result<Response, Fault> {
     let typed = read(&body)?;
     let id = typed.one("role").and_then(OwnId::parse).ok_or(Fault::NotFound)?;
     let removed = async {
-        confirm(&visit, &typed).await?;
+        visit.confirm(typed.one("password")).await?;
         let acting = visit.acting().map_err(|_| AccountError::NoAccount)?;
         Ok(roles::remove(&visit.app.database, &acting, visit.app.now(), &id).await?)
     };

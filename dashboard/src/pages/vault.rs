@@ -5,7 +5,7 @@ use askama::Template;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::Response;
-use clinic::accounts::{AccountError, Password};
+use clinic::accounts::AccountError;
 use clinic::vault::{KeySource, Locked, NewKey, Passphrase, Progress, VaultError, VaultState};
 
 use crate::fault::Fault;
@@ -45,7 +45,7 @@ pub async fn show(visit: Visit, query: Query) -> Result<Response, Fault> {
 }
 
 async fn page(visit: &Visit) -> Result<Page, Fault> {
-    let (vault, frame, session) = (&visit.app.vault, Frame::new(visit, "vault"), visit.signed_in()?);
+    let (vault, frame) = (&visit.app.vault, Frame::new(visit, "vault"));
     let state = vault.state();
     let (key, since, locked) = match &state {
         VaultState::Open { key, since, .. } => (Some(key.to_string()), Some(frame.times.full(*since)), None),
@@ -82,7 +82,7 @@ async fn page(visit: &Visit) -> Result<Page, Fault> {
         asks_passphrase: by_passphrase && locked.is_some(),
         is_first: locked == Some(Locked::NoPassphraseYet),
         may_reopen: !by_passphrase && locked.is_some_and(|locked| locked != Locked::Workstation),
-        ask_password: !session.is_fresh,
+        ask_password: visit.is_stale(),
         problem: None,
         done: None,
         frame,
@@ -94,7 +94,7 @@ pub async fn unlock(visit: Visit, body: Bytes) -> Result<Response, Fault> {
     let typed = read(&body)?;
     let vault = visit.app.vault.clone();
     let outcome = async {
-        confirm(&visit, &typed).await?;
+        visit.confirm(typed.one("password")).await?;
         let acting = visit.acting()?;
         if !matches!(vault.source(), KeySource::Passphrase(_)) {
             return match vault.reopen(&acting).await? {
@@ -116,7 +116,7 @@ pub async fn unlock(visit: Visit, body: Bytes) -> Result<Response, Fault> {
 pub async fn lock(visit: Visit, body: Bytes) -> Result<Response, Fault> {
     let typed = read(&body)?;
     let outcome = async {
-        confirm(&visit, &typed).await?;
+        visit.confirm(typed.one("password")).await?;
         Ok(visit.app.vault.lock(&visit.acting()?).await?)
     };
     answer(&visit, outcome.await, "locked").await
@@ -126,7 +126,7 @@ pub async fn lock(visit: Visit, body: Bytes) -> Result<Response, Fault> {
 pub async fn rotate(visit: Visit, body: Bytes) -> Result<Response, Fault> {
     let typed = read(&body)?;
     let outcome = async {
-        confirm(&visit, &typed).await?;
+        visit.confirm(typed.one("password")).await?;
         let new = if matches!(visit.app.vault.source(), KeySource::Passphrase(_)) {
             same_twice(&typed)?;
             NewKey::Passphrase(Passphrase::new(typed.one("passphrase").unwrap_or_default()))
@@ -142,7 +142,7 @@ pub async fn rotate(visit: Visit, body: Bytes) -> Result<Response, Fault> {
 pub async fn index(visit: Visit, body: Bytes) -> Result<Response, Fault> {
     let typed = read(&body)?;
     let outcome = async {
-        confirm(&visit, &typed).await?;
+        visit.confirm(typed.one("password")).await?;
         Ok(visit.app.vault.rebuild_index(&visit.acting()?).await?)
     };
     answer(&visit, outcome.await, "index").await
@@ -220,14 +220,4 @@ fn same_twice(typed: &Query) -> Result<(), Trouble> {
 
 fn read(body: &Bytes) -> Result<Query, Fault> {
     Ok(Query::read(std::str::from_utf8(body).map_err(|_| Fault::Invalid)?))
-}
-
-/// Whoever opens or changes the vault gives their own password, if they have not lately.
-async fn confirm(visit: &Visit, typed: &Query) -> Result<(), Trouble> {
-    let session = visit.signed_in()?;
-    if session.is_fresh {
-        return Ok(());
-    }
-    let password = Password::new(typed.one("password").unwrap_or_default());
-    Ok(visit.app.accounts.confirm(session, password, visit.visitor.address).await?)
 }

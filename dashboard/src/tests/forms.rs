@@ -159,6 +159,38 @@ async fn a_stale_administrator_must_give_the_password_again() {
     assert_eq!(stage.post("/accounts/create", &token, &fields).await.status, StatusCode::OK);
 }
 
+#[tokio::test]
+async fn who_allows_more_than_a_limit_shows_that_it_is_still_they() {
+    let stage = Stage::new().await;
+    let chief = stage.token(Role::Accountant);
+    let person = "5a".repeat(16);
+    let id = person.clone();
+    store::transact!(stage.database, "test.person", |conn| {
+        store::sqlx::query("INSERT INTO person (id, created_ms) VALUES ($1, 1)").bind(&id).execute(&mut *conn).await?;
+        Ok(())
+    })
+    .unwrap();
+    let fields = format!(
+        "patient={person}&currency=EUR&extra=10&hours=1&reason_code=emergency&words=The+operation+cannot+wait+until+tomorrow"
+    );
+    stage.hands.pass(SessionRules::default().fresh_ms);
+    let page = stage.get("/till/overrides", Some(&chief)).await;
+    assert!(page.text.contains("name=\"password\""), "it is asked for");
+    for wrong in ["", "&password=not+the+one"] {
+        let answer = stage.post("/till/overrides/add", &chief, &format!("{fields}{wrong}")).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        assert!(answer.text.contains("The operation cannot wait") && !answer.text.contains("not the one"));
+    }
+    let allowed: i64 = store::read!(stage.database, "test.allowed", |conn| {
+        Ok(store::sqlx::query_scalar("SELECT COUNT(*) FROM limit_override").fetch_one(&mut *conn).await?)
+    })
+    .unwrap();
+    assert_eq!(allowed, 0);
+    let fields = format!("{fields}&password={}", PASSWORD.replace(' ', "+"));
+    assert_eq!(stage.post("/till/overrides/add", &chief, &fields).await.status, StatusCode::SEE_OTHER);
+    assert!(!stage.get("/till/overrides", Some(&chief)).await.text.contains("name=\"password\""), "not again at once");
+}
+
 #[test]
 fn every_change_but_signing_in_needs_somebody_signed_in() {
     let open: Vec<_> =

@@ -20,6 +20,7 @@ use crate::faces::Faces;
 use crate::fault::Fault;
 use crate::language::Texts;
 use crate::money;
+use crate::pages::accounts::explain;
 use crate::pages::hands::Hands;
 use crate::pages::query::Query;
 use crate::times::Times;
@@ -45,6 +46,7 @@ struct Page {
     next: Option<String>,
     form: Form,
     allow_text: String,
+    ask_password: bool,
     words_min: usize,
     words_max: usize,
     done: Option<String>,
@@ -175,6 +177,7 @@ async fn page(visit: &Visit, query: &Query) -> Result<Page, Fault> {
         next,
         form: Form::new(visit, query, &pots, patient.map(|person| (person.to_string(), name(person)))),
         allow_text: texts.with("till-office-allow-text", &[("most", most), ("longest", longest)]),
+        ask_password: visit.is_stale(),
         words_min: REASON_CHARS.0,
         words_max: REASON_CHARS.1,
         done: None,
@@ -249,14 +252,9 @@ async fn wanted(visit: &Visit, form: &Query) -> Result<NewOverride, TillError> {
 /// `POST /till/overrides/add`
 pub async fn add(visit: Visit, body: Bytes) -> Result<Response, Fault> {
     let form = read(&body)?;
-    let outcome = match wanted(&visit, &form).await {
-        Ok(new) => visit.app.till.allow_more(&visit.acting()?, new).await,
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok(_) => Ok(go("/till/overrides?done=override")),
-        Err(error) => {
-            let problem = said(&visit, error)?;
+    match allow(&visit, &form).await? {
+        None => Ok(go("/till/overrides?done=override")),
+        Some(problem) => {
             // The list is narrowed by the address only; what was typed goes into the form.
             let mut page = page(&visit, &Query::read(&patient_query(&form))).await?;
             let pots = visit.app.till.pots_to_override(&visit.acting()?).await?;
@@ -264,6 +262,21 @@ pub async fn add(visit: Visit, body: Bytes) -> Result<Response, Fault> {
             page.problem = Problem::at("allow", problem);
             render(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
+    }
+}
+
+/// Allows more; a problem is said in words. Who allows it shows that it is still they who sit there.
+async fn allow(visit: &Visit, form: &Query) -> Result<Option<String>, Fault> {
+    let new = match wanted(visit, form).await {
+        Ok(new) => new,
+        Err(error) => return said(visit, error).map(Some),
+    };
+    if let Err(error) = visit.confirm(form.one("password")).await {
+        return Ok(Some(explain(visit, error)?.text));
+    }
+    match visit.app.till.allow_more(&visit.acting()?, new).await {
+        Ok(_) => Ok(None),
+        Err(error) => said(visit, error).map(Some),
     }
 }
 
