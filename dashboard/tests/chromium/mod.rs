@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 const START_WITHIN: Duration = Duration::from_secs(30);
 const END_WITHIN: Duration = Duration::from_secs(10);
-const SEEN_WITHIN: Duration = Duration::from_secs(15);
+const SEEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// The driver's process; ends with its owner, and its browser before it.
 struct Driver {
