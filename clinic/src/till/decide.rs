@@ -46,6 +46,8 @@ pub(super) enum No {
     /// The last tap is too long ago for work without the card.
     NotFresh,
     UnknownService,
+    /// The patient is not in a visit of who renders what was ordered.
+    NotHere,
 }
 
 impl No {
@@ -59,6 +61,7 @@ impl No {
             Self::NotBound => "not_bound",
             Self::NotFresh => "not_fresh",
             Self::UnknownService => "no_service",
+            Self::NotHere => "not_here",
         }
     }
 }
@@ -75,6 +78,10 @@ impl From<No> for TillError {
             No::NotFresh => session("tap your card or enter your PIN first: work without the patient's card needs it"),
             No::UnknownService => {
                 Self::Invalid { field: "service", problem: "there is no service of this code".to_owned() }
+            }
+            No::NotHere => {
+                let problem = "the patient is in no visit of yours; they tap their card first";
+                Self::Invalid { field: "visit", problem: problem.to_owned() }
             }
         }
     }
@@ -187,9 +194,7 @@ impl World {
         let more = |limit: Amount, extra: Amount| limit.plus(extra).unwrap_or(limit);
         let extra = || self.extra(OF_PATIENT, &patient.to_string(), terms.currency);
         let pot = terms.pot.as_ref().map(|payer| {
-            // A pot that was never set has nothing in it.
-            let nothing = Pot { limit: Amount::ZERO, used: Amount::ZERO };
-            let pot = self.pots.get(&(payer.clone(), terms.currency)).copied().unwrap_or(nothing);
+            let pot = self.pots.get(&(payer.clone(), terms.currency)).copied().unwrap_or_default();
             (more(pot.limit, self.extra(OF_POT, payer, terms.currency)), pot.used)
         });
         Bounds { limit: terms.limit.map(|limit| more(limit, extra())), pot }
@@ -250,8 +255,7 @@ impl World {
         if is_at_desk && own != Some(visit.staff) {
             return Err(No::NotTheirs);
         }
-        let is_today = visit.ended.is_none_or(|(at, _)| day_in(self.zone, at) >= self.today);
-        if visit.is_cancelled() || !is_today {
+        if !is_of_day(visit, self.zone, self.today) {
             return Err(No::NotFound);
         }
         Ok(Place {
@@ -328,6 +332,11 @@ impl World {
         }
         Ok(charge)
     }
+}
+
+/// Whether services of a visit may still be registered and rendered on a day: it runs, or ended that day.
+pub(super) fn is_of_day(visit: &Visit, zone: Tz, today: LocalDate) -> bool {
+    !visit.is_cancelled() && visit.ended.is_none_or(|(at, _)| day_in(zone, at) >= today)
 }
 
 /// What a charge that was just registered posts: nothing for an order.

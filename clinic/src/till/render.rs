@@ -3,21 +3,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono_tz::Tz;
 use domain::till::{ChargeState, EntryKind, Mode, posting};
-use domain::{Permission, PersonId};
+use domain::{Permission, PersonId, UtcMillis};
 use store::{Error, Fault, transact};
 
 use super::batch::{PlacesOn, change_of};
 use super::charge::Charge;
-use super::decide::{No, Session};
+use super::decide::{No, Session, is_of_day};
 use super::keys::{self, Asked};
 use super::ledger::{LedgerOn, NewEntry};
+use super::resolve::ResolveOn;
 use super::rows::{ChargesOn, RENDERED, detail};
-use super::{Till, TillError};
+use super::{Till, TillError, day_in};
 use crate::acting::Acting;
 use crate::audit::{Action, Draft, Log, Outcome, Purpose};
 use crate::changes::{Change, ChangeKind, Feed};
-use crate::visits::VisitsOn;
+use crate::visits::{Visit, VisitsOn};
 
 /// Whether this binding is that of who acts, in force and not locked.
 pub(super) fn own_session(session: Option<&Session>, own: Option<PersonId>) -> Result<&Session, No> {
@@ -25,13 +27,34 @@ pub(super) fn own_session(session: Option<&Session>, own: Option<PersonId>) -> R
     if own == Some(session.staff) { Ok(session) } else { Err(No::NotTheirs) }
 }
 
+/// Whether the patient of an order is with this specialist. What is given at the patient's home, and what was ordered
+/// without a visit and is reviewed for that, needs no visit.
+async fn is_here<C: PlacesOn + ResolveOn + VisitsOn>(
+    conn: &mut C,
+    charge: &Charge,
+    patient: PersonId,
+    staff: PersonId,
+    (zone, now): (Tz, UtcMillis),
+) -> Result<bool, Error> {
+    let Some(visit) = &charge.visit else { return Ok(true) };
+    let visits = conn.visits_of(&BTreeSet::from([visit.clone()])).await?;
+    let is_with = |visit: &Visit| visit.staff == staff && is_of_day(visit, zone, day_in(zone, now));
+    if visits.values().any(is_with) || conn.running_of(patient).await?.as_ref().is_some_and(is_with) {
+        return Ok(true);
+    }
+    let services = conn.prices(&BTreeSet::from([charge.service.clone()]), now).await?;
+    Ok(services.values().any(|service| service.at_home))
+}
+
 impl Till {
-    /// A paid order is rendered, by the specialist of the session where there is one. Rendering what is rendered already
-    /// gives it back as it is.
+    /// A paid order is rendered, by the specialist of the session where there is one. What was ordered in a visit is rendered
+    /// at a workstation only while its patient is there with the card: in that visit, or in a later one of the specialist.
+    /// Rendering what is rendered already gives it back as it is.
     ///
     /// # Errors
     /// [`TillError::Refused`] with `NotPaid`; [`TillError::NotFound`] for one that is not there or was taken back;
-    /// [`TillError::NotTheirs`] for a session of another specialist; [`TillError::KeyReused`]; [`TillError::Denied`];
+    /// [`TillError::NotTheirs`] for a session of another specialist; [`TillError::Invalid`] with the field `visit` when the
+    /// patient is not there; [`TillError::KeyReused`]; [`TillError::Denied`];
     /// the database.
     pub async fn render(
         &self,
@@ -68,6 +91,11 @@ impl Till {
                 ChargeState::Ordered => {}
             }
             let patient = conn.survivor(charge.patient).await?;
+            if let Some(place) = &place
+                && !is_here(conn, &charge, patient, place.staff, (zone, now)).await?
+            {
+                return Ok(Err(No::NotHere));
+            }
             let account_key = (patient, charge.currency);
             let accounts = conn.accounts(&BTreeSet::from([account_key])).await?;
             let account = accounts.get(&account_key).copied().unwrap_or_default();
@@ -94,7 +122,7 @@ impl Till {
                 patient,
                 state: ChargeState::Rendered,
                 rendered: Some(now),
-                day: conn.posting_day(super::day_in(zone, now)).await?,
+                day: conn.posting_day(day_in(zone, now)).await?,
                 ..charge.clone()
             };
             if let Some(place) = &place {

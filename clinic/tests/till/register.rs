@@ -165,6 +165,32 @@ async fn prepaid_and_home_calls_are_ordered_paid_and_then_rendered() {
 }
 
 #[tokio::test]
+async fn at_a_desk_a_paid_order_is_rendered_while_its_patient_is_there_and_a_home_call_without() {
+    let folder = tempfile::tempdir().unwrap();
+    for clinic in both(folder.path()).await {
+        clinic.terms(Mode::Prepaid, None, None).await;
+        let (session, visit) = clinic.visit(1, 10).await;
+        let new = NewCharge { visit: Some(visit), session: Some(session), ..clinic.wish(10, "blood") };
+        let order = clinic.till.register(&doctor(1), new).await.unwrap();
+        clinic.pay_order(&order).await;
+        let (theirs, _) = clinic.visit(2, 11).await;
+        let render = async |id: &str| clinic.till.render(&doctor(2), clinic.key(), id, Some(theirs.clone())).await;
+        let refused = render(&order.id).await;
+        assert!(
+            matches!(refused, Err(TillError::Invalid { field: "visit", .. })),
+            "another patient is there: {refused:?}"
+        );
+        let home = clinic.register(10, "home").await.unwrap();
+        clinic.pay_order(&home).await;
+        assert_eq!(render(&home.id).await.unwrap().state, ChargeState::Rendered, "nobody taps a card for a home call");
+        // With the card at the second specialist, who gives it.
+        clinic.visit(2, 10).await;
+        let done = render(&order.id).await.unwrap();
+        assert_eq!((done.state, done.staff), (ChargeState::Rendered, Some(person(2))));
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_is_refused_for_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     for clinic in both(folder.path()).await {
