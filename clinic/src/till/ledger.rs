@@ -43,15 +43,14 @@ pub(crate) type AccountKey = (PersonId, Currency);
 /// A shared pot: the payer and the currency.
 pub(crate) type PotKey = (String, Currency);
 
-/// What the members of a payer share, and what they owe of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the members of a payer share, and what they owe of it. One that was never set has nothing in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Pot {
     pub limit: Amount,
     pub used: Amount,
 }
 
 /// An engine's connection inside a transaction, to which money can be posted.
-#[allow(dead_code, reason = "used by the modules that post")]
 pub(crate) trait LedgerOn {
     /// The day that is posted to at a local date: that date, or the first one after the last closed day.
     ///

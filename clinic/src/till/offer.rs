@@ -40,7 +40,8 @@ pub struct Left {
 }
 
 impl Left {
-    fn of(limit: Amount, extra: Amount, used: Amount) -> Self {
+    /// Of a limit that holds what was allowed on top already.
+    pub(super) fn of(limit: Amount, extra: Amount, used: Amount) -> Self {
         let left = limit.minus(used).unwrap_or(Amount::ZERO).max(Amount::ZERO);
         Self { limit, extra, used, left }
     }

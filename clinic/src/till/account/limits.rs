@@ -45,15 +45,17 @@ pub(super) async fn terms_now<C: ResolveOn + LedgerOn>(
     let extra = |kind: &'static str, owner: String, currency| {
         extras.get(&(kind, owner, currency)).copied().unwrap_or(Amount::ZERO)
     };
+    let more = |limit: Amount, extra: Amount| limit.plus(extra).unwrap_or(limit);
     let limits = |terms: &Terms| {
         let owed = balances.iter().find(|balance| balance.currency == terms.currency);
         let owed = owed.map_or(Amount::ZERO, |balance| balance.account.owed);
         let own = extra(OF_PATIENT, person.to_string(), terms.currency);
-        let limit = terms.limit.filter(|_| terms.mode == Mode::Postpaid).map(|limit| left(limit, own, owed));
-        let pot = terms.pot.clone().filter(|_| terms.mode == Mode::Postpaid).and_then(|payer| {
-            let pot = pots.get(&(payer.clone(), terms.currency))?;
-            let left = left(pot.limit, extra(OF_POT, payer.clone(), terms.currency), pot.used);
-            Some(PotLeft { name: payer.clone(), payer, left })
+        let limit =
+            terms.limit.filter(|_| terms.mode == Mode::Postpaid).map(|limit| Left::of(more(limit, own), own, owed));
+        let pot = terms.pot.clone().filter(|_| terms.mode == Mode::Postpaid).map(|payer| {
+            let pot = pots.get(&(payer.clone(), terms.currency)).copied().unwrap_or_default();
+            let extra = extra(OF_POT, payer.clone(), terms.currency);
+            PotLeft { name: payer.clone(), payer, left: Left::of(more(pot.limit, extra), extra, pot.used) }
         });
         TermsNow { terms: terms.clone(), limit, pot }
     };
@@ -77,9 +79,4 @@ pub(in crate::till) async fn limits_of<C: ResolveOn>(
         }
     }
     Ok(limits)
-}
-
-fn left(limit: Amount, extra: Amount, used: Amount) -> Left {
-    let limit = limit.plus(extra).unwrap_or(limit);
-    Left { limit, extra, used, left: limit.minus(used).unwrap_or(Amount::ZERO).max(Amount::ZERO) }
 }
