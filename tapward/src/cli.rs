@@ -364,6 +364,24 @@ pub enum TillCommand {
         #[arg(long)]
         json: bool,
     },
+    /// The trial balance: every account of the ledger with what was debited and credited. Exit code 4 if it does not sum to
+    /// zero
+    Balance {
+        /// At the end of this day, as 2027-03-31; without it as of now
+        #[arg(long)]
+        until: Option<String>,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Work out the discounts of a patient again, from the first service on. Exit code 4 if something comes out otherwise
+    Discounts {
+        /// A reference or pseudonym
+        person: String,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// The price list
     #[command(subcommand)]
     Prices(PricesCommand),

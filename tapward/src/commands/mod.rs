@@ -15,7 +15,8 @@ pub mod privacy;
 pub mod run;
 pub mod sim;
 pub mod till;
-pub mod till_lists;
+mod till_books;
+mod till_lists;
 pub mod vault;
 
 /// Whether the reader of our output has gone, as in `tapward people list | head`.

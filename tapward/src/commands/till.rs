@@ -18,6 +18,8 @@ use crate::keys;
 pub async fn till(config: &Config, command: TillCommand, clock: &Clock) -> anyhow::Result<u8> {
     match command {
         TillCommand::Check { json } => check(config, json, clock).await,
+        TillCommand::Balance { until, json } => super::till_books::balance(config, until.as_deref(), json, clock).await,
+        TillCommand::Discounts { person, json } => super::till_books::discounts(config, &person, json, clock).await,
         TillCommand::Prices(command) => super::till_lists::prices(config, command, clock).await,
         TillCommand::Services(command) => super::till_lists::services(config, command, clock).await,
     }
