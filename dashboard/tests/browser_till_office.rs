@@ -403,7 +403,7 @@ async fn the_office_fits_a_phone_and_says_what_it_does_not_have() {
         ended: false,
     };
     stage.till.put_payer(&acting, payer).await.unwrap();
-    stage.till.set_pot(&acting, "steel", uah(), minor(123_456_789_00)).await.unwrap();
+    stage.till.set_pot(&acting, "steel", uah(), minor(12_345_678_900)).await.unwrap();
     let today = stage.till.today();
     let member = clinic::till::Member { person: person(ANNA), from: today, until: None };
     stage.till.put_member(&acting, "steel", member).await.unwrap();
