@@ -110,6 +110,42 @@ async fn a_person_is_registered_and_corrected_and_mistakes_come_back_as_typed() 
 }
 
 #[tokio::test]
+async fn a_language_is_shown_with_where_it_is_known_from_and_saving_the_form_does_not_make_it_ones_own() {
+    let stage = Stage::new().await;
+    let person = somebody(&stage).await;
+    let office = stage.token(Role::PassOffice);
+    let (path, form) = (format!("/people/{person}"), format!("/people/{person}/edit"));
+    assert!(!stage.get(&path, Some(&office)).await.text.contains("data-language"), "nothing is known");
+    let id = person.to_string();
+    store::transact!(stage.database, "test.told", |conn| {
+        store::sqlx::query("UPDATE person SET language_told = 'uk', language_by = 'gnuhealth' WHERE id = $1")
+            .bind(&id)
+            .execute(&mut *conn)
+            .await?;
+        Ok(())
+    })
+    .unwrap();
+    let told = "Українська, as told by gnuhealth";
+    assert!(stage.get(&path, Some(&office)).await.text.contains(told));
+    let page = stage.get(&form, Some(&office)).await.text;
+    assert!(page.contains(told) && !page.contains(" selected>Українська"), "it is not chosen here");
+    let save = async |language: &str| {
+        let fields = format!("purpose=maintenance&family={FAMILY}&given=Olena&reference=E-7711&language={language}");
+        stage.post(&form, &office, &fields).await.status
+    };
+    let known = async || people::language_known(&stage.database, &Acting::console(), person).await.unwrap();
+    assert_eq!(save("").await, StatusCode::SEE_OTHER);
+    assert_eq!(known().await.set, None);
+    assert_eq!(save("ru").await, StatusCode::SEE_OTHER);
+    assert!(stage.get(&path, Some(&office)).await.text.contains("Русский, set here"));
+    assert!(stage.get(&form, Some(&office)).await.text.contains(" selected>Русский"));
+    assert_eq!(save("canary").await, StatusCode::BAD_REQUEST, "nobody chose that from the list");
+    assert_eq!(known().await.spoken().map(people::Spoken::as_str), Some("ru"));
+    assert_eq!(save("").await, StatusCode::SEE_OTHER);
+    assert_eq!(known().await.spoken().map(people::Spoken::as_str), Some("uk"), "what is told counts again");
+}
+
+#[tokio::test]
 async fn a_guard_is_shown_names_and_no_more_and_a_manager_none() {
     let mut stage = Stage::new().await;
     let person = somebody(&stage).await;
