@@ -19,6 +19,9 @@ use crate::rows::{code, column};
 /// Rows of one statement: 13 parameters each.
 const ROWS_MAX: usize = 500;
 
+/// A person as stored: id, external reference, language, and who told it.
+type PersonRow = (String, Option<String>, Option<String>, Option<String>);
+
 /// How to read the file.
 #[derive(Debug)]
 pub struct Options {
@@ -167,8 +170,7 @@ async fn apply_rows(
                     list.push_bind(row.holder.pseudonym().map(|person| person.to_string()));
                 }
                 query.push(")");
-                let found: Vec<(String, Option<String>, Option<String>, Option<String>)> =
-                    query.build_query_as().persistent(full).fetch_all(&mut *conn).await?;
+                let found: Vec<PersonRow> = query.build_query_as().persistent(full).fetch_all(&mut *conn).await?;
                 for (id, reference, told, by) in found {
                     known.add_person(&id, reference)?;
                     known.languages.push((id, told, by));

@@ -39,6 +39,8 @@ fn payment(kind: ChangeKind, numbers: &[u32], paid: &[u32]) -> Fact {
         amount: of(&numbers[0]).net,
         shift: None,
         reverses: None,
+        source: None,
+        refunds: None,
         begun: TAP,
         done: Some(TAP),
         day: None,

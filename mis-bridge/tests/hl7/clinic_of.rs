@@ -220,6 +220,8 @@ pub fn payment(number: u32, kind: ChangeKind) -> Fact {
         done: Some(at),
         day: None,
         reverses: None,
+        source: None,
+        refunds: None,
     };
     let payment = FactPayment { line, parts: Vec::new(), paid: BTreeSet::new() };
     let change = Change { kind, detail: Some(id), visit: None, id: u64::from(number) + 9000, ..told.change };
