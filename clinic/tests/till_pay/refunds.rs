@@ -180,10 +180,7 @@ story!(money_back_that_never_reached_the_terminal_stays_with_the_clinic_for_good
     let sent = begun(first.refund(&stage.cashier, back(&stage, &payment, 1_200)).await);
     assert!(matches!(first.cancel(&stage.cashier, &sent.id).await, Err(TillError::Busy)), "nothing is known");
     assert_eq!(has(&stage).await, (1_800, 1_200));
-    // Until the first asking has ended.
-    while first.look_after().await.unwrap() == 0 {
-        tokio::task::yield_now().await;
-    }
+    fake.was_asked_in_vain().await;
     drop(first);
     fake.feel(Mood::Good);
     let after = terminals(&stage, &fake);

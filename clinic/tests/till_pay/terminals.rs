@@ -31,11 +31,13 @@ pub(crate) struct Fake {
     /// What it has done, by id.
     pub(crate) known: Mutex<BTreeMap<String, TerminalAnswer>>,
     taken: Mutex<i64>,
+    /// How often it was asked for money while it was dead.
+    unheard: Mutex<u32>,
 }
 
 impl Fake {
     pub(crate) fn new(mood: Mood) -> Arc<Self> {
-        Arc::new(Self { mood: Mutex::new(mood), known: Mutex::default(), taken: Mutex::new(0) })
+        Arc::new(Self { mood: Mutex::new(mood), known: Mutex::default(), taken: Mutex::new(0), unheard: Mutex::new(0) })
     }
 
     pub(crate) fn feel(&self, mood: Mood) {
@@ -46,9 +48,17 @@ impl Fake {
         *self.taken.lock().unwrap()
     }
 
+    /// Waits until it was asked for money and did not hear it.
+    pub(crate) async fn was_asked_in_vain(&self) {
+        while *self.unheard.lock().unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn ask(&self, ask: &TerminalAsk, sign: i64) -> TerminalAnswer {
         let mood = *self.mood.lock().unwrap();
         if mood == Mood::Dead {
+            *self.unheard.lock().unwrap() += 1;
             return TerminalAnswer::Silent;
         }
         let mut known = self.known.lock().unwrap();
@@ -188,10 +198,10 @@ story!(a_payment_that_never_reached_the_terminal_fails_and_can_never_reach_it_la
     let begun = first.pay(&stage.cashier, new).await.unwrap();
     let busy = first.cancel(&stage.cashier, &begun.id).await;
     assert!(matches!(busy, Err(TillError::Busy)), "nothing is known, so it waits");
+    fake.was_asked_in_vain().await;
     drop(first);
     fake.feel(Mood::Good);
     let after = terminals(&stage, &fake);
-    // The first asking may still be under way in a task; it knows nothing and stores nothing.
     after.look_after().await.unwrap();
     let payment = settled(&stage, &after, &begun.id).await;
     assert_eq!((payment.state, payment.fault), (PaymentState::Failed, Some(PaymentFault::NotAsked)));
