@@ -125,7 +125,12 @@ async fn charges_are_compared_and_what_is_missing_is_told_again() {
     // What is missing there is told again, once.
     choose(page, "kind", "missing_there").await;
     press(page, "form[role=search] button.btn").await;
-    until(page, "the missing one", &format!("{open} === 1")).await;
+    until(
+        page,
+        "the missing one",
+        &format!("{open} === 1 && !!document.querySelector(\"td form[action$='/again'] button\")"),
+    )
+    .await;
     press(page, "td form[action$='/again'] button").await;
     says(page, "[role=status]", "again").await;
     let now = stage.clock.now();

@@ -29,7 +29,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::chromium::until;
+use crate::chromium::{self, until};
 use crate::scene::{self, card, person};
 
 const PASSWORD: &str = "a quiet morning in Kyiv";
@@ -257,7 +257,7 @@ pub async fn set(page: &Client, id: &str, value: &str) {
 }
 
 pub async fn press(page: &Client, css: &str) {
-    page.find(Locator::Css(css)).await.unwrap_or_else(|_| panic!("{css}")).click().await.unwrap();
+    chromium::click(page, css).await;
 }
 
 /// Opens a part of the page that is folded away.
