@@ -19,7 +19,10 @@ use wire::osdp::secure::Scbk;
 
 const TURNAROUND: Duration = Duration::from_millis(3);
 
-fn random(seed: u64) -> Box<dyn FnMut(&mut [u8]) + Send> {
+/// Fills a buffer with bytes that seem random.
+type Random = Box<dyn FnMut(&mut [u8]) + Send>;
+
+fn random(seed: u64) -> Random {
     let mut state = seed | 1;
     Box::new(move |bytes| {
         for byte in bytes {

@@ -6,7 +6,13 @@
 //! - photograph: opening a sealed one of 64 KiB, against a bare XChaCha20-Poly1305 over as many bytes;
 //! - unwrap: a person's key, which is why none is kept in memory.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a bench, not the product")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench, not the product"
+)]
 
 use std::path::Path;
 use std::time::Instant;
